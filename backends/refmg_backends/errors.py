@@ -1,0 +1,49 @@
+"""Exceptions shared by the three packages, so that one ``except`` catches every bad input."""
+
+from __future__ import annotations
+
+
+class RefmgError(ValueError):
+    """Bad input: the message says what was found, what was expected and what to do.
+
+    Every exception that refmg raises on purpose derives from this class, and this class from
+    :class:`ValueError`. The command line prints its message in one line and exits with status 2.
+    """
+
+
+class UnknownBackendError(RefmgError):
+    """No backend of this name is known."""
+
+
+class BackendUnavailableError(RefmgError):
+    """The backend is known, but its library or its device is missing."""
+
+
+def one_of(kind: str, found: object, expected: object) -> str:
+    """Return "unknown <kind> ..." with the closest match and the whole list.
+
+    Parameters
+    ----------
+    kind : str
+        What the name stands for, such as ``"transfer"``.
+    found : object
+        The name that was given.
+    expected : iterable of str
+        The names that exist.
+
+    Returns
+    -------
+    str
+        One line, ready for an exception.
+
+    Examples
+    --------
+    >>> one_of("transfer", "liner", ["linear", "average"])
+    "unknown transfer 'liner' (did you mean 'linear'?); expected one of: average, linear"
+    """
+    from difflib import get_close_matches
+
+    names = sorted(str(name) for name in expected)  # type: ignore[attr-defined]
+    close = get_close_matches(str(found), names, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"unknown {kind} {found!r}{hint}; expected one of: {', '.join(names)}"
