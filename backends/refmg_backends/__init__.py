@@ -1,0 +1,30 @@
+"""Array backends of refmg: an array-API namespace and the few kernels that differ between machines."""
+
+from refmg_backends._version import __version__
+from refmg_backends.array_backend import ArrayBackend
+from refmg_backends.backend import Backend, ConvolutionKernel
+from refmg_backends.environment import VARIABLES, check_environment, default_dtype
+from refmg_backends.errors import BackendUnavailableError, RefmgError, UnknownBackendError, one_of
+from refmg_backends.geometry import BOUNDARIES, Geometry, fold
+from refmg_backends.registry import backend_names, get_backend
+from refmg_backends.sparse_assembly import assemble
+
+__all__ = [
+    "BOUNDARIES",
+    "VARIABLES",
+    "ArrayBackend",
+    "Backend",
+    "BackendUnavailableError",
+    "ConvolutionKernel",
+    "Geometry",
+    "RefmgError",
+    "UnknownBackendError",
+    "__version__",
+    "assemble",
+    "backend_names",
+    "check_environment",
+    "default_dtype",
+    "fold",
+    "get_backend",
+    "one_of",
+]

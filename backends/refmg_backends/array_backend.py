@@ -1,0 +1,116 @@
+"""The reference kernels, written against the array API: one gather and one product a tap."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from refmg_backends.backend import Array
+from refmg_backends.geometry import OUTSIDE, Geometry, Indices
+
+
+class TapConvolution:
+    r"""Apply :math:`K(s) = \sum_j S_j \otimes C_j` tap by tap, without a matrix.
+
+    Parameters
+    ----------
+    backend : ArrayBackend
+        Gives the namespace and the device.
+    stencil : array, shape (C_out, C_in, k_1, .., k_d)
+        Taps.
+    geometry : Geometry
+        Grid, width, boundary and stride.
+    """
+
+    def __init__(self, backend: ArrayBackend, stencil: Array, geometry: Geometry) -> None:
+        self.backend, self.geometry = backend, geometry
+        c_out, c_in = stencil.shape[:2]
+        self.taps = backend.xp.reshape(stencil, (c_out, c_in, geometry.taps))
+
+    def apply(self, Y: Array) -> Array:
+        """Return ``sum_j S_j (C_j Y)``."""
+        pairs = list(enumerate(self.geometry.table))
+        return self._sum(pairs, Y, lambda tap: self.taps[:, :, tap], self.taps.shape[0])
+
+    def apply_transpose(self, Z: Array) -> Array:
+        """Return ``sum_j S_j^T (C_j^T Z)``."""
+        transpose = self.backend.xp.matrix_transpose
+        pairs = self.geometry.transpose_table
+        return self._sum(pairs, Z, lambda tap: transpose(self.taps[:, :, tap]), self.taps.shape[1])
+
+    def _sum(self, pairs: Any, X: Array, matrix: Any, channels: int) -> Array:
+        xp = self.backend.xp
+        padded = with_zero_cell(xp, X)
+        total = xp.zeros((channels, len(pairs[0][1]), X.shape[2]), dtype=X.dtype)
+        for tap, row in pairs:
+            total = total + xp.tensordot(matrix(tap), self.backend.gather(padded, row), axes=1)
+        return total
+
+
+def with_zero_cell(xp: ModuleType, X: Array) -> Array:
+    """Append a cell of zeros, which index ``OUTSIDE`` = -1 then reads.
+
+    Parameters
+    ----------
+    xp : module
+        Array-API namespace of `X`.
+    X : array, shape (channels, cells, m)
+        Features.
+
+    Returns
+    -------
+    array, shape (channels, cells + 1, m)
+    """
+    return xp.concat([X, xp.zeros((X.shape[0], 1, X.shape[2]), dtype=X.dtype)], axis=1)
+
+
+class ArrayBackend:
+    """A backend from any array-API namespace: the reference that faster kernels are tested against.
+
+    Parameters
+    ----------
+    name : str
+        The name in ``REFMG_BACKEND``.
+    xp : module
+        Array-API namespace.
+    device : str
+        In words.
+    """
+
+    deterministic = True
+
+    def __init__(self, name: str, xp: ModuleType, device: str = "cpu") -> None:
+        self.name, self.xp, self.device = name, xp, device
+
+    def __repr__(self) -> str:
+        return f"<refmg backend {self.name!r} on {self.device}>"
+
+    def asarray(self, x: Any, dtype: str | None = None) -> Array:
+        """Return `x` as an array of this backend."""
+        return self.xp.asarray(x, dtype=None if dtype is None else getattr(self.xp, dtype))
+
+    def to_numpy(self, x: Array) -> np.ndarray[Any, Any]:
+        """Return `x` on the host."""
+        return np.asarray(x)
+
+    def gather(self, padded: Array, row: Indices) -> Array:
+        """Return the cells named by `row`, ``OUTSIDE`` reading the appended zero cell."""
+        index = np.where(row == OUTSIDE, padded.shape[1] - 1, row)
+        return self.xp.take(padded, self.xp.asarray(index), axis=1)
+
+    def convolution(self, stencil: Array, geometry: Geometry) -> Any:
+        """Prepare a stencil for application, tap by tap."""
+        return TapConvolution(self, stencil, geometry)
+
+    def stencil_gradient(self, Y: Array, Z: Array, geometry: Geometry) -> Array:
+        """Return the taps ``G_j = Z (C_j Y)^T``, summed over cells and examples."""
+        xp, padded = self.xp, with_zero_cell(self.xp, Y)
+        columns = Z.shape[1] * Z.shape[2]
+        left = xp.reshape(Z, (Z.shape[0], columns))
+        taps = [
+            left @ xp.matrix_transpose(xp.reshape(self.gather(padded, row), (Y.shape[0], columns)))
+            for row in geometry.table
+        ]
+        return xp.reshape(xp.stack(taps, axis=-1), (Z.shape[0], Y.shape[0], *geometry.width))

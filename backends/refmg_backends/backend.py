@@ -1,0 +1,59 @@
+"""The contract of an array backend."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any, Protocol
+
+import numpy as np
+
+from refmg_backends.geometry import Geometry
+
+Array = Any  # an array of the backend's own library
+
+
+class ConvolutionKernel(Protocol):
+    """One stencil on one grid, ready to be applied to many arrays."""
+
+    def apply(self, Y: Array) -> Array:
+        """Return ``K Y`` for `Y` of shape ``(C_in, cells, m)``; shape ``(C_out, out_cells, m)``."""
+
+    def apply_transpose(self, Z: Array) -> Array:
+        """Return ``K^T Z`` for `Z` of shape ``(C_out, out_cells, m)``; shape ``(C_in, cells, m)``."""
+
+
+class Backend(Protocol):
+    """What refmg asks of an array library and a machine.
+
+    A backend is a module-like object with an array-API namespace ``xp``, conversions from and to
+    NumPy, and three kernels. Third parties register a factory (called without arguments) in the
+    entry-point group ``refmg.backends``.
+
+    Attributes
+    ----------
+    name : str
+        The name in ``REFMG_BACKEND``.
+    xp : module
+        An array-API namespace.
+    device : str
+        Where the arrays live, in words.
+    deterministic : bool
+        Whether the same call gives the same bits each time.
+    """
+
+    name: str
+    xp: ModuleType
+    device: str
+    deterministic: bool
+
+    def asarray(self, x: Any, dtype: str | None = None) -> Array:
+        """Return `x` as an array of this backend, moved to its device."""
+
+    def to_numpy(self, x: Array) -> np.ndarray[Any, Any]:
+        """Return `x` on the host."""
+
+    def convolution(self, stencil: Array, geometry: Geometry) -> ConvolutionKernel:
+        """Prepare a stencil of shape ``(C_out, C_in, k_1, .., k_d)`` for application."""
+
+    def stencil_gradient(self, Y: Array, Z: Array, geometry: Geometry) -> Array:
+        """Return ``G`` of shape ``(C_out, C_in, k..)`` with ``<G, s> = <Z, K(s) Y>`` for every ``s``."""

@@ -1,0 +1,91 @@
+"""Choosing a backend by name: explicit, printed, and never a silent fallback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import entry_points
+
+from refmg_backends.backend import Backend
+from refmg_backends.environment import check_environment
+from refmg_backends.errors import BackendUnavailableError, UnknownBackendError, one_of
+
+GROUP = "refmg.backends"
+
+
+def _numpy() -> Backend:
+    from refmg_backends.numpy_backend import NumpyBackend
+
+    return NumpyBackend()
+
+
+def _array_api_strict() -> Backend:
+    from refmg_backends.strict_backend import StrictBackend
+
+    return StrictBackend()
+
+
+BUILT_IN: dict[str, Callable[[], Backend]] = {
+    "numpy": _numpy,
+    "array-api-strict": _array_api_strict,
+}
+INSTALL_HINTS = {"array-api-strict": "pip install 'refmg[test]'"}
+
+
+def backend_names() -> list[str]:
+    """Return the names that :func:`get_backend` knows, third parties' included, sorted.
+
+    Examples
+    --------
+    >>> "numpy" in backend_names()
+    True
+    """
+    return sorted({*BUILT_IN, *(point.name for point in entry_points(group=GROUP))})
+
+
+def get_backend(name: str | None = None) -> Backend:
+    """Return the backend of this name: argument, else ``REFMG_BACKEND``, else ``"numpy"``.
+
+    Parameters
+    ----------
+    name : str, optional
+        One of :func:`backend_names`.
+
+    Returns
+    -------
+    Backend
+        The same object at each call with the same name.
+
+    Raises
+    ------
+    UnknownBackendError
+        If there is no such backend; the message names the closest match and all names.
+    BackendUnavailableError
+        If its library or device is missing; the message says what to install.
+
+    Examples
+    --------
+    >>> get_backend("numpy")
+    <refmg backend 'numpy' on cpu>
+    >>> get_backend("nunpy")
+    Traceback (most recent call last):
+        ...
+    refmg_backends.errors.UnknownBackendError: unknown backend 'nunpy' (did you mean 'numpy'?); \
+expected one of: array-api-strict, numpy
+    """
+    chosen = name or check_environment().get("REFMG_BACKEND") or "numpy"
+    if chosen not in BUILT_IN and chosen not in backend_names():
+        raise UnknownBackendError(one_of("backend", chosen, backend_names()))
+    return _load(chosen)
+
+
+@cache
+def _load(name: str) -> Backend:
+    points = {point.name: point for point in entry_points(group=GROUP)}
+    try:
+        factory = BUILT_IN[name] if name in BUILT_IN else points[name].load()
+        return factory()
+    except ImportError as error:
+        hint = INSTALL_HINTS.get(name, "install the package that registers it")
+        message = f"backend {name!r} is known but cannot be loaded ({error}); {hint}"
+        raise BackendUnavailableError(message) from error

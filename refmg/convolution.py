@@ -1,0 +1,220 @@
+"""Convolutions on a grid, as an operator and as an explicit sparse matrix (paper, equation 2)."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import sparse
+from scipy.sparse.linalg import LinearOperator
+
+from refmg.stencil import per_axis, with_channels
+from refmg_backends import Backend, Geometry, RefmgError, assemble, get_backend
+from refmg_backends.backend import Array
+
+Shape = tuple[int, ...]
+
+
+def convolution_matrix(
+    stencil: ArrayLike,
+    shape: Shape,
+    boundary: str = "periodic",
+    stride: int | Shape = 1,
+) -> sparse.csr_array:
+    r"""Return the matrix ``K(s)`` of a convolution.
+
+    Parameters
+    ----------
+    stencil : array_like, shape (k_1, .., k_d) or (C_out, C_in, k_1, .., k_d)
+        Taps, in pixel units, every width odd. Integers give an integer matrix.
+    shape : tuple of int
+        Cells of the grid, ``(n_1, .., n_d)``.
+    boundary : {"periodic", "zero", "reflect"}
+        ``"reflect"`` is half-sample symmetric, as in ``scipy.ndimage`` (PyTorch's ``"reflect"`` is
+        SciPy's ``"mirror"``, another one).
+    stride : int or tuple of int
+        Output cell ``o`` is centred at cell ``o * stride``.
+
+    Returns
+    -------
+    scipy.sparse.csr_array, shape (C_out * N_out, C_in * N)
+        Canonical: sorted indices, no duplicates. It multiplies ``Y.reshape(C_in * N, m)``.
+
+    Raises
+    ------
+    RefmgError
+        For an even width, axes that do not fit, an unknown boundary.
+
+    Notes
+    -----
+    :math:`(K(s) y)_i = \sum_j s_j y_{i+j}` with centred offsets ``j``: cross-correlation, PyTorch's
+    ``conv2d`` weight convention. Flip every axis of the stencil for a convolution. In many channels
+    :math:`K(s) = \sum_j S_j \otimes C_j` with ``S_j`` the channel matrix of tap ``j`` and ``C_j`` the
+    (circulant) shift. Haber et al., equation (2).
+
+    Examples
+    --------
+    >>> convolution_matrix([1, -2, 1], (4,)).toarray()
+    array([[-2,  1,  0,  1],
+           [ 1, -2,  1,  0],
+           [ 0,  1, -2,  1],
+           [ 1,  0,  1, -2]])
+    """
+    s = with_channels(stencil, len(shape))
+    return assemble(s, _geometry(s.shape[2:], shape, boundary, stride))
+
+
+def _geometry(width: Shape, shape: Shape, boundary: str, stride: int | Shape) -> Geometry:
+    cells = per_axis("grid", shape, len(shape))
+    return Geometry(cells, tuple(width), boundary, per_axis("stride", stride, len(shape)))
+
+
+class Convolution:
+    """A convolution with a fixed stencil on a fixed grid.
+
+    Parameters
+    ----------
+    stencil : array, shape (k_1, .., k_d) or (C_out, C_in, k_1, .., k_d)
+        Taps in pixel units: a NumPy array or an array of the backend.
+    shape : tuple of int
+        Cells of the grid.
+    boundary : {"periodic", "zero", "reflect"}
+        What lies outside the grid.
+    stride : int or tuple of int
+        Step between output cells, in input cells.
+    backend : Backend or str, optional
+        Where the arrays live; ``REFMG_BACKEND``, else NumPy.
+
+    Raises
+    ------
+    RefmgError
+        For an even width, axes that do not fit, an unknown boundary or backend.
+
+    Examples
+    --------
+    >>> second_difference = Convolution(np.array([1.0, -2.0, 1.0]), (5,))
+    >>> y = np.arange(5.0).reshape(1, 5, 1) ** 2
+    >>> second_difference.apply(y)[0, :, 0]
+    array([ 17.,   2.,   2.,   2., -23.])
+    """
+
+    def __init__(
+        self,
+        stencil: Array,
+        shape: Shape,
+        boundary: str = "periodic",
+        stride: int | Shape = 1,
+        backend: Backend | str | None = None,
+    ) -> None:
+        self.backend = get_backend(backend) if backend is None or isinstance(backend, str) else backend
+        host = with_channels(self.backend.to_numpy(stencil), len(shape))
+        self.stencil = self.backend.asarray(host)
+        self.geometry = _geometry(host.shape[2:], shape, boundary, stride)
+        self.c_out, self.c_in = host.shape[:2]
+
+    def __repr__(self) -> str:
+        g = self.geometry
+        return f"Convolution({self.c_in} -> {self.c_out} channels, width {g.width}, grid {g.shape}, {g.boundary})"
+
+    @cached_property
+    def _kernel(self) -> Any:
+        return self.backend.convolution(self.stencil, self.geometry)
+
+    def apply(self, Y: Array) -> Array:
+        """Return ``K(s) Y``.
+
+        Parameters
+        ----------
+        Y : array, shape (C_in, n_1, .., n_d, m)
+            Features, examples last.
+
+        Returns
+        -------
+        array, shape (C_out, n_1', .., n_d', m)
+
+        Raises
+        ------
+        RefmgError
+            If the shape of `Y` does not fit.
+        """
+        flat = self._flat(Y, self.c_in, self.geometry.shape)
+        return self._grid(self._kernel.apply(flat), self.c_out, self.geometry.out_shape)
+
+    def apply_transpose(self, Z: Array) -> Array:
+        """Return ``K(s)^T Z``, the adjoint of :meth:`apply`.
+
+        Parameters
+        ----------
+        Z : array, shape (C_out, n_1', .., n_d', m)
+            Features on the output grid.
+
+        Returns
+        -------
+        array, shape (C_in, n_1, .., n_d, m)
+
+        Raises
+        ------
+        RefmgError
+            If the shape of `Z` does not fit.
+        """
+        flat = self._flat(Z, self.c_out, self.geometry.out_shape)
+        return self._grid(self._kernel.apply_transpose(flat), self.c_in, self.geometry.shape)
+
+    def stencil_gradient(self, Y: Array, Z: Array) -> Array:
+        """Return the gradient of ``<K(s) Y, Z>`` with respect to ``s``.
+
+        Parameters
+        ----------
+        Y : array, shape (C_in, n_1, .., n_d, m)
+            What the convolution is applied to.
+        Z : array, shape (C_out, n_1', .., n_d', m)
+            What its result is paired with.
+
+        Returns
+        -------
+        array, shape (C_out, C_in, k_1, .., k_d)
+            ``G`` with ``<G, s> = <K(s) Y, Z>`` for every stencil ``s``.
+        """
+        left = self._flat(Y, self.c_in, self.geometry.shape)
+        right = self._flat(Z, self.c_out, self.geometry.out_shape)
+        return self.backend.stencil_gradient(left, right, self.geometry)
+
+    def matrix(self) -> sparse.csr_array:
+        """Return the explicit matrix on the host, as :func:`convolution_matrix` does."""
+        return assemble(self.backend.to_numpy(self.stencil), self.geometry)
+
+    def linear_operator(self, examples: int = 1) -> LinearOperator:
+        """Return the convolution as a ``scipy.sparse.linalg.LinearOperator`` on flattened features.
+
+        Parameters
+        ----------
+        examples : int
+            Number of examples ``m`` in the flattened array.
+        """
+        g = self.geometry
+        into, out = (self.c_in, *g.shape, examples), (self.c_out, *g.out_shape, examples)
+        return LinearOperator(
+            dtype=np.result_type(self.backend.to_numpy(self.stencil)),
+            shape=(int(np.prod(out)), int(np.prod(into))),
+            matvec=lambda y: self._host(self.apply, y, into),
+            rmatvec=lambda z: self._host(self.apply_transpose, z, out),
+        )
+
+    def _host(self, function: Any, x: Any, shape: Shape) -> Any:
+        result = function(self.backend.asarray(np.reshape(x, shape)))
+        return self.backend.to_numpy(result).ravel()
+
+    def _flat(self, X: Array, channels: int, shape: Shape) -> Array:
+        expected = (channels, *shape)
+        if tuple(X.shape[:-1]) != expected:
+            layout = ", ".join(str(n) for n in expected)
+            raise RefmgError(
+                f"found features of shape {tuple(X.shape)}; expected ({layout}, examples): "
+                "channels first, grid, examples last"
+            )
+        return self.backend.xp.reshape(X, (channels, -1, X.shape[-1]))
+
+    def _grid(self, X: Array, channels: int, shape: Shape) -> Array:
+        return self.backend.xp.reshape(X, (channels, *shape, X.shape[-1]))

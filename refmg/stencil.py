@@ -1,0 +1,131 @@
+"""Stencils: the two layouts that users write, and the one that the operators use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from refmg_backends import RefmgError
+
+
+def with_channels(stencil: ArrayLike, ndim: int) -> NDArray[Any]:
+    """Return a stencil as ``(C_out, C_in, k_1, .., k_d)``.
+
+    Parameters
+    ----------
+    stencil : array_like, shape (k_1, .., k_d) or (C_out, C_in, k_1, .., k_d)
+        A plain stencil means one channel.
+    ndim : int
+        Number of grid axes ``d``.
+
+    Returns
+    -------
+    ndarray, shape (C_out, C_in, k_1, .., k_d)
+        A view where possible.
+
+    Raises
+    ------
+    RefmgError
+        If the number of axes fits neither layout, a width is even, or a tap is NaN or infinite.
+
+    Examples
+    --------
+    >>> with_channels([[0, 1, 0], [1, -4, 1], [0, 1, 0]], ndim=2).shape
+    (1, 1, 3, 3)
+    """
+    s = np.asarray(stencil)
+    if s.ndim == ndim:
+        s = s[None, None]
+    if s.ndim != ndim + 2:
+        raise RefmgError(
+            f"found a stencil of shape {np.shape(stencil)} for a grid of {ndim} axes; expected "
+            f"{ndim} axes (k_1, .., k_d) or {ndim + 2} axes (C_out, C_in, k_1, .., k_d)"
+        )
+    _check_taps(s)
+    return s
+
+
+def _check_taps(s: NDArray[Any]) -> None:
+    if any(k % 2 == 0 for k in s.shape[2:]):
+        raise RefmgError(
+            f"found a stencil of width {s.shape[2:]}; expected odd widths, so that a tap lies on the "
+            "cell itself: pad the stencil with zeros to an odd width"
+        )
+    if s.dtype.kind in "fc" and not np.isfinite(s).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(s))[0])
+        raise RefmgError(f"found {s[where]} in the stencil at index {where}; expected finite taps")
+
+
+def stencil_ndim(stencil: ArrayLike, ndim: int | None = None) -> int:
+    """Return the number of grid axes of a stencil that comes without a grid.
+
+    Three axes are read as a plain stencil in three dimensions; for ``(C_out, C_in, k)`` say
+    ``ndim=1``.
+
+    Parameters
+    ----------
+    stencil : array_like
+        In either layout.
+    ndim : int, optional
+        The answer, where the caller knows it.
+
+    Returns
+    -------
+    int
+        1, 2 or 3.
+
+    Raises
+    ------
+    RefmgError
+        If the stencil has no axes or more than five.
+
+    Examples
+    --------
+    >>> [stencil_ndim(np.zeros(shape)) for shape in [(3,), (3, 3), (8, 4, 3, 3), (2, 2, 3, 3, 3)]]
+    [1, 2, 2, 3]
+    >>> stencil_ndim(np.zeros((8, 4, 3)), ndim=1)
+    1
+    """
+    if ndim is not None:
+        return ndim
+    axes = np.ndim(stencil)
+    if not 1 <= axes <= 5:
+        raise RefmgError(
+            f"found a stencil with {axes} axes; expected (k_1, .., k_d) or (C_out, C_in, k_1, .., k_d), d <= 3"
+        )
+    return axes if axes <= 3 else axes - 2
+
+
+def per_axis(name: str, value: int | tuple[int, ...], ndim: int) -> tuple[int, ...]:
+    """Return one positive integer an axis, from one for all or one each.
+
+    Parameters
+    ----------
+    name : str
+        What the number is, for the message.
+    value : int or tuple of int
+        One for all axes, or one each.
+    ndim : int
+        Number of axes.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    RefmgError
+        If there are too few or too many, or one is not a positive integer.
+
+    Examples
+    --------
+    >>> per_axis("factor", 2, 3)
+    (2, 2, 2)
+    """
+    values = (value,) * ndim if np.ndim(value) == 0 else tuple(value)  # type: ignore[arg-type]
+    whole = all(isinstance(v, (int, np.integer)) and v > 0 for v in values)
+    if len(values) != ndim or not whole:
+        raise RefmgError(f"found {name} {value!r}; expected a positive integer, or {ndim} of them, one per axis")
+    return tuple(int(v) for v in values)  # type: ignore[arg-type]

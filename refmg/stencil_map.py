@@ -1,0 +1,306 @@
+"""The small dense map that moves a stencil between resolutions (paper, equations 8 and 9)."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from refmg.rational import inverse, rank, to_float
+from refmg.stencil import per_axis, stencil_ndim, with_channels
+from refmg.transfer import Shape, Transfer, TransferPair, named_pair
+from refmg_backends import RefmgError
+
+RationalMatrix = NDArray[np.object_]
+
+
+class ClosureError(RefmgError):
+    """Restricted stencils do not fit the width, or do not determine the fine stencil."""
+
+
+class StencilMap:
+    r"""The linear map of fine stencils to coarse ones that makes ``K(s_H) = R K(s_h) P``.
+
+    Parameters
+    ----------
+    width : int or tuple of int
+        Taps per axis, odd; one for all axes or one each.
+    ndim : int
+        Number of grid axes ``d``.
+    transfer : str or callable
+        The pair (R, P); see :func:`refmg.named_pair`.
+    factor : int or tuple of int
+        Coarsening factor, one for all axes or one each.
+
+    Attributes
+    ----------
+    axis_maps : tuple of ndarray of Fraction
+        The exact 1-D maps; the n-D map is their Kronecker product.
+
+    Raises
+    ------
+    ClosureError
+        If a restricted stencil needs more taps than `width`; the message names how many.
+    RefmgError
+        For an even width, an unknown transfer, a factor below 2.
+
+    Notes
+    -----
+    With the composite taps :math:`c_t = \sum_a r_a p_{a-t}` of the pair, the 1-D map is
+    :math:`T_{J j} = c_{f J - j}`. It does not depend on the grid. For factor 2 and ``"linear"`` it
+    has eigenvalues 1, 1/2, 1/4, the scalings :math:`2^{-p}` of a p-th derivative in pixel units.
+    For 3 x 3 stencils ``prolong`` solves the paper's 9 x 9 system (9); it acts axis by axis, which
+    is the same by the Kronecker structure.
+
+    Examples
+    --------
+    >>> StencilMap(ndim=1).matrix
+    array([[0.5  , 0.125, 0.   ],
+           [0.5  , 0.75 , 0.5  ],
+           [0.   , 0.125, 0.5  ]])
+    >>> print(f"{StencilMap(width=3, ndim=2).condition_number:.3f}")
+    26.853
+    >>> StencilMap(ndim=1).restrict([1.0, -2.0, 1.0])
+    array([ 0.25, -0.5 ,  0.25])
+    """
+
+    def __init__(
+        self,
+        width: int | Shape = 3,
+        ndim: int = 2,
+        transfer: Transfer = "linear",
+        factor: int | Shape = 2,
+    ) -> None:
+        self.width = per_axis("width", width, ndim)
+        self.factor = per_axis("factor", factor, ndim)
+        if any(k % 2 == 0 for k in self.width):
+            raise RefmgError(f"found a stencil of width {self.width}; expected odd widths: pad it with zeros")
+        self.transfer, self.ndim = transfer, ndim
+        self.pairs = tuple(named_pair(transfer, f) for f in self.factor)
+        self._check_closure()
+        self.axis_maps: tuple[RationalMatrix, ...] = tuple(
+            _axis_map(pair, k) for pair, k in zip(self.pairs, self.width, strict=True)
+        )
+
+    def __repr__(self) -> str:
+        return f"StencilMap(width={self.width}, transfer={self.transfer!r}, factor={self.factor})"
+
+    def _check_closure(self) -> None:
+        needed = tuple(coarse_width(pair, k) for pair, k in zip(self.pairs, self.width, strict=True))
+        if any(coarse > k for coarse, k in zip(needed, self.width, strict=True)):
+            raise ClosureError(
+                f"transfer {self.transfer!r} with factor {self.factor} does not close at width {self.width}: "
+                f"the coarse stencil needs width {needed}; take a pair with shorter taps, such as "
+                "'linear', or a wider stencil padded with zeros"
+            )
+
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """The map as a matrix on ``s.ravel()``, shape ``(n_K, n_K)``, float64.
+
+        Each entry is its exact rational value rounded once.
+        """
+        return to_float(self.fractions)
+
+    @property
+    def fractions(self) -> RationalMatrix:
+        """The map as a matrix of ``fractions.Fraction``, shape ``(n_K, n_K)``."""
+        return reduce(np.kron, self.axis_maps)
+
+    @property
+    def eigenvalues(self) -> NDArray[np.float64]:
+        """Eigenvalues of the map, largest first: the scalings of discrete derivatives."""
+        return np.sort(np.linalg.eigvals(self.matrix).real)[::-1]
+
+    @property
+    def rank(self) -> int:
+        """Exact rank of the map."""
+        return int(np.prod([rank(T) for T in self.axis_maps]))
+
+    @property
+    def condition_number(self) -> float:
+        """Condition number of the map in the 2-norm; infinite where it is singular."""
+        if self.rank < self.fractions.shape[0]:
+            return float("inf")
+        return float(np.linalg.cond(self.matrix))
+
+    @property
+    def amplification(self) -> float:
+        """How much ``prolong`` can enlarge a stencil, in the 2-norm; infinite where it is singular."""
+        if self.rank < self.fractions.shape[0]:
+            return float("inf")
+        return float(1 / np.linalg.svd(self.matrix, compute_uv=False)[-1])
+
+    def restrict(self, stencil: ArrayLike) -> NDArray[Any]:
+        """Return the coarse stencil ``s_H`` with ``K(s_H) = R K(s_h) P``.
+
+        Parameters
+        ----------
+        stencil : array_like, shape (k_1, .., k_d) or (C_out, C_in, k_1, .., k_d)
+            Fine stencil in pixel units. Arrays of ``Fraction`` are mapped exactly.
+
+        Returns
+        -------
+        ndarray
+            The same shape; float32 stays float32, integers become float64.
+
+        Raises
+        ------
+        RefmgError
+            If the stencil has another width or a tap that is not finite.
+
+        Examples
+        --------
+        >>> StencilMap().restrict(np.array([[0, 0, 0], [-1, 0, 1], [0, 0, 0]]))
+        array([[-0.0625,  0.    ,  0.0625],
+               [-0.375 ,  0.    ,  0.375 ],
+               [-0.0625,  0.    ,  0.0625]])
+        """
+        return self._apply(self.axis_maps, stencil)
+
+    def prolong(self, stencil: ArrayLike) -> NDArray[Any]:
+        """Return the fine stencil ``s_h`` of the same width with ``K(s_H) = R K(s_h) P``.
+
+        Parameters
+        ----------
+        stencil : array_like, shape (k_1, .., k_d) or (C_out, C_in, k_1, .., k_d)
+            Coarse stencil in pixel units. Arrays of ``Fraction`` are mapped exactly.
+
+        Returns
+        -------
+        ndarray
+            The same shape; ``prolong(restrict(s))`` is ``s``.
+
+        Raises
+        ------
+        ClosureError
+            If the map is singular, so that the fine stencil is not unique.
+        RefmgError
+            As :meth:`restrict`.
+
+        Examples
+        --------
+        >>> StencilMap(ndim=1).prolong([0.25, -0.5, 0.25])
+        array([ 1., -2.,  1.])
+        """
+        size = self.fractions.shape[0]
+        if self.rank < size:
+            raise ClosureError(
+                f"the fine stencil is not unique: transfer {self.transfer!r} with factor {self.factor} maps "
+                f"stencils of width {self.width} with rank {self.rank} of {size}; take a pair whose map is "
+                "regular, such as 'linear', or a narrower stencil"
+            )
+        return self._apply(tuple(inverse(T) for T in self.axis_maps), stencil)
+
+    def _apply(self, maps: tuple[RationalMatrix, ...], stencil: ArrayLike) -> NDArray[Any]:
+        given = np.asarray(stencil)
+        s = with_channels(given, self.ndim)
+        if s.shape[2:] != self.width:
+            raise RefmgError(f"found a stencil of width {s.shape[2:]}; expected {self.width}, as this map has")
+        exact = s.dtype == object
+        dtype = object if exact else np.result_type(s, np.float32 if s.dtype == np.float32 else np.float64)
+        for axis, rational in enumerate(maps, start=2):
+            matrix = rational if exact else to_float(rational).astype(dtype)
+            s = np.moveaxis(np.tensordot(matrix, s, axes=(1, axis)), 0, axis)
+        return s.reshape(given.shape)
+
+
+def coarse_width(pair: TransferPair, width: int) -> int:
+    """Return the taps that the restriction of a stencil of this width needs on one axis.
+
+    Parameters
+    ----------
+    pair : TransferPair
+        R and P of the axis.
+    width : int
+        Taps of the fine stencil, odd.
+
+    Returns
+    -------
+    int
+        Odd.
+
+    Examples
+    --------
+    >>> coarse_width(named_pair("linear", 2), 3), coarse_width(named_pair("average", 2), 5)
+    (3, 3)
+    """
+    composite = pair.composite()
+    reach = max(abs(t) for t, weight in composite.items() if weight)
+    return 2 * ((width // 2 + reach) // pair.factor) + 1
+
+
+def _axis_map(pair: TransferPair, width: int) -> RationalMatrix:
+    half, composite = width // 2, dict(pair.composite().items())
+    offsets = range(-half, half + 1)
+    rows = [[composite.get(pair.factor * J - j, Fraction(0)) for j in offsets] for J in offsets]
+    return np.array(rows, dtype=object)
+
+
+def restrict_stencil(
+    stencil: ArrayLike, transfer: Transfer = "linear", factor: int | Shape = 2, ndim: int | None = None
+) -> NDArray[Any]:
+    """Move a stencil to the coarse grid; short for ``StencilMap(...).restrict(stencil)``.
+
+    Parameters
+    ----------
+    stencil : array_like, shape (k_1, .., k_d) or (C_out, C_in, k_1, .., k_d)
+        Fine stencil. Three axes are read as a plain 3-D stencil unless ``ndim=1``.
+    transfer, factor
+        As in :class:`StencilMap`.
+    ndim : int, optional
+        Number of grid axes; from the shape by default.
+
+    Returns
+    -------
+    ndarray
+        The same shape.
+
+    Raises
+    ------
+    ClosureError, RefmgError
+        As :class:`StencilMap`.
+
+    Examples
+    --------
+    >>> restrict_stencil([1.0, 0.0, -1.0])
+    array([ 0.5,  0. , -0.5])
+    """
+    return _map_for(stencil, transfer, factor, ndim).restrict(stencil)
+
+
+def prolong_stencil(
+    stencil: ArrayLike, transfer: Transfer = "linear", factor: int | Shape = 2, ndim: int | None = None
+) -> NDArray[Any]:
+    """Move a stencil to the fine grid; short for ``StencilMap(...).prolong(stencil)``.
+
+    Parameters
+    ----------
+    stencil, transfer, factor, ndim
+        As in :func:`restrict_stencil`, with a coarse stencil.
+
+    Returns
+    -------
+    ndarray
+        The same shape.
+
+    Raises
+    ------
+    ClosureError, RefmgError
+        As :meth:`StencilMap.prolong`.
+
+    Examples
+    --------
+    >>> prolong_stencil([0.5, 0.0, -0.5])
+    array([ 1.,  0., -1.])
+    """
+    return _map_for(stencil, transfer, factor, ndim).prolong(stencil)
+
+
+def _map_for(stencil: ArrayLike, transfer: Transfer, factor: int | Shape, ndim: int | None) -> StencilMap:
+    d = stencil_ndim(stencil, ndim)
+    width = with_channels(stencil, d).shape[2:]
+    return StencilMap(width=width, ndim=d, transfer=transfer, factor=factor)

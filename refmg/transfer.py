@@ -1,0 +1,186 @@
+"""Pairs of restriction R and prolongation P (paper, equation 7), by their rational taps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from math import lcm
+
+from refmg.stencil import per_axis
+from refmg_backends import RefmgError, one_of
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Taps:
+    """Rational weights on consecutive offsets.
+
+    Parameters
+    ----------
+    first : int
+        Offset of the first weight, in fine cells.
+    weights : tuple of Fraction
+        One a fine cell.
+
+    Examples
+    --------
+    >>> Taps(-1, (Fraction(1, 4), Fraction(3, 4))).items()
+    [(-1, Fraction(1, 4)), (0, Fraction(3, 4))]
+    """
+
+    first: int
+    weights: tuple[Fraction, ...]
+
+    def items(self) -> list[tuple[int, Fraction]]:
+        """Return pairs (offset, weight)."""
+        return [(self.first + a, w) for a, w in enumerate(self.weights)]
+
+    @property
+    def denominator(self) -> int:
+        """The least integer that makes every weight an integer."""
+        return lcm(*(w.denominator for w in self.weights))
+
+
+@dataclass(frozen=True)
+class TransferPair:
+    r"""A restriction and a prolongation on one axis.
+
+    ``(R y)_I = sum_a r_a y_{f I + a}`` and ``(P Y)_i = sum_I p_{i - f I} Y_I`` for the factor ``f``.
+
+    Parameters
+    ----------
+    factor : int
+        Fine cells in one coarse cell.
+    restriction, prolongation : Taps
+        ``r`` and ``p``.
+
+    Examples
+    --------
+    >>> pair = named_pair("linear", 2)
+    >>> [str(c) for _, c in pair.composite().items()]
+    ['1/8', '1/2', '3/4', '1/2', '1/8']
+    """
+
+    factor: int
+    restriction: Taps
+    prolongation: Taps
+
+    def composite(self) -> Taps:
+        """Return ``c_t = sum_a r_a p_{a - t}``: all that the map of stencils knows of R and P.
+
+        Pairs with the same composite move stencils in the same way.
+        """
+        r, p = self.restriction, self.prolongation
+        low = r.first - (p.first + len(p.weights) - 1)
+        total = [Fraction(0)] * (len(r.weights) + len(p.weights) - 1)
+        for a, weight in r.items():
+            for b, other in p.items():
+                total[a - b - low] += weight * other
+        return Taps(low, tuple(total))
+
+
+def _hat(f: int) -> Taps:
+    """Linear interpolation between coarse cell centres, at the fine cell centres."""
+    first = -(f // 2)
+    weights = [1 - abs(Fraction(2 * b + 1, 2 * f) - Fraction(1, 2)) for b in range(first, f + f // 2)]
+    return Taps(first, tuple(weights))
+
+
+def _linear(f: int) -> TransferPair:
+    return TransferPair(f, Taps(0, (Fraction(1, f),) * f), _hat(f))
+
+
+def _average(f: int) -> TransferPair:
+    return TransferPair(f, Taps(0, (Fraction(1, f),) * f), Taps(0, (Fraction(1),) * f))
+
+
+def _full_weighting(f: int) -> TransferPair:
+    hat = [Fraction(f - abs(b), f) for b in range(1 - f, f)]
+    return TransferPair(f, Taps(1 - f, tuple(w / f for w in hat)), Taps(1 - f, tuple(hat)))
+
+
+TRANSFERS: dict[str, Callable[[int], TransferPair]] = {
+    "linear": _linear,
+    "average": _average,
+    "full-weighting": _full_weighting,
+}
+Transfer = str | Callable[[int], TransferPair]
+
+
+def named_pair(transfer: Transfer, factor: int) -> TransferPair:
+    """Return the pair (R, P) of one axis.
+
+    Parameters
+    ----------
+    transfer : str or callable
+        ``"linear"`` (cell-centred averaging and linear interpolation; the paper's Example 1),
+        ``"average"`` (averaging and piecewise constant P, ``P = f R^T``), ``"full-weighting"``
+        (vertex-centred), or a function from the factor to a :class:`TransferPair`.
+    factor : int
+        Coarsening factor, 2 or more.
+
+    Returns
+    -------
+    TransferPair
+
+    Raises
+    ------
+    RefmgError
+        If the name is unknown or the factor is below 2.
+
+    Examples
+    --------
+    >>> [str(w) for w in named_pair("linear", 2).prolongation.weights]
+    ['1/4', '3/4', '3/4', '1/4']
+    >>> [str(w) for w in named_pair("full-weighting", 2).restriction.weights]
+    ['1/4', '1/2', '1/4']
+    """
+    if factor < 2:
+        raise RefmgError(f"found factor {factor}; expected 2 or more fine cells in a coarse one")
+    if callable(transfer):
+        return transfer(factor)
+    if transfer not in TRANSFERS:
+        raise RefmgError(one_of("transfer", transfer, TRANSFERS))
+    return TRANSFERS[transfer](factor)
+
+
+def coarse_shape(shape: Shape, factor: int | Shape = 2) -> Shape:
+    """Return the cells of the coarse grid.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Cells of the fine grid.
+    factor : int or tuple of int
+        Coarsening factor, one for all axes or one each.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    RefmgError
+        If a factor does not divide the number of cells.
+
+    Examples
+    --------
+    >>> coarse_shape((28, 28))
+    (14, 14)
+    >>> coarse_shape((27, 28))
+    Traceback (most recent call last):
+        ...
+    refmg_backends.errors.RefmgError: found a fine grid of (27, 28) cells, which the factor (2, 2) does \
+not divide; expected multiples of it: pad or crop the images to (28, 28)
+    """
+    cells = per_axis("grid", shape, len(shape))
+    factors = per_axis("factor", factor, len(shape))
+    if any(n % f for n, f in zip(cells, factors, strict=True)):
+        near = tuple(-(-n // f) * f for n, f in zip(cells, factors, strict=True))
+        raise RefmgError(
+            f"found a fine grid of {cells} cells, which the factor {factors} does not divide; "
+            f"expected multiples of it: pad or crop the images to {near}"
+        )
+    return tuple(n // f for n, f in zip(cells, factors, strict=True))
