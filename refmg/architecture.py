@@ -1,0 +1,125 @@
+"""What a network is before it has parameters."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from refmg.activation import named_activation
+from refmg.grid import Grid
+from refmg.transfer import Shape
+from refmg_backends import BOUNDARIES, RefmgError, one_of
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Sizes and constants of a network ``L``, then N residual layers, then the classifier.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Cells of the images.
+    channels : int
+        Channels C of every layer ("identical layers" in the paper).
+    layers : int
+        Number N of time steps.
+    final_time : float
+        T; the step is ``dt = T / N``.
+    width : int
+        Taps per axis of each layer's stencil, odd.
+    opening_width : int
+        Taps per axis of the learned opening ``L``, odd.
+    boundary : {"periodic", "zero", "reflect"}
+        Of every convolution.
+    activation : str
+        See :func:`refmg.named_activation`.
+    in_channels : int
+        Channels of the images.
+    classes : int
+        Number of classes.
+
+    Raises
+    ------
+    RefmgError
+        If a size is not positive, a width is even or a name is unknown.
+
+    Examples
+    --------
+    >>> a = Architecture((28, 28), layers=4, final_time=2.0)
+    >>> a.dt, a.grid.cells, a.stencil_shape
+    (0.5, 784, (8, 8, 3, 3))
+    """
+
+    shape: Shape
+    channels: int = 8
+    layers: int = 2
+    final_time: float = 1.0
+    width: int = 3
+    opening_width: int = 3
+    boundary: str = "periodic"
+    activation: str = "tanh"
+    in_channels: int = 1
+    classes: int = 10
+
+    def __post_init__(self) -> None:
+        """Refuse what is not a network."""
+        counts = ("channels", "layers", "width", "opening_width", "in_channels", "classes")
+        for name in counts:
+            if getattr(self, name) < 1:
+                raise RefmgError(f"found {name} = {getattr(self, name)}; expected 1 or more")
+        if self.width % 2 == 0 or self.opening_width % 2 == 0:
+            found = (self.width, self.opening_width)
+            raise RefmgError(f"found stencils of width {found}; expected odd widths, such as 3")
+        if not self.final_time > 0:
+            raise RefmgError(f"found final_time = {self.final_time}; expected a positive time")
+        if self.boundary not in BOUNDARIES:
+            raise RefmgError(one_of("boundary", self.boundary, BOUNDARIES))
+        object.__setattr__(self, "shape", Grid(tuple(int(n) for n in self.shape)).shape)
+        named_activation(self.activation)
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of the images."""
+        return Grid(self.shape)
+
+    @property
+    def dt(self) -> float:
+        """Time step ``T / N``."""
+        return self.final_time / self.layers
+
+    @property
+    def opening_shape(self) -> Shape:
+        """``(C, C_in, k_1, .., k_d)`` of the opening."""
+        return (self.channels, self.in_channels, *(self.opening_width,) * len(self.shape))
+
+    @property
+    def stencil_shape(self) -> Shape:
+        """``(C, C, k_1, .., k_d)`` of each layer."""
+        return (self.channels, self.channels, *(self.width,) * len(self.shape))
+
+    @property
+    def classifier_shape(self) -> Shape:
+        """``(C, n_1, .., n_d, classes)`` of the classifier's weights."""
+        return (self.channels, *self.shape, self.classes)
+
+    def on(self, shape: Shape) -> Architecture:
+        """Return the same network on another grid."""
+        return replace(self, shape=tuple(shape))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return asdict(self) | {"shape": list(self.shape)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Architecture:
+        """Return the network that :meth:`as_dict` described.
+
+        Raises
+        ------
+        RefmgError
+            If an entry is missing or unknown.
+        """
+        names = {field.name for field in fields(cls)}
+        if set(values) != names:
+            raise RefmgError(f"found the settings {sorted(values)}; expected exactly {sorted(names)}")
+        return cls(**{**values, "shape": tuple(values["shape"])})

@@ -1,0 +1,84 @@
+r"""The classifier :math:`g(h^d W^T y + \mu)` with softmax and cross-entropy (paper, section 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from types import ModuleType
+
+import numpy as np
+
+from refmg.architecture import Architecture
+from refmg_backends import Backend
+from refmg_backends.backend import Array
+
+
+@dataclass(frozen=True)
+class Classifier:
+    r"""Weights and biases of the classes; logits are :math:`h^d W^T y + \mu`.
+
+    The cell volume makes :math:`W` a function sampled on the grid: moved to another resolution as a
+    function, it gives a constant image the same logits.
+
+    Parameters
+    ----------
+    W : array, shape (C, n_1, .., n_d, classes)
+        Weights.
+    mu : array, shape (classes,)
+        Biases.
+    """
+
+    W: Array
+    mu: Array
+
+    def flat(self, xp: ModuleType) -> Array:
+        """Return all numbers as one vector, weights first."""
+        return xp.concat([xp.reshape(self.W, (-1,)), self.mu])
+
+    def unflat(self, xp: ModuleType, vector: Array) -> Classifier:
+        """Return the classifier of these shapes that `vector` lists."""
+        size = prod(self.W.shape)
+        return Classifier(xp.reshape(vector[:size], self.W.shape), vector[size:])
+
+    def logits(self, xp: ModuleType, cell_volume: float, Y: Array) -> Array:
+        """Return the logits.
+
+        Parameters
+        ----------
+        xp : module
+            Array namespace.
+        cell_volume : float
+            ``h^d``.
+        Y : array, shape (C, n_1, .., n_d, m)
+            Features.
+
+        Returns
+        -------
+        array, shape (classes, m)
+
+        Examples
+        --------
+        >>> ones = lambda n: Classifier(np.ones((1, n, 1)), np.zeros(1)).logits(np, 1 / n, np.ones((1, n, 1)))
+        >>> ones(4), ones(8)
+        (array([[1.]]), array([[1.]]))
+        """
+        matrix = xp.reshape(self.W, (-1, self.W.shape[-1]))
+        products = xp.matrix_transpose(matrix) @ xp.reshape(Y, (matrix.shape[0], -1))
+        return cell_volume * products + self.mu[:, None]
+
+    def logits_adjoint(self, xp: ModuleType, cell_volume: float, G: Array) -> Array:
+        """Return ``h^d W G``, the adjoint in the features; shape ``(C, n_1, .., n_d, m)``."""
+        matrix = xp.reshape(self.W, (-1, self.W.shape[-1]))
+        return xp.reshape(cell_volume * (matrix @ G), (*self.W.shape[:-1], G.shape[1]))
+
+    def weight_gradient(self, xp: ModuleType, cell_volume: float, Y: Array, G: Array) -> Classifier:
+        """Return the adjoint in weights and biases, for `G` of shape ``(classes, m)``."""
+        columns = xp.reshape(Y, (-1, Y.shape[-1]))
+        gradient = cell_volume * (columns @ xp.matrix_transpose(G))
+        return Classifier(xp.reshape(gradient, self.W.shape), xp.sum(G, axis=1))
+
+
+def zero_classifier(architecture: Architecture, backend: Backend, dtype: str) -> Classifier:
+    """Return the classifier that finds every class equally likely."""
+    W = backend.asarray(np.zeros(architecture.classifier_shape), dtype=dtype)
+    return Classifier(W, backend.asarray(np.zeros(architecture.classes), dtype=dtype))

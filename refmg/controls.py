@@ -1,0 +1,83 @@
+"""The parameters of the propagation: the controls of the optimal control problem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from types import ModuleType
+
+import numpy as np
+
+from refmg.architecture import Architecture
+from refmg_backends import Backend
+from refmg_backends.backend import Array
+
+
+@dataclass(frozen=True)
+class Controls:
+    """Opening, stencils and biases, or a direction or gradient of the same shapes.
+
+    Parameters
+    ----------
+    opening : array, shape (C, C_in, k_1, .., k_d)
+        Stencil of the learned opening ``L``.
+    stencils : array, shape (N, C, C, k_1, .., k_d)
+        One stencil a time step.
+    biases : array, shape (N, C)
+        One number a channel and time step.
+    """
+
+    opening: Array
+    stencils: Array
+    biases: Array
+
+    def flat(self, xp: ModuleType) -> Array:
+        """Return all numbers as one vector."""
+        return xp.concat([xp.reshape(part, (-1,)) for part in (self.opening, self.stencils, self.biases)])
+
+    def unflat(self, xp: ModuleType, vector: Array) -> Controls:
+        """Return the controls of these shapes that `vector` lists."""
+        parts, start = [], 0
+        for part in (self.opening, self.stencils, self.biases):
+            size = prod(part.shape)
+            parts.append(xp.reshape(vector[start : start + size], part.shape))
+            start += size
+        return Controls(*parts)
+
+    def map(self, function: Callable[[Array], Array]) -> Controls:
+        """Return the controls with `function` applied to each array."""
+        return Controls(function(self.opening), function(self.stencils), function(self.biases))
+
+
+def random_controls(
+    architecture: Architecture, rng: np.random.Generator, backend: Backend, dtype: str
+) -> Controls:
+    """Return random stencils and zero biases.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        Gives the shapes.
+    rng : numpy.random.Generator
+        The only source of randomness; drawn in float64 whatever `dtype`.
+    backend : Backend
+        Where the arrays shall live.
+    dtype : str
+        ``"float32"`` or ``"float64"``.
+
+    Returns
+    -------
+    Controls
+        Normal taps with variance one over the taps that are summed, so that features keep their size.
+    """
+
+    def normal(shape: tuple[int, ...], summed: int) -> Array:
+        return backend.asarray(rng.normal(0.0, summed**-0.5, shape), dtype=dtype)
+
+    opening, stencil = architecture.opening_shape, architecture.stencil_shape
+    return Controls(
+        opening=normal(opening, prod(opening[1:])),
+        stencils=normal((architecture.layers, *stencil), prod(stencil[1:])),
+        biases=backend.asarray(np.zeros((architecture.layers, architecture.channels)), dtype=dtype),
+    )

@@ -1,0 +1,80 @@
+"""Inexact Newton steps: conjugate gradients for the direction, Armijo for the length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+
+from refmg.optimization.conjugate_gradient import CGResult, Product, conjugate_gradient
+from refmg.optimization.line_search import armijo
+from refmg_backends.backend import Array
+
+
+@dataclass(frozen=True)
+class NewtonStep:
+    """One accepted (or refused) step.
+
+    Attributes
+    ----------
+    x : array, shape (n,)
+        The new point; the old one if ``step`` is 0.
+    value : float
+        The objective there.
+    gradient_norm : float
+        At the old point, in the Euclidean norm.
+    step : float
+        Step length; 0 if Armijo's condition was never met.
+    cg : CGResult
+        How the direction was found.
+    """
+
+    x: Array
+    value: float
+    gradient_norm: float
+    step: float
+    cg: CGResult
+
+
+def newton_step(
+    xp: ModuleType,
+    value: Callable[[Array], float],
+    point: tuple[Array, float, Array, Product],
+    precondition: Product | None = None,
+    cg_iterations: int = 10,
+    cg_tolerance: float = 1e-2,
+) -> NewtonStep:
+    """Take one step with a (Gauss-)Newton matrix.
+
+    Parameters
+    ----------
+    xp : module
+        Array namespace.
+    value : callable
+        The objective.
+    point : tuple
+        The point, the objective, its gradient and the product with the matrix there.
+    precondition : callable, optional
+        For conjugate gradients.
+    cg_iterations, cg_tolerance
+        As in :func:`conjugate_gradient`.
+
+    Returns
+    -------
+    NewtonStep
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> square = lambda x: float(np.sum((x - 1) ** 2))
+    >>> x = np.zeros(2)
+    >>> newton_step(np, square, (x, 2.0, 2 * (x - 1), lambda v: 2 * v)).x
+    array([1., 1.])
+    """
+    x, start, gradient, product = point
+    cg = conjugate_gradient(xp, product, -gradient, precondition, cg_iterations, cg_tolerance)
+    slope = float(xp.sum(gradient * cg.x))
+    search = armijo(lambda t: value(x + t * cg.x), start, slope)
+    norm = float(xp.sum(gradient * gradient)) ** 0.5
+    reached = x if search.step == 0 else x + search.step * cg.x
+    return NewtonStep(reached, search.value, norm, search.step, cg)
