@@ -122,6 +122,11 @@ class Convolution:
     def _kernel(self) -> Any:
         return self.backend.convolution(self.stencil, self.geometry)
 
+    def prepare(self) -> Convolution:
+        """Build what the backend's kernel needs, otherwise built when first applied; return itself."""
+        _ = self._kernel
+        return self
+
     def apply(self, Y: Array) -> Array:
         """Return ``K(s) Y``.
 

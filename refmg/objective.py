@@ -100,20 +100,25 @@ class ControlObjective:
 
     def value(self, controls: Controls) -> float:
         """Return the objective."""
-        propagation, examples = self.propagation(controls), _count(self.batches)
-        losses = (self._loss(batch, propagation.apply(batch.x)) for batch in self.batches)
-        return sum(losses) / examples + self._penalty(controls)
+        propagation, examples = self.propagation(controls).prepared, _count(self.batches)
+        def loss(batch: Batch) -> float:
+            return self._loss(batch, propagation.apply(batch.x))
+
+        return sum(self.backend.map(loss, self.batches)) / examples + self._penalty(controls)
 
     def value_and_gradient(self, controls: Controls) -> tuple[float, Array]:
         """Return the objective and its gradient as a vector, by the discrete adjoint."""
-        propagation, examples, xp = self.propagation(controls), _count(self.batches), self.xp
-        loss, total = 0.0, self.penalty_product(controls)
-        for batch in self.batches:
+        propagation, examples, xp = self.propagation(controls).prepared, _count(self.batches), self.xp
+
+        def terms(batch: Batch) -> tuple[float, Array]:
             Y, trajectory = propagation.linearize(batch.x)
-            loss += self._loss(batch, Y)
             residual = cross_entropy_gradient(softmax(xp, self._logits(Y)), batch.targets) / examples
             back = self.classifier.logits_adjoint(xp, self.volume, residual)
-            total = total + trajectory.adjoint(back).flat(xp)
+            return self._loss(batch, Y), trajectory.adjoint(back).flat(xp)
+
+        loss, total = 0.0, self.penalty_product(controls)
+        for part, gradient in self.backend.map(terms, self.batches):
+            loss, total = loss + part, total + gradient
         return loss / examples + self._penalty(controls), total
 
     def gauss_newton(self, controls: Controls, batches: Sequence[Batch] | None = None) -> Product:
@@ -132,14 +137,14 @@ class ControlObjective:
             From vector to vector.
         """
         chosen = self.batches if batches is None else batches
-        propagation, examples = self.propagation(controls), _count(chosen)
-        points = [self._linearized(propagation, batch) for batch in chosen]
+        propagation, examples = self.propagation(controls).prepared, _count(chosen)
+        points = list(self.backend.map(lambda batch: self._linearized(propagation, batch), chosen))
 
         def product(vector: Array) -> Array:
             direction = controls.unflat(self.xp, vector)
-            along, total = self.propagation(direction), self.penalty_product(direction)
-            for trajectory, probabilities in points:
-                total = total + self._curvature(trajectory, probabilities, along) / examples
+            along, total = self.propagation(direction).prepared, self.penalty_product(direction)
+            for part in self.backend.map(lambda point: self._curvature(*point, along), points):
+                total = total + part / examples
             return total
 
         return product
@@ -193,26 +198,31 @@ class ClassifierObjective:
         regularization: Regularization,
         backend: Backend,
     ) -> None:
-        self.grid, self.batches, self.xp = architecture.grid, batches, backend.xp
+        self.grid, self.batches, self.backend, self.xp = architecture.grid, batches, backend, backend.xp
         self.regularization, self.volume = regularization, architecture.grid.cell_volume
 
     def value(self, classifier: Classifier) -> float:
         """Return the objective."""
-        losses = (
-            cross_entropy(self.xp, classifier.logits(self.xp, self.volume, b.x), b.targets) for b in self.batches
+        xp, volume = self.xp, self.volume
+        losses = self.backend.map(
+            lambda batch: cross_entropy(xp, classifier.logits(xp, volume, batch.x), batch.targets), self.batches
         )
         return sum(losses) / _count(self.batches) + self._penalty(classifier)
 
     def derivatives(self, classifier: Classifier) -> tuple[float, Array, Product]:
         """Return the objective, its gradient as a vector, and the product with its Hessian."""
         xp, examples = self.xp, _count(self.batches)
-        loss, total, points = 0.0, self._penalty_product(classifier), []
-        for batch in self.batches:
+
+        def terms(batch: Batch) -> tuple[float, Array, Array]:
             logits = classifier.logits(xp, self.volume, batch.x)
             probabilities = softmax(xp, logits)
-            loss += cross_entropy(xp, logits, batch.targets)
             residual = cross_entropy_gradient(probabilities, batch.targets) / examples
-            total = total + classifier.weight_gradient(xp, self.volume, batch.x, residual).flat(xp)
+            gradient = classifier.weight_gradient(xp, self.volume, batch.x, residual).flat(xp)
+            return cross_entropy(xp, logits, batch.targets), gradient, probabilities
+
+        loss, total, points = 0.0, self._penalty_product(classifier), []
+        for part, gradient, probabilities in self.backend.map(terms, self.batches):
+            loss, total = loss + part, total + gradient
             points.append(probabilities)
 
         def product(vector: Array) -> Array:
@@ -222,11 +232,16 @@ class ClassifierObjective:
 
     def _hessian_product(self, direction: Classifier, points: list[Array]) -> Array:
         xp, examples = self.xp, _count(self.batches)
-        total = self._penalty_product(direction)
-        for batch, probabilities in zip(self.batches, points, strict=True):
+
+        def term(pair: tuple[Batch, Array]) -> Array:
+            batch, probabilities = pair
             logits = direction.logits(xp, self.volume, batch.x)
             curved = cross_entropy_hessian(xp, probabilities, logits) / examples
-            total = total + direction.weight_gradient(xp, self.volume, batch.x, curved).flat(xp)
+            return direction.weight_gradient(xp, self.volume, batch.x, curved).flat(xp)
+
+        total = self._penalty_product(direction)
+        for part in self.backend.map(term, zip(self.batches, points, strict=True)):
+            total = total + part
         return total
 
     def mass_inverse(self, classifier: Classifier, vector: Array) -> Array:

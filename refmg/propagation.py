@@ -55,6 +55,13 @@ class Propagation:
             for k in range(self.architecture.layers)
         ]
 
+    @cached_property
+    def prepared(self) -> Propagation:
+        """Itself, with every operator assembled: threads that share it then only read."""
+        for convolution in (self.opening, *(layer.convolution for layer in self.layers)):
+            convolution.prepare()
+        return self
+
     def apply(self, x: Array) -> Array:
         """Return the final features.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -94,6 +95,10 @@ class ArrayBackend:
     def to_numpy(self, x: Array) -> np.ndarray[Any, Any]:
         """Return `x` on the host."""
         return np.asarray(x)
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        """Yield `function` of each item, in order; other backends may overlap the calls."""
+        return map(function, items)
 
     def gather(self, padded: Array, row: Indices) -> Array:
         """Return the cells named by `row`, ``OUTSIDE`` reading the appended zero cell."""

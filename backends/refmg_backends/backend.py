@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -51,6 +52,12 @@ class Backend(Protocol):
 
     def to_numpy(self, x: Array) -> np.ndarray[Any, Any]:
         """Return `x` on the host."""
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        """Yield `function` of each item in order, computed one after the other or side by side.
+
+        What it yields must not depend on how the calls overlap, to the last bit.
+        """
 
     def convolution(self, stencil: Array, geometry: Geometry) -> ConvolutionKernel:
         """Prepare a stencil of shape ``(C_out, C_in, k_1, .., k_d)`` for application."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
 
@@ -9,10 +12,16 @@ import numpy as np
 from array_api_compat import numpy as xp
 from numpy.typing import NDArray
 from scipy import sparse
+from threadpoolctl import threadpool_limits
 
 from refmg_backends.array_backend import ArrayBackend
 from refmg_backends.geometry import Geometry
 from refmg_backends.sparse_assembly import assemble
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class SparseConvolution:
@@ -55,6 +64,15 @@ class NumpyBackend(ArrayBackend):
     def convolution(self, stencil: NDArray[Any], geometry: Geometry) -> SparseConvolution:
         """Assemble the matrix of a stencil."""
         return SparseConvolution(stencil, geometry)
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        """Yield `function` of each item in order, on as many threads as there are processors.
+
+        SciPy's sparse products run on one thread each and release the interpreter's lock. BLAS is held
+        to one thread meanwhile: threads within threads made the whole slower than one thread alone.
+        """
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(processors()) as pool:
+            yield from pool.map(function, items)
 
     def to_numpy(self, x: NDArray[Any]) -> NDArray[Any]:
         """Return `x` itself: it is on the host already."""

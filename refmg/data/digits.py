@@ -22,7 +22,8 @@ def load_digits() -> Images:
     Returns
     -------
     Images
-        28 x 28 cells, 500 of each class, the first 500 of each in MNIST's training set.
+        28 x 28 cells; of each class the first 500 of MNIST's 60,000 training images, none of its 10,000
+        test images.
 
     Raises
     ------

@@ -211,7 +211,10 @@ def classifier_steps(
     Network, list of NewtonStep
     """
     xp, a = network.backend.xp, network.architecture
-    features = [replace(batch, x=network.propagation.apply(batch.x)) for batch in batches]
+    propagation = network.propagation.prepared
+    features = list(
+        network.backend.map(lambda batch: replace(batch, x=propagation.apply(batch.x)), batches)
+    )
     objective = ClassifierObjective(a, features, settings.regularization, network.backend)
     current: Classifier = network.classifier
     steps: list[NewtonStep] = []

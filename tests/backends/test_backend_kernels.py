@@ -1,0 +1,208 @@
+"""The contract of a backend: its kernels agree with the explicit matrix, in its own arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from refmg_backends import Geometry, assemble, get_backend
+from refmg_backends.array_backend import ArrayBackend, with_zero_cell
+
+EPS = np.finfo(np.float64).eps
+BACKENDS = ["numpy", "array-api-strict"]
+GEOMETRIES = [
+    Geometry(shape, width, boundary, (stride,) * len(shape))
+    for shape, width in [((6,), (3,)), ((2,), (5,)), ((4, 5), (3, 3)), ((1, 3), (3, 5)), ((3, 2, 4), (3, 3, 3))]
+    for boundary in ("periodic", "zero", "reflect")
+    for stride in (1, 2)
+]
+every_geometry = pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
+every_channels = pytest.mark.parametrize("channels", [(1, 1), (3, 2)])
+EXAMPLES = 3
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request):
+    return get_backend(request.param)
+
+
+def data(geometry, channels=(3, 2), draw="integers", dtype=None):
+    """Stencil, input and output features; integers make every comparison exact."""
+    rng = np.random.default_rng(geometry.taps)
+    shapes = [
+        (*channels, *geometry.width),
+        (channels[1], geometry.cells, EXAMPLES),
+        (channels[0], geometry.out_cells, EXAMPLES),
+    ]
+    arrays = [rng.integers(-9, 10, n) if draw == "integers" else rng.standard_normal(n) for n in shapes]
+    return [a.astype(dtype or a.dtype) for a in arrays]
+
+
+def gradient_by_matrix(Y, Z, geometry):
+    """One explicit matrix a tap and a pair of channels: ``G_oc,j = <Z_o, C_j Y_c>``."""
+    G = np.zeros((len(Z), len(Y), geometry.taps), dtype=Y.dtype)
+    for o, c, tap in np.ndindex(G.shape):
+        unit = np.zeros((1, 1, geometry.taps), dtype=Y.dtype)
+        unit[..., tap] = 1
+        C = assemble(unit.reshape(1, 1, *geometry.width), geometry)
+        G[o, c, tap] = np.vdot(Z[o], C @ Y[c])
+    return G.reshape(len(Z), len(Y), *geometry.width)
+
+
+def results(backend, s, Y, Z, geometry):
+    """All kernels, on the host."""
+    kernel = backend.convolution(s, geometry)
+    made = kernel.apply(Y), kernel.apply_transpose(Z), backend.stencil_gradient(Y, Z, geometry)
+    return [np.array(backend.to_numpy(array)) for array in made]
+
+
+# --- agreement with the matrix ---------------------------------------------------------------------------------
+
+
+@every_geometry
+@every_channels
+def test_apply_is_the_matrix(backend, geometry, channels):
+    s, Y, _ = data(geometry, channels)
+    K = assemble(s, geometry)
+    found = backend.to_numpy(backend.convolution(backend.asarray(s), geometry).apply(backend.asarray(Y)))
+    assert found.shape == (channels[0], geometry.out_cells, EXAMPLES)
+    assert np.array_equal(found.reshape(-1, EXAMPLES), K @ Y.reshape(-1, EXAMPLES))
+
+
+@every_geometry
+@every_channels
+def test_apply_transpose_is_the_transposed_matrix(backend, geometry, channels):
+    s, _, Z = data(geometry, channels)
+    K = assemble(s, geometry)
+    found = backend.to_numpy(backend.convolution(backend.asarray(s), geometry).apply_transpose(backend.asarray(Z)))
+    assert found.shape == (channels[1], geometry.cells, EXAMPLES)
+    assert np.array_equal(found.reshape(-1, EXAMPLES), K.T @ Z.reshape(-1, EXAMPLES))
+
+
+@every_geometry
+@every_channels
+def test_the_stencil_gradient_is_that_of_the_matrices_of_single_taps(backend, geometry, channels):
+    _, Y, Z = data(geometry, channels)
+    found = backend.to_numpy(backend.stencil_gradient(backend.asarray(Y), backend.asarray(Z), geometry))
+    assert np.array_equal(found, gradient_by_matrix(Y, Z, geometry))
+
+
+@every_geometry
+def test_in_floats_the_kernels_agree_to_rounding(backend, geometry):
+    s, Y, Z = data(geometry, draw="floats")
+    found = results(backend, *map(backend.asarray, (s, Y, Z)), geometry)
+    K, columns = assemble(s, geometry), (Y.reshape(-1, EXAMPLES), Z.reshape(-1, EXAMPLES))
+    expected = (K @ columns[0], K.T @ columns[1], gradient_by_matrix(Y, Z, geometry))
+    # Sums of at most `terms` products, in two orders. Reflection lets an edge be read up to taps times.
+    terms = s.size * geometry.taps + Z[0].size
+    size = max(np.abs(a).max() for a in (s, Y, Z)) ** 2
+    for ours, truth in zip(found, expected, strict=True):
+        assert np.abs(ours.ravel() - truth.ravel()).max() <= terms**2 * EPS * size
+
+
+def test_the_comparison_notices_one_wrong_tap(backend):
+    geometry = Geometry((4, 5), (3, 3))
+    s, Y, _ = data(geometry)
+    wrong = s.copy()
+    wrong[2, 1, 0, 2] += 1
+    found = backend.to_numpy(backend.convolution(backend.asarray(wrong), geometry).apply(backend.asarray(Y)))
+    assert not np.array_equal(found.reshape(-1, EXAMPLES), assemble(s, geometry) @ Y.reshape(-1, EXAMPLES))
+
+
+# --- good manners ----------------------------------------------------------------------------------------------
+
+
+def test_results_are_arrays_of_the_backend(backend):
+    geometry = Geometry((4, 5), (3, 3))
+    s, Y, Z = map(backend.asarray, data(geometry, draw="floats"))
+    kernel = backend.convolution(s, geometry)
+    made = kernel.apply(Y), kernel.apply_transpose(Z), backend.stencil_gradient(Y, Z, geometry)
+    assert [type(array) for array in made] == [type(backend.xp.zeros(1))] * 3
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_kernels_keep_the_precision(backend, dtype):
+    geometry = Geometry((4, 5), (3, 3), "reflect")
+    found = results(backend, *map(backend.asarray, data(geometry, dtype=dtype)), geometry)
+    assert [array.dtype for array in found] == [np.dtype(dtype)] * 3
+
+
+@pytest.mark.parametrize("boundary", ["periodic", "zero", "reflect"])
+def test_inputs_are_not_modified(backend, boundary):
+    geometry = Geometry((4, 5), (3, 3), boundary)
+    host = data(geometry, draw="floats")
+    arrays = [backend.asarray(a.copy()) for a in host]
+    results(backend, *arrays, geometry)
+    for array, kept in zip(arrays, host, strict=True):
+        assert np.array_equal(backend.to_numpy(array), kept)
+
+
+@pytest.mark.parametrize("boundary", ["periodic", "zero", "reflect"])
+def test_read_only_inputs_are_accepted(backend, boundary):
+    geometry, host = Geometry((4, 5), (3, 3), boundary), data(Geometry((4, 5), (3, 3)), draw="floats")
+    writable = results(backend, *map(backend.asarray, host), geometry)
+    for array in host:
+        array.setflags(write=False)
+    for ours, truth in zip(results(backend, *map(backend.asarray, host), geometry), writable, strict=True):
+        assert np.array_equal(ours, truth)
+
+
+def test_results_do_not_share_memory_with_later_ones(backend):
+    geometry = Geometry((4, 5), (3, 3))
+    s, Y, _ = map(backend.asarray, data(geometry, draw="floats"))
+    kernel = backend.convolution(s, geometry)
+    first = kernel.apply(Y)
+    kept = np.array(backend.to_numpy(first))
+    kernel.apply(2 * Y)
+    assert np.array_equal(backend.to_numpy(first), kept)
+
+
+def test_deterministic_means_the_same_bits(backend):
+    geometry = Geometry((4, 5), (3, 3))
+    arrays = [backend.asarray(a) for a in data(geometry, draw="floats")]
+    assert backend.deterministic
+    for one, two in zip(*(results(backend, *arrays, geometry) for _ in range(2)), strict=True):
+        assert one.tobytes() == two.tobytes()
+
+
+# --- arrays in and out -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [None, "float32", "float64"])
+def test_arrays_come_back_from_the_backend(backend, dtype):
+    x = np.arange(6.0).reshape(2, 3)
+    back = backend.to_numpy(backend.asarray(x, dtype))
+    assert type(back) is np.ndarray
+    assert back.dtype == np.dtype(dtype or "float64")
+    assert np.array_equal(back, x)
+
+
+def test_lists_become_arrays_of_the_backend(backend):
+    assert type(backend.asarray([1.0, 2.0])) is type(backend.xp.zeros(1))
+
+
+def test_a_backend_says_its_name_and_device(backend):
+    assert backend.device == "cpu"
+    assert repr(backend) == f"<refmg backend {backend.name!r} on cpu>"
+
+
+def test_the_zero_cell_is_appended_after_the_last_one(backend):
+    X = backend.asarray(np.ones((2, 3, 4)))
+    padded = backend.to_numpy(with_zero_cell(backend.xp, X))
+    assert padded.shape == (2, 4, 4)
+    assert not padded[:, 3].any()
+    assert padded[:, :3].all()
+
+
+def test_gather_reads_zero_outside(backend):
+    padded = with_zero_cell(backend.xp, backend.asarray(np.arange(1.0, 4.0).reshape(1, 3, 1)))
+    assert backend.to_numpy(backend.gather(padded, np.array([2, -1, 0])))[0, :, 0].tolist() == [3, 0, 1]
+
+
+@every_geometry
+def test_the_reference_kernels_run_on_any_namespace(geometry):
+    """The tap-by-tap kernels on plain NumPy, which the numpy backend itself replaces by matrices."""
+    plain = ArrayBackend("plain", get_backend("numpy").xp)
+    arrays = data(geometry)
+    for ours, truth in zip(results(plain, *arrays, geometry), results(get_backend("numpy"), *arrays, geometry), strict=True):
+        assert np.array_equal(ours, truth)
