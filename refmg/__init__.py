@@ -1,1 +1,65 @@
-"""x"""
+"""Learning across scales: stencils, layers and training moved between resolutions and depths.
+
+E. Haber, L. Ruthotto, E. Holtham and S.-H. Jun, "Learning across scales - A multiscale method for
+convolution neural networks", AAAI 2018.
+"""
+
+from refmg.activation import Activation, named_activation
+from refmg.architecture import Architecture
+from refmg.checkpoint import load_network, save_network
+from refmg.classifier import Classifier
+from refmg.controls import Controls
+from refmg.convolution import Convolution, convolution_matrix
+from refmg.galerkin import GalerkinReport, check_galerkin, coarse_operator
+from refmg.grid import Grid
+from refmg.network import Network, random_network
+from refmg.network_transfer import network_transfer_names, transfer_network
+from refmg.regularization import Regularization
+from refmg.stencil_map import ClosureError, StencilMap, prolong_stencil, restrict_stencil
+from refmg.transfer import Taps, TransferPair, coarse_shape, named_pair
+from refmg.transfer_matrix import prolongation_matrix, restriction_matrix
+from refmg_backends import (
+    BackendUnavailableError,
+    RefmgError,
+    UnknownBackendError,
+    __version__,
+    backend_names,
+    get_backend,
+)
+
+__all__ = [
+    "Activation",
+    "Architecture",
+    "BackendUnavailableError",
+    "Classifier",
+    "ClosureError",
+    "Controls",
+    "Convolution",
+    "GalerkinReport",
+    "Grid",
+    "Network",
+    "RefmgError",
+    "Regularization",
+    "StencilMap",
+    "Taps",
+    "TransferPair",
+    "UnknownBackendError",
+    "__version__",
+    "backend_names",
+    "check_galerkin",
+    "coarse_operator",
+    "coarse_shape",
+    "convolution_matrix",
+    "get_backend",
+    "load_network",
+    "named_activation",
+    "named_pair",
+    "network_transfer_names",
+    "prolong_stencil",
+    "prolongation_matrix",
+    "random_network",
+    "restrict_stencil",
+    "restriction_matrix",
+    "save_network",
+    "transfer_network",
+]

@@ -1,0 +1,63 @@
+"""Files that are either whole or absent."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from refmg_backends import RefmgError
+
+
+def write_atomically(path: str | Path, content: bytes) -> None:
+    """Write a file so that a reader finds the old content or the new one, never a part.
+
+    Parameters
+    ----------
+    path : path
+        The file; its folder is made if missing.
+    content : bytes
+        All of it.
+
+    Raises
+    ------
+    RefmgError
+        If the disk is full or the place cannot be written; the old file is as it was.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> path = Path(mkdtemp(), "a", "b.txt")
+    >>> write_atomically(path, b"whole")
+    >>> path.read_text(), [p.name for p in path.parent.iterdir()]
+    ('whole', ['b.txt'])
+    """
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _replace(target, content)
+    except OSError as error:
+        raise RefmgError(
+            f"could not write {target}: {error.strerror or error}; what was there before is unharmed"
+        ) from error
+
+
+def _replace(target: Path, content: bytes) -> None:
+    with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as stream:
+        part = Path(stream.name)
+        try:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+            # The temporary file is private to its owner; the result gets the usual permissions.
+            os.chmod(part, 0o666 & ~_umask())
+            os.replace(part, target)
+        except BaseException:  # Ctrl-C as well: leave no part behind
+            part.unlink(missing_ok=True)
+            raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
