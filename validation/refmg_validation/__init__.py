@@ -1,0 +1,1 @@
+"""Checks, the paper's experiments and the command line of refmg."""

@@ -1,0 +1,133 @@
+"""The command ``refmg``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from typer.exceptions import TyperException
+
+from refmg import RefmgError
+
+app = typer.Typer(help="Learning across scales.", no_args_is_help=True, add_completion=False)
+reproduce = typer.Typer(help="Reproduce a result of the paper.", no_args_is_help=True)
+app.add_typer(reproduce, name="reproduce")
+
+Output = Annotated[Path, typer.Option(help="Folder for what is written.")]
+Data = Annotated[Path | None, typer.Option(help="Folder with the MNIST files; REFMG_DATA, else the shipped digits.")]
+
+
+@app.command()
+def info() -> None:
+    """Print versions, backend, device, precision and threads."""
+    from refmg_validation.info import describe
+
+    for name, value in describe().items():
+        print(f"{name:12s} {value}")
+
+
+@app.command()
+def fetch(output: Output = Path("mnist")) -> None:
+    """Download MNIST, checked by sha256."""
+    from refmg.data import fetch_mnist
+
+    print(f"MNIST is in {fetch_mnist(output)}")
+
+
+@reproduce.command()
+def example1(data: Data = None, output: Output = Path("example1-output")) -> None:
+    """Print Example 1 for every named pair and draw Figure 1 from a real digit."""
+    from refmg.data import load_images
+    from refmg_validation.example1 import compare_all
+    from refmg_validation.figures import draw_figure1
+    from refmg_validation.records import write_figure
+    from refmg_validation.report import example1_table
+
+    comparisons = compare_all()
+    console = _console()
+    console.print(example1_table(comparisons))
+    names = " and ".join(repr(c.transfer) for c in comparisons if c.explains)
+    console.print(f"The paper's pair has the composite R, P of {names}: both move stencils alike.")
+    images = load_images(data, "test")
+    write_figure(output / "figure1.png", draw_figure1(images.take([int((images.labels == 3).argmax())])))
+    console.print(f"Figure 1 drawn from a digit of {images.name}: {output / 'figure1.png'}")
+
+
+@reproduce.command()
+def resolution(
+    data: Data = None,
+    preset: Annotated[str, typer.Option(help="small or paper.")] = "small",
+    transfer: Annotated[list[str] | None, typer.Option(help="Pair (R, P); may be given again.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of division, initial stencils, subsamples.")] = 0,
+    output: Output = Path("resolution-output"),
+) -> None:
+    """Train at two resolutions, move each network to the other, and print the paper's table."""
+    from refmg import network_transfer_names
+    from refmg_backends import one_of
+    from refmg_validation.figures import draw_accuracies
+    from refmg_validation.presets import named_preset
+    from refmg_validation.progress import TrainingProgress
+    from refmg_validation.records import provenance, write_figure, write_json
+    from refmg_validation.report import ordering, resolution_table
+    from refmg_validation.resolution import run_resolution
+
+    transfers, chosen, console = transfer or ["linear"], named_preset(preset), _console()
+    for name in transfers:
+        if name not in network_transfer_names():
+            raise RefmgError(one_of("transfer", name, network_transfer_names()))
+    with TrainingProgress(console, chosen.training.iterations + 1) as progress:
+        result = run_resolution(chosen, data, transfers, seed, output, progress)
+    result = provenance() | {"seed": seed} | result
+    write_json(output / "resolution.json", result)
+    write_figure(output / "resolution.png", draw_accuracies(result["rows"], result["data"]["name"]))
+    console.print(resolution_table(result))
+    for line in ordering(result):
+        console.print(line)
+    console.print(f"Networks, resolution.json and resolution.png are in {output}")
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; bad input gives one line on standard error and exit status 2.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Those of the process by default.
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    try:
+        from refmg_backends import check_environment, default_dtype, get_backend
+
+        check_environment()
+        default_dtype()
+        get_backend()
+        result = typer.main.get_command(app)(arguments, prog_name="refmg", standalone_mode=False)
+        sys.stdout.flush()
+        return int(result or 0)
+    except TyperException as error:
+        return _fail(f"{error.format_message()} (see refmg --help)")
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted; the same command goes on after the last finished iteration")
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
+    except (RefmgError, OSError) as error:
+        return _fail(str(error))
+
+
+def _fail(message: str) -> int:
+    print("refmg: " + " ".join(message.split()), file=sys.stderr)
+    return 2

@@ -1,0 +1,67 @@
+"""Sizes and settings of the experiment ``reproduce resolution``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from refmg import Regularization
+from refmg.optimization import TrainingSettings
+from refmg_backends import RefmgError, one_of
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One way to run the experiment.
+
+    Parameters
+    ----------
+    train, validation : int
+        Images drawn from the training set; test images are another set.
+    channels, layers, final_time
+        Of the network; the paper takes two layers.
+    sigma : float
+        Gaussian before coarse images are restricted, in fine pixels.
+    training : TrainingSettings
+        How to train.
+    dtype : str
+        Precision.
+    """
+
+    name: str
+    train: int
+    validation: int
+    channels: int = 8
+    layers: int = 2
+    final_time: float = 2.0
+    sigma: float = 1.0
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    dtype: str = "float32"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return asdict(self)
+
+
+def _training(iterations: int, hessian_examples: int) -> TrainingSettings:
+    weights = Regularization(alpha_W=1e-6, alpha_t=1e-5, alpha_0=1e-4)
+    return TrainingSettings(iterations=iterations, hessian_examples=hessian_examples, regularization=weights)
+
+
+PRESETS = {
+    "small": Preset("small", train=3500, validation=500, training=_training(10, 500)),
+    "paper": Preset("paper", train=50_000, validation=10_000, training=_training(20, 1000)),
+}
+
+
+def named_preset(name: str) -> Preset:
+    """Return the preset of this name.
+
+    Raises
+    ------
+    RefmgError
+        If there is none.
+    """
+    if name not in PRESETS:
+        raise RefmgError(one_of("preset", name, PRESETS))
+    return PRESETS[name]

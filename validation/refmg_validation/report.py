@@ -1,0 +1,69 @@
+"""Tables on the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from refmg_validation.example1 import S_COARSE_PRINTED, S_FINE, Comparison
+
+# Paper, section 4: in % on MNIST, (coarse images, fine images).
+PAPER_NATIVE = ("98.28", "98.18")
+PAPER_TRANSFERRED = ("94.9", "91.0")
+PAPER_UNCHANGED = ("84.1", "61.0")
+
+
+def example1_table(comparisons: list[Comparison]) -> Table:
+    """Return s_h, the printed s_H and ours, for every pair."""
+    table = Table(title="Example 1: a stencil restricted from 28 x 28 to 14 x 14", show_lines=True)
+    for name in ("stencil", "taps", "largest difference from print", "verdict"):
+        table.add_column(name)
+    table.add_row("s_h (paper)", _taps(S_FINE, 2), "", "")
+    table.add_row("s_H (paper, printed)", _taps(S_COARSE_PRINTED, 2), "", "")
+    for c in comparisons:
+        verdict = "the paper's, to its two decimals" if c.explains else "not the paper's"
+        table.add_row(f"s_H by {c.transfer!r}", _taps(c.stencil, 5), f"{c.difference:.5f}", verdict)
+    return table
+
+
+def _taps(s: np.ndarray, digits: int) -> str:
+    return "\n".join(" ".join(f"{tap:{digits + 4}.{digits}f}" for tap in row) for row in s)
+
+
+def resolution_table(result: dict[str, Any]) -> Table:
+    """Return the test accuracies in %, the paper's beside them."""
+    data = result["data"]
+    title = f"Test accuracy in %, {data['test']} images ({data['name']}, trained on {data['train']})"
+    table = Table(title=title)
+    for name in ("network", "coarse images", "paper", "fine images", "paper"):
+        table.add_column(name, justify="left" if name == "network" else "right")
+    for row in result["rows"]:
+        label, printed = _described(row["network"])
+        ours = [f"{100 * row[f'{level}_test']:.2f}" for level in ("coarse", "fine")]
+        table.add_row(label, ours[0], printed[0], ours[1], printed[1])
+    return table
+
+
+def _described(name: str) -> tuple[str, tuple[str, str]]:
+    if name == "native":
+        return "native: trained at this resolution", PAPER_NATIVE
+    if name == "unchanged":
+        return "from the other resolution, stencils unchanged", PAPER_UNCHANGED
+    same_pair = name in ("linear", "full-weighting")
+    return f"from the other resolution, by {name!r}", PAPER_TRANSFERRED if same_pair else ("", "")
+
+
+def ordering(result: dict[str, Any]) -> list[str]:
+    """Say for each transfer whether it did better than unchanged stencils, as the paper's did."""
+    rows = {row["network"]: row for row in result["rows"]}
+    lines = []
+    for name, row in rows.items():
+        if name in ("native", "unchanged"):
+            continue
+        for level, origin in (("coarse", "fine to coarse"), ("fine", "coarse to fine")):
+            gain = 100 * (row[f"{level}_test"] - rows["unchanged"][f"{level}_test"])
+            verdict = "better than" if gain > 0 else "no better than"
+            lines.append(f"{origin}: {name!r} is {verdict} unchanged stencils, by {gain:+.2f} points")
+    return lines

@@ -1,0 +1,165 @@
+"""Classify across resolutions (paper, section 4, "Classification of Images of Different Resolution")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from refmg import Architecture, Network, get_backend, transfer_network
+from refmg.data import Images, load_images, restrict_images, split_images
+from refmg_backends import RefmgError
+from refmg_validation.presets import Preset
+from refmg_validation.training_run import Examples, TrainingRun
+
+LEVELS = ("coarse", "fine")
+Progress = Callable[[str, dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class LevelData:
+    """Training, validation and test images of one resolution."""
+
+    train: Examples
+    validation: Examples
+    test: Examples
+
+
+def load_levels(
+    preset: Preset, data: str | Path | None, seed: int
+) -> tuple[dict[str, LevelData], dict[str, Any]]:
+    """Load the images of both resolutions.
+
+    Parameters
+    ----------
+    preset : Preset
+        Gives the numbers of images.
+    data : path, optional
+        As in :func:`refmg.data.load_images`.
+    seed : int
+        Of the division into training and validation images. The test images never depend on it.
+
+    Returns
+    -------
+    dict of LevelData, dict
+        The levels, and what to record about the data.
+
+    Raises
+    ------
+    RefmgError
+        If there are too few images or they do not fit.
+    """
+    everything, test = load_images(data, "train"), load_images(data, "test")
+    _check(preset, everything, test)
+    train, validation = split_images(everything, (preset.train, preset.validation), seed)
+    fine = [Examples(part.features(preset.dtype), part.labels) for part in (train, validation, test)]
+    coarse = [replace(part, x=restrict_images(part.x, preset.sigma)) for part in fine]
+    sizes = {"train": len(train), "validation": len(validation), "test": len(test)}
+    about = {"name": everything.name, "sha256": everything.sha256(), "test_sha256": test.sha256()} | sizes
+    return {"coarse": LevelData(*coarse), "fine": LevelData(*fine)}, about
+
+
+def _check(preset: Preset, train: Images, test: Images) -> None:
+    needed = preset.train + preset.validation
+    if len(train) < needed:
+        raise RefmgError(
+            f"preset {preset.name!r} needs {needed} training images; found {len(train)} ({train.name}): name a "
+            "folder with the MNIST files by --data or REFMG_DATA, or take --preset small"
+        )
+    if train.shape != test.shape or test.classes > train.classes:
+        raise RefmgError(f"found training images {train!r} and test images {test!r}; expected the same size and classes")
+
+
+def run_resolution(
+    preset: Preset, data: str | Path | None, transfers: list[str], seed: int, output: Path, progress: Progress
+) -> dict[str, Any]:
+    """Train a coarse and a fine network, move each to the other resolution, and measure.
+
+    Parameters
+    ----------
+    preset : Preset
+        Sizes and settings.
+    data : path, optional
+        As in :func:`refmg.data.load_images`.
+    transfers : list of str
+        Ways to move a network, see :func:`refmg.transfer_network`; ``"unchanged"`` is always added.
+    seed : int
+        Of division, initial stencils and subsamples.
+    output : pathlib.Path
+        Where the networks are kept; a run that was interrupted goes on from there.
+    progress : callable
+        Called with the level's name and a record after each iteration.
+
+    Returns
+    -------
+    dict
+        Settings, training histories and accuracies, ready for JSON.
+
+    Raises
+    ------
+    RefmgError
+        For bad input, or an `output` that belongs to another run.
+    """
+    levels, about = load_levels(preset, data, seed)
+    settings = replace(preset.training, seed=seed)
+    trained, histories = {}, {}
+    for level in LEVELS:
+        run = _training_run(level, levels[level], preset, settings, about, output)
+        for network, record in run.go(levels[level].train, levels[level].validation, preset.dtype):
+            progress(level, record)
+            trained[level] = network
+        histories[level] = run.state(preset.dtype)[1]
+    rows = measure(trained, levels, transfers)
+    described = replace(preset, training=settings).as_dict()
+    return {"preset": described, "data": about, "rows": rows, "histories": histories}
+
+
+def _training_run(
+    level: str, data: LevelData, preset: Preset, settings: Any, about: dict[str, Any], output: Path
+) -> TrainingRun:
+    architecture = Architecture(
+        data.train.x.shape[1:-1],
+        channels=preset.channels,
+        layers=preset.layers,
+        final_time=preset.final_time,
+        classes=int(data.train.labels.max()) + 1,
+    )
+    fingerprint = {
+        "architecture": architecture.as_dict(),
+        "training": settings.as_dict(),
+        "data": about,
+        "sigma": preset.sigma,
+        "dtype": preset.dtype,
+        "backend": get_backend().name,
+    }
+    return TrainingRun(output / f"{level}.safetensors", architecture, settings, fingerprint)
+
+
+def measure(
+    trained: dict[str, Network], levels: dict[str, LevelData], transfers: list[str]
+) -> list[dict[str, Any]]:
+    """Return one row a way of use: accuracies on both resolutions' validation and test images.
+
+    The column is the resolution of the *images*: ``coarse`` images are given to the coarse network in
+    the row "native", and to the fine network, moved, in all other rows.
+    """
+    names = [*dict.fromkeys([*transfers, "unchanged"])]
+    rows = [_row("native", {level: trained[level] for level in LEVELS}, levels)]
+    for name in names:
+        moved = {
+            "coarse": transfer_network(trained["fine"], trained["coarse"].architecture.shape, name),
+            "fine": transfer_network(trained["coarse"], trained["fine"].architecture.shape, name),
+        }
+        rows.append(_row(name, moved, levels))
+    return rows
+
+
+def _row(name: str, networks: dict[str, Network], levels: dict[str, LevelData]) -> dict[str, Any]:
+    row: dict[str, Any] = {"network": name}
+    for level in LEVELS:
+        for split in ("validation", "test"):
+            examples: Examples = getattr(levels[level], split)
+            row[f"{level}_{split}"] = networks[level].accuracy(examples.x, examples.labels)
+    return row
+
