@@ -12,7 +12,13 @@ EPS = np.finfo(np.float64).eps
 BACKENDS = ["numpy", "array-api-strict"]
 GEOMETRIES = [
     Geometry(shape, width, boundary, (stride,) * len(shape))
-    for shape, width in [((6,), (3,)), ((2,), (5,)), ((4, 5), (3, 3)), ((1, 3), (3, 5)), ((3, 2, 4), (3, 3, 3))]
+    for shape, width in [
+        ((6,), (3,)),
+        ((2,), (5,)),
+        ((4, 5), (3, 3)),
+        ((1, 3), (3, 5)),
+        ((3, 2, 4), (3, 3, 3)),
+    ]
     for boundary in ("periodic", "zero", "reflect")
     for stride in (1, 2)
 ]
@@ -56,7 +62,7 @@ def results(backend, s, Y, Z, geometry):
     return [np.array(backend.to_numpy(array)) for array in made]
 
 
-# --- agreement with the matrix ---------------------------------------------------------------------------------
+# --- agreement with the matrix --------------------------------------------------------------------
 
 
 @every_geometry
@@ -74,7 +80,9 @@ def test_apply_is_the_matrix(backend, geometry, channels):
 def test_apply_transpose_is_the_transposed_matrix(backend, geometry, channels):
     s, _, Z = data(geometry, channels)
     K = assemble(s, geometry)
-    found = backend.to_numpy(backend.convolution(backend.asarray(s), geometry).apply_transpose(backend.asarray(Z)))
+    found = backend.to_numpy(
+        backend.convolution(backend.asarray(s), geometry).apply_transpose(backend.asarray(Z))
+    )
     assert found.shape == (channels[1], geometry.cells, EXAMPLES)
     assert np.array_equal(found.reshape(-1, EXAMPLES), K.T @ Z.reshape(-1, EXAMPLES))
 
@@ -109,7 +117,7 @@ def test_the_comparison_notices_one_wrong_tap(backend):
     assert not np.array_equal(found.reshape(-1, EXAMPLES), assemble(s, geometry) @ Y.reshape(-1, EXAMPLES))
 
 
-# --- good manners ----------------------------------------------------------------------------------------------
+# --- good manners ---------------------------------------------------------------------------------
 
 
 def test_results_are_arrays_of_the_backend(backend):
@@ -165,7 +173,7 @@ def test_deterministic_means_the_same_bits(backend):
         assert one.tobytes() == two.tobytes()
 
 
-# --- arrays in and out -----------------------------------------------------------------------------------------
+# --- arrays in and out ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [None, "float32", "float64"])
@@ -204,5 +212,7 @@ def test_the_reference_kernels_run_on_any_namespace(geometry):
     """The tap-by-tap kernels on plain NumPy, which the numpy backend itself replaces by matrices."""
     plain = ArrayBackend("plain", get_backend("numpy").xp)
     arrays = data(geometry)
-    for ours, truth in zip(results(plain, *arrays, geometry), results(get_backend("numpy"), *arrays, geometry), strict=True):
+    for ours, truth in zip(
+        results(plain, *arrays, geometry), results(get_backend("numpy"), *arrays, geometry), strict=True
+    ):
         assert np.array_equal(ours, truth)

@@ -25,7 +25,8 @@ def test_every_variable_is_read_from_the_process(name, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "closest"), [("REFMG_BACKENDS", "REFMG_BACKEND"), ("REFMG_DTYP", "REFMG_DTYPE"), ("REFMG_Data", "REFMG_DATA")]
+    ("wrong", "closest"),
+    [("REFMG_BACKENDS", "REFMG_BACKEND"), ("REFMG_DTYP", "REFMG_DTYPE"), ("REFMG_Data", "REFMG_DATA")],
 )
 def test_a_misspelt_variable_is_refused_with_the_closest_name(wrong, closest):
     with pytest.raises(RefmgError) as caught:

@@ -11,7 +11,14 @@ from refmg_backends import BOUNDARIES, Geometry, RefmgError, fold
 from refmg_backends.geometry import OUTSIDE
 
 NUMPY_PAD = {"periodic": "wrap", "zero": "constant", "reflect": "symmetric"}
-GRIDS = [((6,), (3,)), ((1,), (5,)), ((4, 5), (3, 1)), ((2, 1), (3, 5)), ((3, 2, 4), (3, 3, 1)), ((1, 2, 2), (3, 5, 3))]
+GRIDS = [
+    ((6,), (3,)),
+    ((1,), (5,)),
+    ((4, 5), (3, 1)),
+    ((2, 1), (3, 5)),
+    ((3, 2, 4), (3, 3, 1)),
+    ((1, 2, 2), (3, 5, 3)),
+]
 every_grid = pytest.mark.parametrize(("shape", "width"), GRIDS)
 every_boundary = pytest.mark.parametrize("boundary", BOUNDARIES)
 every_stride = pytest.mark.parametrize("stride", [1, 2, 3])
@@ -43,7 +50,9 @@ def test_there_are_three_boundaries():
 @pytest.mark.parametrize("n", [1, 2, 3, 7])
 def test_fold_continues_the_line_as_padding_does(n, boundary):
     reach = 3 * n + 1  # several periods
-    assert np.array_equal(fold(np.arange(-reach, n + reach), n, boundary), padded(np.arange(n), [reach], boundary))
+    assert np.array_equal(
+        fold(np.arange(-reach, n + reach), n, boundary), padded(np.arange(n), [reach], boundary)
+    )
 
 
 def test_reflection_repeats_the_edge_cell():
@@ -58,7 +67,9 @@ def test_fold_keeps_the_shape_and_the_input():
 
 
 def test_fold_refuses_an_unknown_boundary():
-    with pytest.raises(RefmgError, match=r"unknown boundary 'periodik' \(did you mean 'periodic'\?\); expected"):
+    with pytest.raises(
+        RefmgError, match=r"unknown boundary 'periodik' \(did you mean 'periodic'\?\); expected"
+    ):
         fold(np.arange(3), 3, "periodik")
 
 
@@ -109,7 +120,13 @@ def test_the_defaults_are_periodic_and_every_cell():
 
 
 @pytest.mark.parametrize(
-    "other", [Geometry((5,), (3,)), Geometry((4,), (5,)), Geometry((4,), (3,), "zero"), Geometry((4,), (3,), stride=(2,))]
+    "other",
+    [
+        Geometry((5,), (3,)),
+        Geometry((4,), (5,)),
+        Geometry((4,), (3,), "zero"),
+        Geometry((4,), (3,), stride=(2,)),
+    ],
 )
 def test_geometries_are_told_apart(other):
     assert other != Geometry((4,), (3,))

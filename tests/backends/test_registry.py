@@ -40,7 +40,7 @@ def offer(monkeypatch, *points):
     monkeypatch.setattr(registry, "entry_points", entry_points)
 
 
-# --- choosing --------------------------------------------------------------------------------------------------
+# --- choosing -------------------------------------------------------------------------------------
 
 
 def test_the_default_is_numpy():
@@ -73,7 +73,7 @@ def test_the_names_are_sorted_and_hold_the_built_in_ones():
     assert {"numpy", "array-api-strict"} <= set(backend_names())
 
 
-# --- third parties ---------------------------------------------------------------------------------------------
+# --- third parties --------------------------------------------------------------------------------
 
 
 def test_a_third_party_backend_is_listed_and_loaded(monkeypatch):
@@ -104,19 +104,23 @@ def test_a_third_party_backend_that_cannot_be_imported_is_unavailable(monkeypatc
     assert "install" in str(caught.value)
 
 
-# --- what cannot be had ----------------------------------------------------------------------------------------
+# --- what cannot be had ---------------------------------------------------------------------------
 
 
 def test_an_unknown_name_is_answered_with_the_closest_match_and_all_names(monkeypatch):
     offer(monkeypatch, ("third", f"{__name__}:make_third_party"))
     with pytest.raises(UnknownBackendError) as caught:
         get_backend("nunpy")
-    expected = "unknown backend 'nunpy' (did you mean 'numpy'?); expected one of: array-api-strict, numpy, third"
+    expected = (
+        "unknown backend 'nunpy' (did you mean 'numpy'?); expected one of: array-api-strict, numpy, third"
+    )
     assert str(caught.value) == expected
 
 
 def test_a_name_like_no_other_gets_no_guess():
-    with pytest.raises(UnknownBackendError, match=r"unknown backend 'zzz'; expected one of: array-api-strict, numpy"):
+    with pytest.raises(
+        UnknownBackendError, match=r"unknown backend 'zzz'; expected one of: array-api-strict, numpy"
+    ):
         get_backend("zzz")
 
 

@@ -35,7 +35,7 @@ every_backend = pytest.mark.parametrize("backend", BACKENDS)
 
 
 def integers(*shape):
-    """Small integers, so that every sum below is exact in int64 and in float64."""
+    """Small integers: every sum below is exact in int64 and in float64."""
     return np.random.default_rng(len(shape)).integers(-9, 10, shape)
 
 
@@ -79,7 +79,7 @@ def symbol(s, shape):
     return np.fft.ifftn(kernel).ravel() * kernel.size
 
 
-# --- the matrix ------------------------------------------------------------------------------------------------
+# --- the matrix -----------------------------------------------------------------------------------
 
 
 @every_grid
@@ -170,13 +170,15 @@ def test_changing_a_matrix_does_not_change_the_next_one():
     assert np.array_equal(convolution_matrix([1, 5, 2], (4,)).toarray(), kept)
 
 
-@pytest.mark.parametrize("layout", [[[0, 1, 0], [2, 3, 4], [0, 5, 0]], np.array([[0, 1, 0], [2, 3, 4], [0, 5, 0]])])
+@pytest.mark.parametrize(
+    "layout", [[[0, 1, 0], [2, 3, 4], [0, 5, 0]], np.array([[0, 1, 0], [2, 3, 4], [0, 5, 0]])]
+)
 def test_a_plain_stencil_means_one_channel(layout):
     plain = convolution_matrix(layout, (4, 5))
     assert np.array_equal(plain.toarray(), convolution_matrix(np.array(layout)[None, None], (4, 5)).toarray())
 
 
-# --- the symbol ------------------------------------------------------------------------------------------------
+# --- the symbol -----------------------------------------------------------------------------------
 
 
 @every_grid
@@ -213,7 +215,7 @@ def test_in_many_channels_each_mode_sees_the_matrix_of_symbols(shape, width):
     assert np.abs(residual).max() <= bound
 
 
-# --- the operator ----------------------------------------------------------------------------------------------
+# --- the operator ---------------------------------------------------------------------------------
 
 
 def operator_and_data(shape, width, boundary, stride, channels, backend, examples=2):
@@ -291,7 +293,9 @@ def test_float32_stays_float32(backend):
     K = Convolution(np.ones((2, 1, 3, 3), np.float32), (4, 4), backend=backend)
     Y, Z = on(K, np.ones((1, 4, 4, 2), np.float32)), on(K, np.ones((2, 4, 4, 2), np.float32))
     results = K.apply(Y), K.apply_transpose(Z), K.stencil_gradient(Y, Z), K.matrix()
-    assert [np.dtype(host(K, r).dtype) if r is not results[3] else r.dtype for r in results] == [np.float32] * 4
+    assert [np.dtype(host(K, r).dtype) if r is not results[3] else r.dtype for r in results] == [
+        np.float32
+    ] * 4
 
 
 @every_backend
@@ -339,7 +343,7 @@ def test_the_representation_names_channels_width_grid_and_boundary():
     assert shown == "Convolution(2 -> 3 channels, width (3, 5), grid (6, 7), zero)"
 
 
-# --- as a linear operator of SciPy -----------------------------------------------------------------------------
+# --- as a linear operator of SciPy ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("examples", [1, 3])
@@ -377,7 +381,7 @@ def test_the_linear_operator_has_the_type_of_the_stencil(dtype):
     assert Convolution(np.ones(3, dtype), (5,), backend="numpy").linear_operator().dtype == dtype
 
 
-# --- bad input -------------------------------------------------------------------------------------------------
+# --- bad input ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -385,7 +389,11 @@ def test_the_linear_operator_has_the_type_of_the_stencil(dtype):
     [
         (np.ones(4), ((8,),), ["found a stencil of width (4,)", "expected odd widths", "pad the stencil"]),
         (np.ones((3, 2)), ((8, 8),), ["found a stencil of width (3, 2)", "expected odd widths"]),
-        (np.ones((3, 3, 3)), ((8, 8),), ["found a stencil of shape (3, 3, 3)", "expected 2 axes", "or 4 axes"]),
+        (
+            np.ones((3, 3, 3)),
+            ((8, 8),),
+            ["found a stencil of shape (3, 3, 3)", "expected 2 axes", "or 4 axes"],
+        ),
         (np.ones((3, 3)), ((8,),), ["found a stencil of shape (3, 3)", "expected 1 axes", "or 3 axes"]),
         ([1, np.nan, 1], ((8,),), ["found nan", "index (0, 0, 1)", "expected finite"]),
         ([1, 1, np.inf], ((8,),), ["found inf", "index (0, 0, 2)", "expected finite"]),

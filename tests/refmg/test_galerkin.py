@@ -34,7 +34,7 @@ def fine(coarse, factor=2):
     return tuple(n * factor for n in coarse)
 
 
-# --- the product -----------------------------------------------------------------------------------------------
+# --- the product ----------------------------------------------------------------------------------
 
 
 @every_transfer
@@ -123,7 +123,7 @@ def test_a_coarse_grid_just_as_wide_as_the_stencil_is_allowed():
     assert coarse_operator(np.ones((3, 5)), (6, 10)).shape == (15, 15)
 
 
-# --- the check accepts -----------------------------------------------------------------------------------------
+# --- the check accepts ----------------------------------------------------------------------------
 
 
 @every_transfer
@@ -194,7 +194,7 @@ def test_a_stencil_of_zeros_passes():
     assert report.width == (1,)
 
 
-# --- the check rejects -----------------------------------------------------------------------------------------
+# --- the check rejects ----------------------------------------------------------------------------
 
 
 @every_kind
@@ -276,7 +276,7 @@ def test_rounding_noise_is_not_taken_for_a_product_that_is_no_convolution(transf
     assert report.width[0] <= width
 
 
-# --- the report ------------------------------------------------------------------------------------------------
+# --- the report -----------------------------------------------------------------------------------
 
 
 def test_the_report_in_words():
@@ -284,7 +284,9 @@ def test_the_report_in_words():
     holds = GalerkinReport(taps, 0.0, 5.33e-15, (3,))
     fails = GalerkinReport(taps, 0.125, 0.0, (5,))
     nothing = GalerkinReport(taps, 2.0, 0.0, None)
-    assert str(holds) == "R K P == K(s_H) holds: error 0, bound 5.33e-15; R K P is a convolution of width (3,)"
+    assert (
+        str(holds) == "R K P == K(s_H) holds: error 0, bound 5.33e-15; R K P is a convolution of width (3,)"
+    )
     assert str(fails) == "R K P == K(s_H) FAILS: error 0.125, bound 0; R K P is a convolution of width (5,)"
     assert str(nothing) == "R K P == K(s_H) FAILS: error 2, bound 0; R K P is not a convolution"
 
@@ -294,7 +296,7 @@ def test_the_report_is_true_up_to_and_with_its_bound(error, passes):
     assert bool(GalerkinReport(np.ones((1, 1, 3)), error, 1.0, (3,))) is passes
 
 
-# --- bad input -------------------------------------------------------------------------------------------------
+# --- bad input ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("case", ["P", "R", "swapped", "grid", "coarse"])
@@ -315,7 +317,9 @@ def test_matrices_that_do_not_fit_the_grid_are_refused(case):
 
 
 def test_the_check_refuses_a_coarse_grid_narrower_than_the_stencil():
-    with pytest.raises(ClosureError, match=r"found a coarse grid of \(4,\) cells for a stencil of width \(5,\)"):
+    with pytest.raises(
+        ClosureError, match=r"found a coarse grid of \(4,\) cells for a stencil of width \(5,\)"
+    ):
         check_galerkin(*pair((8,)), np.ones(5, int), (8,))
 
 

@@ -57,7 +57,7 @@ def integer_product(s, coarse, transfer, factor):
     return on_channels(R, s.shape[0]) @ convolution_matrix(s, shape) @ on_channels(P, s.shape[1])
 
 
-# --- the 1-D maps of the design --------------------------------------------------------------------------------
+# --- the 1-D maps of the design -------------------------------------------------------------------
 
 LINEAR = [["1/2", "1/8", 0], ["1/2", "3/4", "1/2"], [0, "1/8", "1/2"]]
 AVERAGE = [["1/2", 0, 0], ["1/2", 1, "1/2"], [0, 0, "1/2"]]
@@ -91,8 +91,8 @@ def test_the_eigenvalues_are_products_of_the_axes(transfer, ndim):
     axis = [float(Fraction(e)) for e in EIGENVALUES[transfer]]
     expected = np.sort(reduce(np.kron, [axis] * ndim))[::-1]
     M = StencilMap(ndim=ndim, transfer=transfer)
-    # T = V D V^-1 with the condition number of V below 20 an axis: eigenvalues move by that much eps |T|.
-    bound = 20**ndim * len(expected) * EPS * np.linalg.norm(M.matrix, 2)
+    # T = V D V^-1 with the condition number of V below 4 an axis: Bauer and Fike's bound of what eps |T| can do.
+    bound = 4**ndim * len(expected) * EPS * np.linalg.norm(M.matrix, 2)
     assert np.abs(M.eigenvalues - expected).max() <= bound
 
 
@@ -142,7 +142,7 @@ def test_pairs_with_one_composite_have_one_map():
     assert np.array_equal(weighting.fractions, linear.fractions)
 
 
-# --- closed form and explicit product --------------------------------------------------------------------------
+# --- closed form and explicit product -------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("coarse", "width"), GRIDS)
@@ -153,7 +153,9 @@ def test_the_closed_form_is_the_explicit_product_in_integers(coarse, width, tran
     s, q = integers(*channels, *width), scale_of(transfer, factor) ** len(coarse)
     closed = q * StencilMap(width, len(coarse), transfer, factor).restrict(fractions(s))
     assert all(tap.denominator == 1 for tap in closed.ravel())
-    difference = integer_product(s, coarse, transfer, factor) - convolution_matrix(closed.astype(np.int64), coarse)
+    difference = integer_product(s, coarse, transfer, factor) - convolution_matrix(
+        closed.astype(np.int64), coarse
+    )
     assert difference.dtype.kind == "i"
     assert abs(difference).max() == 0
 
@@ -200,7 +202,7 @@ def test_the_coarse_width_is_that_of_the_product(transfer, factor, width):
     assert coarse_width(named_pair(transfer, factor), width) == 2 * reach + 1
 
 
-# --- there and back --------------------------------------------------------------------------------------------
+# --- there and back -------------------------------------------------------------------------------
 
 REGULAR = [
     ("linear", 2, (3,)),
@@ -257,7 +259,7 @@ def test_the_prolonged_stencil_satisfies_the_galerkin_identity(transfer, factor,
     assert abs(product - convolution_matrix(s, coarse)).max() <= bound
 
 
-# --- example 1 of the paper ------------------------------------------------------------------------------------
+# --- example 1 of the paper -----------------------------------------------------------------------
 
 FINE = fractions([["-0.89", "-2.03", "4.30"], ["-2.07", "0.00", "-2.07"], ["4.39", "-2.03", "1.28"]])
 PRINTED = fractions([["-0.48", "-0.17", "0.82"], ["-0.15", "-0.80", "0.37"], ["0.84", "0.40", "0.07"]])
@@ -283,7 +285,7 @@ def test_example_one_in_floats_is_rounded_by_a_few_eps():
     assert np.abs(found - COARSE.astype(float)).max() <= 4 * EPS * np.abs(FINE.astype(float)).sum()
 
 
-# --- derivatives -----------------------------------------------------------------------------------------------
+# --- derivatives ----------------------------------------------------------------------------------
 
 DERIVATIVES = {1: [-1, 0, 1], 2: [1, -2, 1]}
 
@@ -320,7 +322,7 @@ def test_the_sum_of_the_taps_is_kept(transfer, factor):
     assert restrict_stencil(s, transfer, factor).sum() == s.sum()  # what a constant image sees
 
 
-# --- linear, channel by channel, in the type that was given ----------------------------------------------------
+# --- linear, channel by channel, in the type that was given ---------------------------------------
 
 
 @exactly
@@ -348,7 +350,12 @@ def test_channels_are_moved_one_by_one(move, ndim):
 
 @pytest.mark.parametrize(
     ("given_dtype", "result"),
-    [(np.float32, np.float32), (np.float64, np.float64), (np.int64, np.float64), (np.complex128, np.complex128)],
+    [
+        (np.float32, np.float32),
+        (np.float64, np.float64),
+        (np.int64, np.float64),
+        (np.complex128, np.complex128),
+    ],
 )
 @pytest.mark.parametrize("direction", ["restrict", "prolong"])
 def test_the_type_of_the_result(direction, given_dtype, result):
@@ -375,7 +382,7 @@ def test_the_representation_names_width_transfer_and_factor():
     assert repr(StencilMap((3, 5), 2)) == "StencilMap(width=(3, 5), transfer='linear', factor=(2, 2))"
 
 
-# --- closure and bad input -------------------------------------------------------------------------------------
+# --- closure and bad input ------------------------------------------------------------------------
 
 
 def test_bilinear_and_its_transpose_do_not_close_at_width_three():
@@ -472,11 +479,11 @@ def test_stencils_that_do_not_fit_are_refused(direction, stencil, said):
 
 @pytest.mark.parametrize("stencil", [1.0, np.ones((1,) * 6)])
 def test_stencils_of_no_dimension_are_refused(stencil):
-    with pytest.raises(RefmgError, match="found a stencil with . axes; expected"):
+    with pytest.raises(RefmgError, match=r"found a stencil with \d axes; expected"):
         restrict_stencil(stencil)
 
 
-# --- the rational arithmetic underneath ------------------------------------------------------------------------
+# --- the rational arithmetic underneath -----------------------------------------------------------
 
 
 @pytest.mark.parametrize("n", [1, 4])

@@ -28,7 +28,9 @@ def denominators(transfer, factor, ndim=1):
 
 def integer_pair(shape, transfer, factor, boundary="periodic"):
     arguments = (shape, transfer, factor, boundary)
-    return tuple(make(*arguments, integer=True).toarray() for make in (restriction_matrix, prolongation_matrix))
+    return tuple(
+        make(*arguments, integer=True).toarray() for make in (restriction_matrix, prolongation_matrix)
+    )
 
 
 def tridiagonal(n, side, centre):
@@ -36,7 +38,7 @@ def tridiagonal(n, side, centre):
     return centre * identity + side * (np.roll(identity, 1, axis=1) + np.roll(identity, -1, axis=1))
 
 
-# --- matrices by hand ------------------------------------------------------------------------------------------
+# --- matrices by hand -----------------------------------------------------------------------------
 
 AVERAGING = [[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1]]
 BY_HAND_R = {  # n = 6, times the denominator 2 or 4
@@ -100,7 +102,7 @@ def test_taps_of_the_named_pairs():
     assert weighting.prolongation == Taps(-1, (2 * quarter, 4 * quarter, 2 * quarter))
 
 
-# --- what the paper asks of R and P ----------------------------------------------------------------------------
+# --- what the paper asks of R and P ---------------------------------------------------------------
 
 
 @every_transfer
@@ -115,7 +117,9 @@ def test_both_keep_constants(transfer, factor, boundary, ndim):
     assert (P.sum(axis=1) == q_p).all()
 
 
-@pytest.mark.parametrize(("transfer", "kept"), [("linear", False), ("average", True), ("full-weighting", False)])
+@pytest.mark.parametrize(
+    ("transfer", "kept"), [("linear", False), ("average", True), ("full-weighting", False)]
+)
 def test_a_zero_boundary_lets_constants_leak(transfer, kept):
     R, P = integer_pair((8,), transfer, 2, "zero")
     q_r, q_p = denominators(transfer, 2)
@@ -191,7 +195,7 @@ def test_interpolation_reproduces_linear_functions_of_two_variables(factor):
     assert np.array_equal(2 * factor * fine, q * (np.add.outer(3 * x, 5 * x) + 2 * factor))
 
 
-# --- structure -------------------------------------------------------------------------------------------------
+# --- structure ------------------------------------------------------------------------------------
 
 
 @every_matrix
@@ -199,7 +203,9 @@ def test_interpolation_reproduces_linear_functions_of_two_variables(factor):
 @every_boundary
 @pytest.mark.parametrize(("shape", "factor"), [((6, 8), (2, 2)), ((6, 8), (3, 2)), ((4, 6, 8), (2, 3, 4))])
 def test_several_axes_are_krons_of_one(make, transfer, boundary, shape, factor):
-    axes = [make((n,), transfer, f, boundary, integer=True).toarray() for n, f in zip(shape, factor, strict=True)]
+    axes = [
+        make((n,), transfer, f, boundary, integer=True).toarray() for n, f in zip(shape, factor, strict=True)
+    ]
     whole = make(shape, transfer, factor, boundary, integer=True)
     assert np.array_equal(whole.toarray(), reduce(np.kron, axes))
 
@@ -269,13 +275,17 @@ def test_the_composite_is_what_r_and_p_give_together(transfer, factor):
     shift = np.roll(np.eye(n * factor, dtype=np.int64), 1, axis=1)  # (shift y)_i = y_{i+1}
     R, P = integer_pair((n * factor,), transfer, factor)
     q = np.prod(denominators(transfer, factor))
-    entry = {t: (R @ np.linalg.matrix_power(shift, -t % (n * factor)) @ P)[n // 2, n // 2] for t in range(-9, 10)}
+    entry = {
+        t: (R @ np.linalg.matrix_power(shift, -t % (n * factor)) @ P)[n // 2, n // 2] for t in range(-9, 10)
+    }
     composite = dict(pair.composite().items())
     assert entry == {t: q * composite.get(t, 0) for t in entry}
 
 
 def test_linear_and_full_weighting_have_one_composite_at_factor_two_only():
-    same = [named_pair("linear", f).composite() == named_pair("full-weighting", f).composite() for f in (2, 3, 4)]
+    same = [
+        named_pair("linear", f).composite() == named_pair("full-weighting", f).composite() for f in (2, 3, 4)
+    ]
     assert same == [True, False, False]
 
 
@@ -300,7 +310,7 @@ def test_taps_far_from_their_cell_wrap_reflect_or_vanish():
     assert integer_pair((4,), far, 2, "periodic")[1].tolist() == [[0, 0], [1, 0], [0, 0], [0, 1]]
 
 
-# --- grids and bad input ---------------------------------------------------------------------------------------
+# --- grids and bad input --------------------------------------------------------------------------
 
 
 def test_coarse_shape_divides_each_axis():
@@ -331,14 +341,18 @@ def test_grids_that_do_not_fit_are_refused(make, shape, factor, said):
 def test_unknown_transfers_are_refused_with_the_closest_name(make):
     with pytest.raises(RefmgError) as caught:
         make((8,), "liner")
-    expected = "unknown transfer 'liner' (did you mean 'linear'?); expected one of: average, full-weighting, linear"
+    expected = (
+        "unknown transfer 'liner' (did you mean 'linear'?); expected one of: average, full-weighting, linear"
+    )
     assert str(caught.value) == expected
 
 
 @every_matrix
 @every_transfer
 def test_unknown_boundaries_are_refused(make, transfer):
-    with pytest.raises(RefmgError, match=r"unknown boundary 'mirror'.*expected one of: periodic, reflect, zero"):
+    with pytest.raises(
+        RefmgError, match=r"unknown boundary 'mirror'.*expected one of: periodic, reflect, zero"
+    ):
         make((8,), transfer, 2, "mirror")
 
 

@@ -118,7 +118,8 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
         return int(result or 0)
     except TyperException as error:
-        return _fail(f"{error.format_message()} (see refmg --help)")
+        message = error.format_message()
+        return _fail(f"{message} (see refmg --help)") if message else 2  # no command: the help was printed
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted; the same command goes on after the last finished iteration")
     except BrokenPipeError:

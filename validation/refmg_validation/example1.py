@@ -49,7 +49,7 @@ def compare(transfer: str) -> Comparison:
     >>> print(f"{compare('linear').difference:.5f}", compare("linear").explains)
     0.00625 True
     >>> print(f"{compare('average').difference:.3f}", compare("average").explains)
-    0.600 False
+    1.030 False
     """
     stencil = restrict_stencil(S_FINE, transfer)
     return Comparison(transfer, stencil, float(np.abs(stencil - S_COARSE_PRINTED).max()))

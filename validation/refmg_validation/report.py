@@ -18,12 +18,12 @@ PAPER_UNCHANGED = ("84.1", "61.0")
 def example1_table(comparisons: list[Comparison]) -> Table:
     """Return s_h, the printed s_H and ours, for every pair."""
     table = Table(title="Example 1: a stencil restricted from 28 x 28 to 14 x 14", show_lines=True)
-    for name in ("stencil", "taps", "largest difference from print", "verdict"):
-        table.add_column(name)
+    for name in ("stencil", "taps", "off by", "verdict"):
+        table.add_column(name, no_wrap=True)
     table.add_row("s_h (paper)", _taps(S_FINE, 2), "", "")
     table.add_row("s_H (paper, printed)", _taps(S_COARSE_PRINTED, 2), "", "")
     for c in comparisons:
-        verdict = "the paper's, to its two decimals" if c.explains else "not the paper's"
+        verdict = "the paper's, as printed" if c.explains else "not the paper's"
         table.add_row(f"s_H by {c.transfer!r}", _taps(c.stencil, 5), f"{c.difference:.5f}", verdict)
     return table
 

@@ -1,0 +1,54 @@
+# Each target sets up what it needs in .venv, once. ARGS are passed on.
+PYTHON ?= python3
+BIN := .venv/bin
+OUT ?= gpu-output
+SOURCE := PYTHONPATH=.:backends:validation
+
+.PHONY: help demo test lint bench docs gpu clean
+help:
+	@echo "make demo   Example 1, then digits classified across resolutions (under 5 minutes)"
+	@echo "make test   the test suite"
+	@echo "make lint   ruff and mypy"
+	@echo "make bench  speed against a peer, recorded in validation/results"
+	@echo "make docs   the documentation, in docs/_build"
+	@echo "make gpu    everything that needs a GPU, run from source, into OUT=$(OUT)"
+
+.venv/.ready: setup.cfg
+	@echo "Setting up .venv with refmg, the demo's data and the test tools"
+	@$(PYTHON) -m venv .venv || { echo "found no working venv module; on Debian: apt install python3-venv"; exit 2; }
+	$(BIN)/python -m pip install --quiet --editable '.[demo,test]'
+	@touch $@
+
+demo: .venv/.ready
+	$(BIN)/refmg reproduce example1 --output demo-output/example1
+	$(BIN)/refmg reproduce resolution --preset small --output demo-output/resolution $(ARGS)
+
+test: .venv/.ready
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto $(ARGS)
+
+lint: .venv/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/.ready
+	$(BIN)/python -m refmg_validation.bench --output validation/results/bench-cpu.json $(ARGS)
+
+.venv/.docs: .venv/.ready
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	@touch $@
+
+docs: .venv/.docs
+	$(BIN)/sphinx-build -W --keep-going docs docs/_build
+
+# No backend for GPUs exists yet: this stops at the first line that says so, and never falls back to the CPU.
+gpu:
+	@mkdir -p $(OUT)
+	REFMG_BACKEND=cupy $(SOURCE) $(PYTHON) -m refmg_validation info > $(OUT)/info.txt
+	$(SOURCE) timeout 540 $(PYTHON) -m pytest -m gpu > $(OUT)/pytest.txt
+	REFMG_BACKEND=cupy $(SOURCE) timeout 540 $(PYTHON) -m refmg_validation.bench --output $(OUT)/bench-gpu.json
+	REFMG_BACKEND=cupy $(SOURCE) timeout 540 $(PYTHON) -m refmg_validation reproduce resolution \
+	  --output $(OUT)/resolution
+
+clean:
+	rm -rf .venv demo-output docs/_build docs/api/generated build dist *.egg-info
