@@ -95,6 +95,6 @@ def load_network(path: str | Path, backend: Backend | str | None = None) -> tupl
 def _check(path: str | Path, metadata: dict[str, str], names: set[str]) -> None:
     if metadata.get("format") != FORMAT or names != set(TENSORS):
         raise RefmgError(
-            f"{path}: found the format {metadata.get('format')!r} with {sorted(names)}; expected {FORMAT!r} with "
-            f"{sorted(TENSORS)}"
+            f"{path}: found the format {metadata.get('format')!r} with {sorted(names)}; "
+            f"expected {FORMAT!r} with {sorted(TENSORS)}"
         )

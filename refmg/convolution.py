@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -110,13 +111,14 @@ class Convolution:
     ) -> None:
         self.backend = get_backend(backend) if backend is None or isinstance(backend, str) else backend
         host = with_channels(self.backend.to_numpy(stencil), len(shape))
-        self.stencil = self.backend.asarray(host)
+        self.stencil = self.backend.asarray(host.copy())  # the caller may go on changing theirs
         self.geometry = _geometry(host.shape[2:], shape, boundary, stride)
         self.c_out, self.c_in = host.shape[:2]
 
     def __repr__(self) -> str:
         g = self.geometry
-        return f"Convolution({self.c_in} -> {self.c_out} channels, width {g.width}, grid {g.shape}, {g.boundary})"
+        channels = f"{self.c_in} -> {self.c_out} channels"
+        return f"Convolution({channels}, width {g.width}, grid {g.shape}, {g.boundary})"
 
     @cached_property
     def _kernel(self) -> Any:
@@ -184,6 +186,8 @@ class Convolution:
         """
         left = self._flat(Y, self.c_in, self.geometry.shape)
         right = self._flat(Z, self.c_out, self.geometry.out_shape)
+        if Y.shape[-1] != Z.shape[-1]:
+            raise RefmgError(f"found {Y.shape[-1]} and {Z.shape[-1]} examples; expected as many in Y as in Z")
         return self.backend.stencil_gradient(left, right, self.geometry)
 
     def matrix(self) -> sparse.csr_array:
@@ -204,7 +208,7 @@ class Convolution:
             dtype=np.result_type(self.backend.to_numpy(self.stencil)),
             shape=(int(np.prod(out)), int(np.prod(into))),
             matvec=lambda y: self._host(self.apply, y, into),
-            rmatvec=lambda z: self._host(self.apply_transpose, z, out),
+            rmatvec=lambda z: np.conj(self._host(self.apply_transpose, np.conj(z), out)),
         )
 
     def _host(self, function: Any, x: Any, shape: Shape) -> Any:
@@ -219,7 +223,7 @@ class Convolution:
                 f"found features of shape {tuple(X.shape)}; expected ({layout}, examples): "
                 "channels first, grid, examples last"
             )
-        return self.backend.xp.reshape(X, (channels, -1, X.shape[-1]))
+        return self.backend.xp.reshape(X, (channels, prod(shape), X.shape[-1]))
 
     def _grid(self, X: Array, channels: int, shape: Shape) -> Array:
         return self.backend.xp.reshape(X, (channels, *shape, X.shape[-1]))

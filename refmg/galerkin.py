@@ -121,7 +121,7 @@ class GalerkinReport:
     width: Shape | None
 
     def __bool__(self) -> bool:
-        return bool(self.error <= self.bound)
+        return bool(self.error <= self.bound < float("inf"))
 
     def __str__(self) -> str:
         verdict = "holds" if self else "FAILS"
@@ -177,7 +177,8 @@ and (N_H, 12) for a fine grid of (12,) cells
     product = on_channels(R, s.shape[0]) @ K @ on_channels(P, s.shape[1])
     found = read_stencil(product, target, s.shape[:2], s.shape[2:])
     error = _distance(product, convolution_matrix(found, target))
-    return GalerkinReport(found, error, _bound(R, K, P), _least_width(product, target, s))
+    bound = _bound(R, K, P)
+    return GalerkinReport(found, error, bound, _least_width(product, target, s.shape[:2], bound))
 
 
 def read_stencil(A: sparse.csr_array, shape: Shape, channels: Shape, width: Shape) -> NDArray[Any]:
@@ -221,7 +222,7 @@ def _coarse_grid(P: Shape, R: Shape, shape: Shape) -> Shape:
 
 def _check_sizes(P: Shape, R: Shape, shape: Shape, coarse: Shape) -> None:
     fine_cells, coarse_cells = int(np.prod(shape)), int(np.prod(coarse))
-    if P != (fine_cells, coarse_cells) or R != (coarse_cells, fine_cells):
+    if (fine_cells, coarse_cells) != P or (coarse_cells, fine_cells) != R:
         raise _size_error(P, R, shape)
 
 
@@ -247,14 +248,14 @@ def _bound(R: sparse.csr_array, K: sparse.csr_array, P: sparse.csr_array) -> flo
     return 2 * terms * float(np.finfo(dtype).eps) * float(np.prod(norms))
 
 
-def _least_width(product: sparse.csr_array, shape: Shape, s: NDArray[Any]) -> Shape | None:
+def _least_width(product: sparse.csr_array, shape: Shape, channels: Shape, bound: float) -> Shape | None:
     """Return the least width whose stencil gives `product`, or None where it is not circulant."""
-    full = _whole_row(product, shape, s.shape[:2])
-    scale = float(abs(product).max())
-    tolerance = 0.0 if product.dtype.kind in "iub" else 64 * float(np.finfo(product.dtype).eps) * scale
-    if _distance(product, convolution_matrix(full, shape)) > tolerance:
+    if not np.isfinite(product.data).all():
         return None
-    used = np.argwhere(np.abs(full) > tolerance)[:, 2:] - np.array(full.shape[2:]) // 2
+    full = _whole_row(product, shape, channels)
+    if _distance(product, convolution_matrix(full, shape)) > bound:
+        return None
+    used = np.argwhere(np.abs(full) > bound)[:, 2:] - np.array(full.shape[2:]) // 2
     return tuple(2 * int(np.abs(axis).max(initial=0)) + 1 for axis in used.T)
 
 

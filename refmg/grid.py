@@ -45,7 +45,9 @@ class Grid:
         if not self.spacing:
             object.__setattr__(self, "spacing", tuple(1.0 / n for n in self.shape))
         if len(self.spacing) != len(self.shape) or any(h <= 0 for h in self.spacing):
-            raise RefmgError(f"found spacing {self.spacing}; expected a positive one per axis of {self.shape}")
+            raise RefmgError(
+                f"found spacing {self.spacing}; expected a positive one per axis of {self.shape}"
+            )
 
     @property
     def ndim(self) -> int:

@@ -35,7 +35,7 @@ def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
     array([[0., 1.],
            [1., 0.]])
     """
-    if labels.size and not (0 <= labels.min() and labels.max() < classes):
+    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
         raise RefmgError(
             f"found labels from {labels.min()} to {labels.max()} for {classes} classes; expected 0 to "
             f"{classes - 1}: give the architecture as many classes as the data has"

@@ -101,6 +101,7 @@ class ControlObjective:
     def value(self, controls: Controls) -> float:
         """Return the objective."""
         propagation, examples = self.propagation(controls).prepared, _count(self.batches)
+
         def loss(batch: Batch) -> float:
             return self._loss(batch, propagation.apply(batch.x))
 
@@ -143,7 +144,7 @@ class ControlObjective:
         def product(vector: Array) -> Array:
             direction = controls.unflat(self.xp, vector)
             along, total = self.propagation(direction).prepared, self.penalty_product(direction)
-            for part in self.backend.map(lambda point: self._curvature(*point, along), points):
+            for part in self.backend.map(lambda point: self._curvature(point[0], point[1], along), points):
                 total = total + part / examples
             return total
 
@@ -205,7 +206,8 @@ class ClassifierObjective:
         """Return the objective."""
         xp, volume = self.xp, self.volume
         losses = self.backend.map(
-            lambda batch: cross_entropy(xp, classifier.logits(xp, volume, batch.x), batch.targets), self.batches
+            lambda batch: cross_entropy(xp, classifier.logits(xp, volume, batch.x), batch.targets),
+            self.batches,
         )
         return sum(losses) / _count(self.batches) + self._penalty(classifier)
 

@@ -93,7 +93,8 @@ def stencil_ndim(stencil: ArrayLike, ndim: int | None = None) -> int:
     axes = np.ndim(stencil)
     if not 1 <= axes <= 5:
         raise RefmgError(
-            f"found a stencil with {axes} axes; expected (k_1, .., k_d) or (C_out, C_in, k_1, .., k_d), d <= 3"
+            f"found a stencil with {axes} axes; expected (k_1, .., k_d) or (C_out, C_in, k_1, .., k_d) "
+            "with d <= 3"
         )
     return axes if axes <= 3 else axes - 2
 
@@ -127,5 +128,7 @@ def per_axis(name: str, value: int | tuple[int, ...], ndim: int) -> tuple[int, .
     values = (value,) * ndim if np.ndim(value) == 0 else tuple(value)  # type: ignore[arg-type]
     whole = all(isinstance(v, (int, np.integer)) and v > 0 for v in values)
     if len(values) != ndim or not whole:
-        raise RefmgError(f"found {name} {value!r}; expected a positive integer, or {ndim} of them, one per axis")
+        raise RefmgError(
+            f"found {name} {value!r}; expected a positive integer, or {ndim} of them, one per axis"
+        )
     return tuple(int(v) for v in values)  # type: ignore[arg-type]

@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from refmg.rational import inverse, rank, to_float
 from refmg.stencil import per_axis, stencil_ndim, with_channels
 from refmg.transfer import Shape, Transfer, TransferPair, named_pair
-from refmg_backends import RefmgError
+from refmg_backends import RefmgError, one_of
 
-RationalMatrix = NDArray[np.object_]
+RationalMatrix = NDArray[Any]  # of Fraction, or of float for pseudoinverses
+CLOSURES = ("exact", "least-squares")
 
 
 class ClosureError(RefmgError):
@@ -34,6 +35,10 @@ class StencilMap:
         The pair (R, P); see :func:`refmg.named_pair`.
     factor : int or tuple of int
         Coarsening factor, one for all axes or one each.
+    closure : {"exact", "least-squares"}
+        ``"exact"`` refuses a pair that does not close. ``"least-squares"`` takes instead the stencil
+        whose ``K(s_H)`` is nearest to ``R K(s_h) P`` in the Frobenius norm, and prolongs by the
+        pseudoinverse.
 
     Attributes
     ----------
@@ -73,14 +78,19 @@ class StencilMap:
         ndim: int = 2,
         transfer: Transfer = "linear",
         factor: int | Shape = 2,
+        closure: str = "exact",
     ) -> None:
+        if closure not in CLOSURES:
+            raise RefmgError(one_of("closure", closure, CLOSURES))
+        self.closure = closure
         self.width = per_axis("width", width, ndim)
         self.factor = per_axis("factor", factor, ndim)
         if any(k % 2 == 0 for k in self.width):
             raise RefmgError(f"found a stencil of width {self.width}; expected odd widths: pad it with zeros")
         self.transfer, self.ndim = transfer, ndim
         self.pairs = tuple(named_pair(transfer, f) for f in self.factor)
-        self._check_closure()
+        if closure == "exact":
+            self._check_closure()
         self.axis_maps: tuple[RationalMatrix, ...] = tuple(
             _axis_map(pair, k) for pair, k in zip(self.pairs, self.width, strict=True)
         )
@@ -93,8 +103,8 @@ class StencilMap:
         if any(coarse > k for coarse, k in zip(needed, self.width, strict=True)):
             raise ClosureError(
                 f"transfer {self.transfer!r} with factor {self.factor} does not close at width {self.width}: "
-                f"the coarse stencil needs width {needed}; take a pair with shorter taps, such as "
-                "'linear', or a wider stencil padded with zeros"
+                f"the coarse stencil needs width {needed}; take a pair with shorter taps, a stencil padded "
+                "with zeros to a wider one, or closure='least-squares'"
             )
 
     @property
@@ -186,12 +196,14 @@ class StencilMap:
         >>> StencilMap(ndim=1).prolong([0.25, -0.5, 0.25])
         array([ 1., -2.,  1.])
         """
-        size = self.fractions.shape[0]
+        size = int(np.prod(self.width))
         if self.rank < size:
+            if self.closure == "least-squares":
+                return self._apply(tuple(np.linalg.pinv(to_float(T)) for T in self.axis_maps), stencil)
             raise ClosureError(
                 f"the fine stencil is not unique: transfer {self.transfer!r} with factor {self.factor} maps "
-                f"stencils of width {self.width} with rank {self.rank} of {size}; take a pair whose map is "
-                "regular, such as 'linear', or a narrower stencil"
+                f"stencils of width {self.width} with rank {self.rank} of {size}; take another pair, "
+                "a narrower stencil, or closure='least-squares' for the smallest of the best fits"
             )
         return self._apply(tuple(inverse(T) for T in self.axis_maps), stencil)
 
@@ -199,11 +211,13 @@ class StencilMap:
         given = np.asarray(stencil)
         s = with_channels(given, self.ndim)
         if s.shape[2:] != self.width:
-            raise RefmgError(f"found a stencil of width {s.shape[2:]}; expected {self.width}, as this map has")
+            raise RefmgError(
+                f"found a stencil of width {s.shape[2:]}; expected {self.width}, as this map has"
+            )
         exact = s.dtype == object
         dtype = object if exact else np.result_type(s, np.float32 if s.dtype == np.float32 else np.float64)
         for axis, rational in enumerate(maps, start=2):
-            matrix = rational if exact else to_float(rational).astype(dtype)
+            matrix = rational if exact or rational.dtype != object else to_float(rational).astype(dtype)
             s = np.moveaxis(np.tensordot(matrix, s, axes=(1, axis)), 0, axis)
         return s.reshape(given.shape)
 

@@ -46,13 +46,13 @@ class SparseConvolution:
 
     def apply(self, Y: NDArray[Any]) -> NDArray[Any]:
         """Return ``K Y``, one column an example."""
-        columns = Y.reshape(-1, Y.shape[-1])
-        return (self.K @ columns).reshape(self.channels[0], -1, Y.shape[-1])
+        columns = Y.reshape(self.K.shape[1], Y.shape[-1])
+        return (self.K @ columns).reshape(self.channels[0], self.geometry.out_cells, Y.shape[-1])
 
     def apply_transpose(self, Z: NDArray[Any]) -> NDArray[Any]:
         """Return ``K^T Z``, one column an example."""
-        columns = Z.reshape(-1, Z.shape[-1])
-        return (self.KT @ columns).reshape(self.channels[1], -1, Z.shape[-1])
+        columns = Z.reshape(self.K.shape[0], Z.shape[-1])
+        return (self.KT @ columns).reshape(self.channels[1], self.geometry.cells, Z.shape[-1])
 
 
 class NumpyBackend(ArrayBackend):

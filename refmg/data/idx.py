@@ -65,18 +65,22 @@ def _read(stream: IO[bytes], path: Path) -> NDArray[np.uint8]:
     magic = stream.read(4)
     if len(magic) < 4 or magic[:3] != b"\0\0\x08" or not 1 <= magic[3] <= 4:
         raise RefmgError(
-            f"{path}: found the first bytes {magic.hex(' ') or '(none)'}; expected 00 00 08 and the number of "
-            "axes, as an IDX file of bytes has"
+            f"{path}: found the first bytes {magic.hex(' ') or '(none)'}; expected 00 00 08 and the number "
+            "of axes, as an IDX file of bytes has"
         )
     header = stream.read(4 * magic[3])
     shape = tuple(int(n) for n in np.frombuffer(header[: len(header) // 4 * 4], ">u4"))
     size = prod(shape)
     if len(shape) < magic[3] or size > MOST_BYTES:
-        raise RefmgError(f"{path}: found a header of {magic[3]} axes with sizes {shape}; fetch the file again")
+        raise RefmgError(
+            f"{path}: found a header of {magic[3]} axes with sizes {shape}; fetch the file again"
+        )
     content = stream.read(size + 1)
     if len(content) != size:
         found = f"only {len(content)}" if len(content) < size else "more"
-        raise RefmgError(f"{path}: found {found} bytes after the header; expected {size} for {shape}; fetch it again")
+        raise RefmgError(
+            f"{path}: found {found} bytes after the header; expected {size} for {shape}; fetch it again"
+        )
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
@@ -124,4 +128,6 @@ def find_idx(folder: Path, stem: str, axes: int) -> Path:
     for name in names:
         if (folder / name).is_file():
             return folder / name
-    raise RefmgError(f"{folder}: found no {names[0]} (nor {names[1]}); expected the four IDX files of MNIST there")
+    raise RefmgError(
+        f"{folder}: found no {names[0]} (nor {names[1]}); expected the four IDX files of MNIST there"
+    )

@@ -39,7 +39,7 @@ class Images:
     """
 
     images: NDArray[Any]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     name: str
 
     def __post_init__(self) -> None:

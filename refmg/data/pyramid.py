@@ -53,7 +53,7 @@ def restrict_images(
     smooth = x
     if sigma > 0:
         widths = (0.0, *(sigma,) * len(shape), 0.0)
-        smooth = ndimage.gaussian_filter(x, widths, mode=MODES[boundary])
+        smooth = ndimage.gaussian_filter(x, widths, mode=MODES[boundary])  # type: ignore[arg-type]
     coarse = [R @ channel.reshape(-1, x.shape[-1]) for channel in smooth]
     factors = (factor,) * len(shape) if isinstance(factor, int) else factor
     grid = tuple(n // f for n, f in zip(shape, factors, strict=True))

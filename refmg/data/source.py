@@ -58,7 +58,9 @@ def idx_folder(folder: Path) -> Path:
         If neither has.
     """
     if not folder.is_dir():
-        raise RefmgError(f"found no folder {folder}; expected one with the four IDX files of MNIST, or none at all")
+        raise RefmgError(
+            f"found no folder {folder}; expected one with the four IDX files of MNIST, or none at all"
+        )
     for place in (folder, folder / "mnist"):
         try:
             find_idx(place, "train-images", 3)

@@ -58,12 +58,18 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no method."""
-        for name in ("newton_steps", "hessian_examples", "cg_iterations", "newton_cg_iterations", "batch_size"):
+        for name in (
+            "newton_steps",
+            "hessian_examples",
+            "cg_iterations",
+            "newton_cg_iterations",
+            "batch_size",
+        ):
             if getattr(self, name) < 1:
                 raise RefmgError(f"found {name} = {getattr(self, name)}; expected 1 or more")
         if self.iterations < 0 or self.seed < 0:
             raise RefmgError(
-                f"found iterations = {self.iterations} and seed = {self.seed}; expected neither to be negative"
+                f"found iterations = {self.iterations} and seed = {self.seed}; expected neither negative"
             )
 
     def as_dict(self) -> dict[str, Any]:
@@ -212,9 +218,7 @@ def classifier_steps(
     """
     xp, a = network.backend.xp, network.architecture
     propagation = network.propagation.prepared
-    features = list(
-        network.backend.map(lambda batch: replace(batch, x=propagation.apply(batch.x)), batches)
-    )
+    features = list(network.backend.map(lambda batch: replace(batch, x=propagation.apply(batch.x)), batches))
     objective = ClassifierObjective(a, features, settings.regularization, network.backend)
     current: Classifier = network.classifier
     steps: list[NewtonStep] = []

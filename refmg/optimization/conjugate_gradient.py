@@ -81,7 +81,7 @@ def conjugate_gradient(
     x, r = xp.zeros_like(b), b
     z = apply(r)
     d, rho = z, float(xp.sum(r * z))
-    first, residuals = rho, []
+    first, residuals = rho, list[float]()
     if rho == 0:
         return CGResult(x, "converged")
     for _ in range(max_iterations):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from refmg_backends import Geometry, assemble, get_backend
 from refmg_backends.array_backend import ArrayBackend, with_zero_cell
@@ -171,6 +174,45 @@ def test_deterministic_means_the_same_bits(backend):
     assert backend.deterministic
     for one, two in zip(*(results(backend, *arrays, geometry) for _ in range(2)), strict=True):
         assert one.tobytes() == two.tobytes()
+
+
+# --- batches side by side -------------------------------------------------------------------------
+
+
+def test_batches_come_back_in_order(backend):
+    def slowest_first(i):
+        time.sleep(0.02 if i == 0 else 0)
+        return i
+
+    assert list(backend.map(slowest_first, range(8))) == list(range(8))
+
+
+def test_batches_side_by_side_give_the_same_bits_as_one_after_the_other(backend):
+    geometry = Geometry((4, 5), (3, 3), "reflect")
+    s, Y, _ = map(backend.asarray, data(geometry, draw="floats"))
+    kernel, batches = backend.convolution(s, geometry), [(k + 1) / 7 * Y for k in range(6)]
+    for ours, alone in zip(backend.map(kernel.apply, batches), map(kernel.apply, batches), strict=True):
+        assert backend.to_numpy(ours).tobytes() == backend.to_numpy(alone).tobytes()
+
+
+def test_an_error_in_a_batch_reaches_the_caller(backend):
+    with pytest.raises(ZeroDivisionError):
+        list(backend.map(lambda i: 1 / i, [2, 1, 0, 3]))
+
+
+def test_no_batches_give_no_results(backend):
+    assert list(backend.map(len, [])) == []
+
+
+@pytest.mark.parametrize("taken", [1, 4])
+def test_blas_has_its_threads_back_when_the_batches_are_done_or_left(backend, taken):
+    def threads():
+        return [library["num_threads"] for library in threadpool_info()]
+
+    before, batches = threads(), backend.map(abs, range(4))
+    assert [next(batches) for _ in range(taken)] == list(range(taken))
+    batches.close() if hasattr(batches, "close") else None
+    assert threads() == before
 
 
 # --- arrays in and out ----------------------------------------------------------------------------

@@ -338,6 +338,15 @@ def test_a_backend_object_is_used_as_it_is():
     assert Convolution(np.ones(3), (5,), backend=backend).backend is backend
 
 
+@every_backend
+def test_preparing_returns_the_operator_itself_and_changes_no_result(backend):
+    K, Y, _ = operator_and_data((4, 5), (3, 3), "zero", 1, (2, 2), backend)
+    lazy = host(K, K.apply(on(K, Y)))
+    fresh, _, _ = operator_and_data((4, 5), (3, 3), "zero", 1, (2, 2), backend)
+    assert fresh.prepare() is fresh
+    assert np.array_equal(host(fresh, fresh.apply(on(fresh, Y))), lazy)
+
+
 def test_the_representation_names_channels_width_grid_and_boundary():
     shown = repr(Convolution(np.ones((3, 2, 3, 5)), (6, 7), "zero", backend="numpy"))
     assert shown == "Convolution(2 -> 3 channels, width (3, 5), grid (6, 7), zero)"
@@ -437,7 +446,7 @@ def test_the_gradient_refuses_features_of_another_shape(wrong):
 def test_the_gradient_refuses_different_numbers_of_examples(examples, backend):
     K = Convolution(np.ones(3), (5,), backend=backend)
     Y, Z = (on(K, np.zeros((1, 5, m))) for m in examples)
-    with pytest.raises(RefmgError, match="found .*expected"):
+    with pytest.raises(RefmgError, match=r"found .*expected"):
         K.stencil_gradient(Y, Z)
 
 

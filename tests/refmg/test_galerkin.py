@@ -105,7 +105,7 @@ def test_a_stencil_is_read_back_from_its_matrix(coarse, channels):
 
 @pytest.mark.parametrize("shape", [(27, 28), (28, 30, 27)])
 def test_a_grid_that_the_factor_does_not_divide_is_refused(shape):
-    with pytest.raises(RefmgError, match="found a fine grid of .* does not divide; expected multiples"):
+    with pytest.raises(RefmgError, match=r"found a fine grid of .* does not divide; expected multiples"):
         coarse_operator(np.ones((3,) * len(shape)), shape)
 
 

@@ -91,7 +91,7 @@ def test_the_eigenvalues_are_products_of_the_axes(transfer, ndim):
     axis = [float(Fraction(e)) for e in EIGENVALUES[transfer]]
     expected = np.sort(reduce(np.kron, [axis] * ndim))[::-1]
     M = StencilMap(ndim=ndim, transfer=transfer)
-    # T = V D V^-1 with the condition number of V below 4 an axis: Bauer and Fike's bound of what eps |T| can do.
+    # T = V D V^-1, the condition of V below 4 an axis: Bauer and Fike's bound on what a few eps |T| can do.
     bound = 4**ndim * len(expected) * EPS * np.linalg.norm(M.matrix, 2)
     assert np.abs(M.eigenvalues - expected).max() <= bound
 

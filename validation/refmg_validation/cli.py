@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-
 from typer.exceptions import TyperException
 
 from refmg import RefmgError
@@ -19,7 +18,9 @@ reproduce = typer.Typer(help="Reproduce a result of the paper.", no_args_is_help
 app.add_typer(reproduce, name="reproduce")
 
 Output = Annotated[Path, typer.Option(help="Folder for what is written.")]
-Data = Annotated[Path | None, typer.Option(help="Folder with the MNIST files; REFMG_DATA, else the shipped digits.")]
+Data = Annotated[
+    Path | None, typer.Option(help="Folder with the MNIST files; REFMG_DATA, else the shipped digits.")
+]
 
 
 @app.command()

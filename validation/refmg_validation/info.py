@@ -31,5 +31,6 @@ def describe() -> dict[str, str]:
         "dtype": default_dtype(),
         "TF32": "off (not used by this backend)",
         "threads": str(processors()),
-        "environment": ", ".join(f"{k}={v}" for k, v in sorted(check_environment().items())) or "no REFMG_* set",
+        "environment": ", ".join(f"{k}={v}" for k, v in sorted(check_environment().items()))
+        or "no REFMG_* set",
     }

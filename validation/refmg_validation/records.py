@@ -22,7 +22,11 @@ def provenance() -> dict[str, Any]:
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"refmg": __version__, "python": platform.python_version()}
         | {name: version(name) for name in ("numpy", "scipy")},
-        "machine": {"system": platform.system(), "architecture": platform.machine(), "processors": processors()},
+        "machine": {
+            "system": platform.system(),
+            "architecture": platform.machine(),
+            "processors": processors(),
+        },
     }
 
 

@@ -64,11 +64,13 @@ def _check(preset: Preset, train: Images, test: Images) -> None:
     needed = preset.train + preset.validation
     if len(train) < needed:
         raise RefmgError(
-            f"preset {preset.name!r} needs {needed} training images; found {len(train)} ({train.name}): name a "
-            "folder with the MNIST files by --data or REFMG_DATA, or take --preset small"
+            f"preset {preset.name!r} needs {needed} training images; found {len(train)} ({train.name}): name "
+            "a folder with the MNIST files by --data or REFMG_DATA, or take --preset small"
         )
     if train.shape != test.shape or test.classes > train.classes:
-        raise RefmgError(f"found training images {train!r} and test images {test!r}; expected the same size and classes")
+        raise RefmgError(
+            f"found training images {train!r} and test images {test!r}; expected the same size and classes"
+        )
 
 
 def run_resolution(
@@ -162,4 +164,3 @@ def _row(name: str, networks: dict[str, Network], levels: dict[str, LevelData]) 
             examples: Examples = getattr(levels[level], split)
             row[f"{level}_{split}"] = networks[level].accuracy(examples.x, examples.labels)
     return row
-

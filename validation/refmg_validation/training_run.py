@@ -67,7 +67,9 @@ class TrainingRun:
                 "delete this one"
             )
 
-    def go(self, train: Examples, validation: Examples, dtype: str) -> Iterator[tuple[Network, dict[str, Any]]]:
+    def go(
+        self, train: Examples, validation: Examples, dtype: str
+    ) -> Iterator[tuple[Network, dict[str, Any]]]:
         """Train; yield network and record after each iteration, once they are saved."""
         network, history = self.state(dtype)
         if history:
