@@ -37,7 +37,8 @@ def coarse_operator(
     factor : int or tuple of int
         Coarsening factor.
     boundary : {"periodic", "zero", "reflect"}
-        Of K, R and P alike. Only the periodic product is a convolution up to the boundary.
+        Of K, R and P alike. The product is a convolution up to the boundary for every pair if
+        periodic; otherwise near the boundary only for some pairs.
 
     Returns
     -------

@@ -197,15 +197,30 @@ class StencilMap:
         array([ 1., -2.,  1.])
         """
         size = int(np.prod(self.width))
+        closes = all(coarse_width(p, k) <= k for p, k in zip(self.pairs, self.width, strict=True))
+        if self.closure == "least-squares" and (self.rank < size or not closes):
+            return self._apply(self._pseudoinverses(), stencil)
         if self.rank < size:
-            if self.closure == "least-squares":
-                return self._apply(tuple(np.linalg.pinv(to_float(T)) for T in self.axis_maps), stencil)
             raise ClosureError(
                 f"the fine stencil is not unique: transfer {self.transfer!r} with factor {self.factor} maps "
                 f"stencils of width {self.width} with rank {self.rank} of {size}; take another pair, "
                 "a narrower stencil, or closure='least-squares' for the smallest of the best fits"
             )
         return self._apply(tuple(inverse(T) for T in self.axis_maps), stencil)
+
+    def _pseudoinverses(self) -> tuple[NDArray[Any], ...]:
+        """Return the axis maps whose product minimises ``||K(s_H) - R K(s_h) P||``, s_h smallest.
+
+        Taps of ``R K(s_h) P`` outside the width count as well: the least squares are those of the
+        map to the wider stencils, with zeros beyond the given taps.
+        """
+        maps = []
+        for pair, k in zip(self.pairs, self.width, strict=True):
+            wide = max(k, coarse_width(pair, k))
+            outside = (wide - k) // 2
+            whole = np.linalg.pinv(to_float(_axis_map(pair, k, wide)), rcond=wide * np.finfo(float).eps)
+            maps.append(whole[:, outside : outside + k])
+        return tuple(maps)
 
     def _apply(self, maps: tuple[RationalMatrix, ...], stencil: ArrayLike) -> NDArray[Any]:
         given = np.asarray(stencil)
@@ -217,7 +232,7 @@ class StencilMap:
         exact = s.dtype == object
         dtype = object if exact else np.result_type(s, np.float32 if s.dtype == np.float32 else np.float64)
         for axis, rational in enumerate(maps, start=2):
-            matrix = rational if exact or rational.dtype != object else to_float(rational).astype(dtype)
+            matrix = rational if exact else to_float(rational).astype(dtype)
             s = np.moveaxis(np.tensordot(matrix, s, axes=(1, axis)), 0, axis)
         return s.reshape(given.shape)
 
@@ -247,10 +262,10 @@ def coarse_width(pair: TransferPair, width: int) -> int:
     return 2 * ((width // 2 + reach) // pair.factor) + 1
 
 
-def _axis_map(pair: TransferPair, width: int) -> RationalMatrix:
-    half, composite = width // 2, dict(pair.composite().items())
-    offsets = range(-half, half + 1)
-    rows = [[composite.get(pair.factor * J - j, Fraction(0)) for j in offsets] for J in offsets]
+def _axis_map(pair: TransferPair, width: int, coarse: int | None = None) -> RationalMatrix:
+    half, reach, composite = width // 2, (coarse or width) // 2, dict(pair.composite().items())
+    fine, targets = range(-half, half + 1), range(-reach, reach + 1)
+    rows = [[composite.get(pair.factor * J - j, Fraction(0)) for j in fine] for J in targets]
     return np.array(rows, dtype=object)
 
 

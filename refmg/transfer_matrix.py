@@ -151,5 +151,8 @@ def _assemble(blocks: list[Block], taps: Taps, size: tuple[int, int], integer: b
     values = np.concatenate([np.full(len(row), int(weight * q)) for row, _, weight in blocks])
     matrix = sparse.coo_array((values, (rows, columns)), shape=size).tocsr()
     matrix.sum_duplicates()
+    if integer:
+        return matrix
     # Summed as integers and divided once, so that each entry is its rational number rounded once.
-    return matrix if integer else sparse.csr_array(matrix / q)
+    # SciPy's own `matrix / q` multiplies by a rounded 1 / q.
+    return sparse.csr_array((matrix.data / q, matrix.indices, matrix.indptr), shape=size)

@@ -438,6 +438,63 @@ def test_the_remedy_for_a_singular_map_works(transfer, width):
             assert StencilMap(width, 1, name).rank == width
 
 
+# --- least squares, by name -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ndim", [1, 2])
+def test_least_squares_restricts_to_the_nearest_convolution(ndim):
+    M = StencilMap(3, ndim, bilinear_and_transpose, closure="least-squares")
+    s, coarse = np.random.default_rng(6).standard_normal(M.width), (6,) * ndim
+    target = coarse_operator(s, fine := (12,) * ndim, bilinear_and_transpose).toarray().ravel()
+    units = np.eye(s.size).reshape(-1, *M.width)
+    columns = np.array([convolution_matrix(unit, coarse).toarray().ravel() for unit in units]).T
+    nearest = np.linalg.lstsq(columns, target)[0]
+    # The columns are orthogonal (condition 1), of n ones each: a few n eps of the target.
+    assert np.abs(M.restrict(s).ravel() - nearest).max() <= np.prod(fine) * EPS * np.abs(s).sum()
+    assert np.linalg.norm(columns @ nearest - target) > 0.01  # it does not close
+
+
+@every_singular
+@pytest.mark.parametrize("ndim", [1, 2])
+def test_least_squares_prolongs_by_the_pseudoinverse(transfer, factor, width, rank_, ndim):
+    M = StencilMap(width, ndim, transfer, factor, closure="least-squares")
+    units = np.eye(width**ndim).reshape(-1, *M.width)
+    T, Q = M.matrix, np.array([M.prolong(unit).ravel() for unit in units]).T
+    assert np.linalg.matrix_rank(Q) == M.rank == rank_**ndim
+    # Penrose's four conditions. Each Q is good to a few n eps |Q|^2 |T|, and is multiplied twice.
+    bound = 4 * len(T) * EPS * (np.linalg.norm(Q) * np.linalg.norm(T)) ** 2 * max(np.linalg.norm(Q), 1)
+    for residual in (T @ Q @ T - T, Q @ T @ Q - Q, T @ Q - (T @ Q).T, Q @ T - (Q @ T).T):
+        assert np.linalg.norm(residual) <= bound
+
+
+@pytest.mark.parametrize("direction", ["restrict", "prolong"])
+@every_transfer
+def test_least_squares_changes_nothing_where_the_pair_closes(direction, transfer):
+    s = fractions(integers(3, 3))
+    exact, fitted = (StencilMap(transfer=transfer, closure=name) for name in ("exact", "least-squares"))
+    assert np.array_equal(getattr(exact, direction)(s), getattr(fitted, direction)(s))
+
+
+@pytest.mark.parametrize("direction", ["restrict", "prolong"])
+def test_least_squares_keeps_float32(direction):
+    M = StencilMap(5, 2, "average", closure="least-squares")
+    assert getattr(M, direction)(np.ones((5, 5), np.float32)).dtype == np.float32
+
+
+def test_what_does_not_close_is_offered_least_squares():
+    with pytest.raises(ClosureError, match="closure='least-squares'"):
+        StencilMap(3, 2, bilinear_and_transpose)
+    with pytest.raises(ClosureError, match="closure='least-squares'"):
+        StencilMap(5, 2, "average").prolong(np.ones((5, 5)))
+
+
+def test_another_closure_is_refused():
+    with pytest.raises(
+        RefmgError, match=r"unknown closure 'least-square' \(did you mean 'least-squares'\?\)"
+    ):
+        StencilMap(closure="least-square")
+
+
 def test_closure_errors_are_value_errors():
     assert issubclass(ClosureError, RefmgError)
     assert issubclass(RefmgError, ValueError)

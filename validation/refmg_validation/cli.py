@@ -22,6 +22,9 @@ Data = Annotated[
     Path | None, typer.Option(help="Folder with the MNIST files; REFMG_DATA, else the shipped digits.")
 ]
 
+INTERRUPTED = "interrupted; the same command goes on after the last finished iteration"
+SIGINT_STATUS = 130  # what typer makes of Ctrl-C
+
 
 @app.command()
 def info() -> None:
@@ -64,7 +67,7 @@ def resolution(
     data: Data = None,
     preset: Annotated[str, typer.Option(help="small or paper.")] = "small",
     transfer: Annotated[list[str] | None, typer.Option(help="Pair (R, P); may be given again.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of division, initial stencils, subsamples.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of division, initial stencils, subsamples.")] = 0,
     output: Output = Path("resolution-output"),
 ) -> None:
     """Train at two resolutions, move each network to the other, and print the paper's table."""
@@ -117,12 +120,12 @@ def main(arguments: list[str] | None = None) -> int:
         get_backend()
         result = typer.main.get_command(app)(arguments, prog_name="refmg", standalone_mode=False)
         sys.stdout.flush()
-        return int(result or 0)
+        return _fail(INTERRUPTED) if result == SIGINT_STATUS else int(result or 0)
     except TyperException as error:
         message = error.format_message()
         return _fail(f"{message} (see refmg --help)") if message else 2  # no command: the help was printed
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted; the same command goes on after the last finished iteration")
+        return _fail(INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2

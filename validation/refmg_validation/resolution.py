@@ -103,8 +103,8 @@ def run_resolution(
     RefmgError
         For bad input, or an `output` that belongs to another run.
     """
-    levels, about = load_levels(preset, data, seed)
     settings = replace(preset.training, seed=seed)
+    levels, about = load_levels(preset, data, seed)
     trained, histories = {}, {}
     for level in LEVELS:
         run = _training_run(level, levels[level], preset, settings, about, output)

@@ -1,0 +1,13 @@
+"""Sphinx configuration."""
+
+from refmg import __version__
+
+project = "refmg"
+author = "the refmg authors"
+release = version = __version__
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax", "numpydoc", "myst_parser"]
+myst_enable_extensions = ["dollarmath"]
+autosummary_generate = True
+numpydoc_show_class_members = False
+html_theme = "furo"
+exclude_patterns = ["_build"]

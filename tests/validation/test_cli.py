@@ -1,0 +1,140 @@
+"""The command line: what it prints, what it writes, and one line for every bad input."""
+
+import json
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from refmg import RefmgError, load_network
+from refmg_validation import example1, presets, training_run
+from refmg_validation.cli import main
+from refmg_validation.presets import PRESETS
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch, tmp_path):
+    """Two iterations on a few shipped digits, in an empty folder."""
+    for name in ("REFMG_DATA", "REFMG_BACKEND", "REFMG_DTYPE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    training = replace(PRESETS["small"].training, iterations=2, hessian_examples=40, newton_steps=2)
+    small = replace(PRESETS["small"], train=120, validation=40, channels=2, training=training)
+    monkeypatch.setitem(presets.PRESETS, "small", small)
+
+
+def run(*arguments):
+    return main([*map(str, arguments)])
+
+
+def error_line(capsys):
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("refmg: ")
+    return captured.err
+
+
+def test_info_names_backend_and_precision(capsys):
+    assert run("info") == 0
+    assert "numpy (of array-api-strict, numpy)" in capsys.readouterr().out
+
+
+def test_example1_finds_the_pair_of_the_paper(capsys, tmp_path):
+    assert run("reproduce", "example1", "--output", "out") == 0
+    printed = capsys.readouterr().out
+    assert "0.00625" in printed
+    assert "'linear' and 'full-weighting'" in printed
+    assert (tmp_path / "out" / "figure1.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_example1_rejects_the_other_pair():
+    assert {c.transfer for c in example1.compare_all() if not c.explains} == {"average"}
+
+
+def test_resolution_writes_table_networks_and_records(capsys, tmp_path):
+    assert (
+        run("reproduce", "resolution", "--output", "out", "--transfer", "linear", "--transfer", "average")
+        == 0
+    )
+    printed = capsys.readouterr().out
+    for words in ("98.28", "61.0", "native", "iteration 2 of 2", "points"):
+        assert words in printed
+    result = json.loads((tmp_path / "out" / "resolution.json").read_text())
+    assert [row["network"] for row in result["rows"]] == ["native", "linear", "average", "unchanged"]
+    assert load_network(tmp_path / "out" / "fine.safetensors")[0].architecture.shape == (28, 28)
+
+
+def test_an_interrupted_run_goes_on_to_the_same_result(capsys, tmp_path, monkeypatch):
+    assert run("reproduce", "resolution", "--output", "whole") == 0
+    save, saved = training_run.save_network, []
+
+    def interrupted(*arguments):
+        save(*arguments)
+        saved.append(arguments)
+        if len(saved) == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training_run, "save_network", interrupted)
+    capsys.readouterr()
+    assert run("reproduce", "resolution", "--output", "parts") == 2
+    assert "interrupted" in error_line(capsys)
+    assert run("reproduce", "resolution", "--output", "parts") == 0
+    whole, parts = (load_network(tmp_path / name / "fine.safetensors")[0] for name in ("whole", "parts"))
+    assert np.array_equal(whole.classifier.W, parts.classifier.W)
+
+
+def test_a_folder_of_another_run_is_refused(capsys):
+    assert run("reproduce", "resolution", "--output", "out") == 0
+    capsys.readouterr()
+    assert run("reproduce", "resolution", "--output", "out", "--seed", 1) == 2
+    assert "other settings" in error_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--preset", "smal"], "unknown preset 'smal' (did you mean 'small'?)"),
+        (["--transfer", "liner"], "unknown transfer 'liner' (did you mean 'linear'?)"),
+        (["--data", "nowhere"], "found no folder nowhere"),
+        (["--preset", "paper"], "needs 60000 training images; found 4000"),
+        (["--seed", "-1"], "-1"),
+        (["--colour"], "--colour"),
+    ],
+)
+def test_bad_arguments_give_one_line_and_status_2(capsys, arguments, said):
+    assert run("reproduce", "resolution", *arguments) == 2
+    assert said in error_line(capsys)
+    assert not os.listdir()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("REFMG_BACKEND", "nunpy", "did you mean 'numpy'?"),
+        ("REFMG_DTYPE", "float16", "unknown dtype 'float16'"),
+        ("REFMG_BAKEND", "numpy", "unknown environment variable"),
+        ("REFMG_DATA", "/nowhere", "found no folder /nowhere"),
+    ],
+)
+def test_bad_environment_gives_one_line_and_status_2(capsys, monkeypatch, name, value, said):
+    monkeypatch.setenv(name, value)
+    assert run("reproduce", "resolution") == 2
+    assert said in error_line(capsys)
+
+
+def test_an_output_that_cannot_be_written_gives_one_line(capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert run("reproduce", "example1", "--output", "file/below") == 2
+    assert "could not write" in error_line(capsys)
+
+
+def test_a_damaged_network_is_refused(capsys, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "coarse.safetensors").write_bytes(b"junk")
+    assert run("reproduce", "resolution", "--output", "out") == 2
+    assert "cannot read" in error_line(capsys)
+
+
+def test_every_error_of_refmg_is_a_value_error():
+    assert issubclass(RefmgError, ValueError)
