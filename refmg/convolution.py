@@ -110,7 +110,8 @@ class Convolution:
         backend: Backend | str | None = None,
     ) -> None:
         self.backend = get_backend(backend) if backend is None or isinstance(backend, str) else backend
-        host = with_channels(self.backend.to_numpy(stencil), len(shape))
+        taps = np.asarray(stencil) if isinstance(stencil, list | tuple) else self.backend.to_numpy(stencil)
+        host = with_channels(taps, len(shape))
         self.stencil = self.backend.asarray(host.copy())  # the caller may go on changing theirs
         self.geometry = _geometry(host.shape[2:], shape, boundary, stride)
         self.c_out, self.c_in = host.shape[:2]

@@ -460,3 +460,9 @@ def test_nothing_warns_in_the_common_case():
         warnings.simplefilter("error")
         K = Convolution(np.ones((2, 2, 3, 3)), (4, 4), backend="numpy")
         K.apply_transpose(K.apply(np.ones((2, 4, 4, 2))))
+
+
+@every_backend
+def test_a_list_of_taps_is_a_stencil(backend):
+    K = Convolution([1.0, -2.0, 1.0], (5,), backend=backend)
+    assert np.array_equal(K.matrix().toarray(), convolution_matrix([1.0, -2.0, 1.0], (5,)).toarray())
