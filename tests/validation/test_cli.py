@@ -61,7 +61,13 @@ def test_resolution_writes_table_networks_and_records(capsys, tmp_path):
     for words in ("98.28", "61.0", "native", "iteration 2 of 2", "points"):
         assert words in printed
     result = json.loads((tmp_path / "out" / "resolution.json").read_text())
-    assert [row["network"] for row in result["rows"]] == ["native", "linear", "average", "unchanged"]
+    assert [row["network"] for row in result["rows"]] == [
+        "native",
+        "linear",
+        "average",
+        "unchanged",
+        "images resized",
+    ]
     assert load_network(tmp_path / "out" / "fine.safetensors")[0].architecture.shape == (28, 28)
 
 

@@ -12,7 +12,7 @@ from refmg import Convolution, restrict_stencil
 from refmg.data import Images, restrict_images
 from refmg_validation.example1 import S_FINE
 
-TITLES = {"native": "native", "unchanged": "stencils\nunchanged"}
+TITLES = {"native": "native", "unchanged": "stencils\nunchanged", "images resized": "images\nresized"}
 
 
 def figure1_panels(image: Images, transfer: str = "linear") -> dict[str, NDArray[np.float64]]:

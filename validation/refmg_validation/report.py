@@ -51,6 +51,8 @@ def _described(name: str) -> tuple[str, tuple[str, str]]:
         return "native: trained at this resolution", PAPER_NATIVE
     if name == "unchanged":
         return "from the other resolution, stencils unchanged", PAPER_UNCHANGED
+    if name == "images resized":
+        return "the other network, images resized to its grid by P or R", ("", "")
     same_pair = name in ("linear", "full-weighting")
     return f"from the other resolution, by {name!r}", PAPER_TRANSFERRED if same_pair else ("", "")
 
@@ -60,7 +62,7 @@ def ordering(result: dict[str, Any]) -> list[str]:
     rows = {row["network"]: row for row in result["rows"]}
     lines = []
     for name, row in rows.items():
-        if name in ("native", "unchanged"):
+        if name in ("native", "unchanged", "images resized"):
             continue
         for level, origin in (("coarse", "fine to coarse"), ("fine", "coarse to fine")):
             gain = 100 * (row[f"{level}_test"] - rows["unchanged"][f"{level}_test"])

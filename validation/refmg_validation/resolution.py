@@ -7,13 +7,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from refmg import Architecture, Network, get_backend, transfer_network
+from refmg import (
+    Architecture,
+    Network,
+    get_backend,
+    prolongation_matrix,
+    restriction_matrix,
+    transfer_network,
+)
 from refmg.data import Images, load_images, restrict_images, split_images
 from refmg_backends import RefmgError
 from refmg_validation.presets import Preset
 from refmg_validation.training_run import Examples, TrainingRun
 
 LEVELS = ("coarse", "fine")
+SPLITS = ("train", "validation", "test")
+RESIZED = "images resized"
 Progress = Callable[[str, dict[str, Any]], None]
 
 
@@ -143,7 +152,7 @@ def measure(
 ) -> list[dict[str, Any]]:
     """Return one row a way of use: accuracies on both resolutions' validation and test images.
 
-    The column is the resolution of the *images*: ``coarse`` images are given to the coarse network in
+    The last row moves the images instead. The column is the resolution of the *images*: ``coarse`` images are given to the coarse network in
     the row "native", and to the fine network, moved, in all other rows.
     """
     names = [*dict.fromkeys([*transfers, "unchanged"])]
@@ -154,7 +163,29 @@ def measure(
             "fine": transfer_network(trained["coarse"], trained["fine"].architecture.shape, name),
         }
         rows.append(_row(name, moved, levels))
-    return rows
+    return [*rows, _row(RESIZED, *_resized(trained, levels))]
+
+
+def _resized(
+    trained: dict[str, Network], levels: dict[str, LevelData]
+) -> tuple[dict[str, Network], dict[str, LevelData]]:
+    """Return each level's images on the other level's grid, and the network that lives there.
+
+    This moves the images and not the network. With ``P`` it also shows what the Galerkin map can
+    reach at best: ``R K P`` promises to agree with the fine network on interpolated images.
+    """
+
+    def resize(examples: Examples, matrix: Any, shape: tuple[int, ...]) -> Examples:
+        flat = examples.x.reshape(-1, examples.x.shape[-1])
+        return replace(examples, x=(matrix.astype(flat.dtype) @ flat).reshape(1, *shape, -1))
+
+    coarse, fine = (trained[level].architecture.shape for level in LEVELS)
+    P, R = prolongation_matrix(fine), restriction_matrix(fine)
+    up, down = (
+        LevelData(*(resize(getattr(levels[level], split), matrix, shape) for split in SPLITS))
+        for level, matrix, shape in (("coarse", P, fine), ("fine", R, coarse))
+    )
+    return {"coarse": trained["fine"], "fine": trained["coarse"]}, {"coarse": up, "fine": down}
 
 
 def _row(name: str, networks: dict[str, Network], levels: dict[str, LevelData]) -> dict[str, Any]:
