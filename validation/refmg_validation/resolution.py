@@ -152,8 +152,9 @@ def measure(
 ) -> list[dict[str, Any]]:
     """Return one row a way of use: accuracies on both resolutions' validation and test images.
 
-    The last row moves the images instead. The column is the resolution of the *images*: ``coarse`` images are given to the coarse network in
-    the row "native", and to the fine network, moved, in all other rows.
+    The column is the resolution of the *images*: ``coarse`` images are given to the coarse network in
+    the row "native", and to the fine network, moved, in the others. The last row moves the images
+    instead of the network.
     """
     names = [*dict.fromkeys([*transfers, "unchanged"])]
     rows = [_row("native", {level: trained[level] for level in LEVELS}, levels)]
