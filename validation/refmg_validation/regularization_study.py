@@ -19,7 +19,7 @@ from refmg_validation.presets import PRESETS
 from refmg_validation.records import provenance, write_json
 from refmg_validation.resolution import LEVELS, run_resolution
 
-WEIGHTS = [(1e-7, 1e-5), (1e-6, 1e-4), (1e-6, 1e-2), (1e-5, 1e-2), (1e-4, 1e-3), (1e-4, 1e-1)]
+WEIGHTS = [(1e-8, 1e-5), (1e-7, 1e-5), (1e-8, 1e-2), (1e-8, 1e-1), (1e-6, 1e-4), (1e-4, 1e-3)]
 TRANSFERS = ["linear", "average"]
 
 
