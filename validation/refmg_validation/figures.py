@@ -69,7 +69,7 @@ def draw_accuracies(rows: list[dict[str, Any]], title: str) -> Figure:
         axes.bar_label(bars, fmt="%.1f")
     axes.set_xticks(places, [TITLES.get(row["network"], row["network"]) for row in rows])
     axes.set_ylabel("test accuracy in %")
-    axes.set_ylim(0, 109)
+    axes.set_ylim(0, 122)  # room for the legend above the bars
     axes.set_title(title)
-    axes.legend(loc="upper right")
+    axes.legend(loc="upper center", ncols=2)
     return figure
