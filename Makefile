@@ -13,7 +13,7 @@ help:
 	@echo "make docs   the documentation, in docs/_build"
 	@echo "make gpu    everything that needs a GPU, run from source, into OUT=$(OUT)"
 
-.venv/.ready: setup.cfg
+.venv/.ready: setup.cfg backends/refmg_backends/_version.py
 	@echo "Setting up .venv with refmg, the demo's data and the test tools"
 	@$(PYTHON) -m venv .venv || { echo "found no working venv module; on Debian: apt install python3-venv"; exit 2; }
 	$(BIN)/python -m pip install --quiet --editable '.[demo,test]'
@@ -44,7 +44,8 @@ docs: .venv/.docs
 # No backend for GPUs exists yet: this stops at the first line that says so, and never falls back to the CPU.
 gpu:
 	@mkdir -p $(OUT)
-	REFMG_BACKEND=cupy $(SOURCE) $(PYTHON) -m refmg_validation info > $(OUT)/info.txt
+	@REFMG_BACKEND=cupy $(SOURCE) $(PYTHON) -m refmg_validation info > $(OUT)/info.txt 2> $(OUT)/error.txt \
+	  || { echo "make gpu: $$(tail -n 1 $(OUT)/error.txt)"; exit 2; }
 	$(SOURCE) timeout 540 $(PYTHON) -m pytest -m gpu > $(OUT)/pytest.txt
 	REFMG_BACKEND=cupy $(SOURCE) timeout 540 $(PYTHON) -m refmg_validation.bench --output $(OUT)/bench-gpu.json
 	REFMG_BACKEND=cupy $(SOURCE) timeout 540 $(PYTHON) -m refmg_validation reproduce resolution \

@@ -95,7 +95,7 @@ class Convolution:
 
     Examples
     --------
-    >>> second_difference = Convolution(np.array([1.0, -2.0, 1.0]), (5,))
+    >>> second_difference = Convolution(np.array([1.0, -2.0, 1.0]), (5,), backend="numpy")
     >>> y = np.arange(5.0).reshape(1, 5, 1) ** 2
     >>> second_difference.apply(y)[0, :, 0]
     array([ 17.,   2.,   2.,   2., -23.])

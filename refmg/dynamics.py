@@ -27,7 +27,8 @@ class ResidualLayer:
     --------
     >>> import numpy as np
     >>> from refmg.activation import named_activation
-    >>> layer = ResidualLayer(Convolution([0.0, 1.0, 0.0], (3,)), np.array([1.0]), named_activation("relu"))
+    >>> shift = Convolution([0.0, 1.0, 0.0], (3,), backend="numpy")
+    >>> layer = ResidualLayer(shift, np.array([1.0]), named_activation("relu"))
     >>> layer.apply(np.array([[[-2.0], [0.0], [2.0]]])).ravel()
     array([0., 1., 3.])
     """

@@ -17,7 +17,7 @@ NET = random_network(Architecture((4, 4)), 0, "numpy", "float32")
 def test_what_is_loaded_is_what_was_saved_to_the_last_bit(tmp_path, dtype):
     network = random_network(Architecture((4, 5), channels=2), 3, "numpy", dtype)
     save_network(tmp_path / "a.safetensors", network, {"history": [1.5]})
-    found, notes = load_network(tmp_path / "a.safetensors")
+    found, notes = load_network(tmp_path / "a.safetensors", "numpy")
     assert found.architecture == network.architecture
     assert notes == {"history": [1.5]}
     for ours, theirs in zip(vars(found.controls).values(), vars(network.controls).values(), strict=True):

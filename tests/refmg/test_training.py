@@ -104,7 +104,7 @@ def test_a_resumed_run_is_the_same_to_the_last_bit(tmp_path):
     x, labels = stripes()
     whole = list(block_coordinate_descent(network(), x, labels, SETTINGS))
     save_network(tmp_path / "net", whole[1].network)
-    middle, _ = load_network(tmp_path / "net")
+    middle, _ = load_network(tmp_path / "net", "numpy")
     rest = list(block_coordinate_descent(middle, x, labels, SETTINGS, done=1))
     assert [step.number for step in rest] == [2, 3]
     assert np.array_equal(rest[-1].network.classifier.W, whole[-1].network.classifier.W)
