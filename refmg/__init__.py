@@ -6,16 +6,24 @@ convolution neural networks", AAAI 2018.
 
 from refmg.activation import Activation, named_activation
 from refmg.architecture import Architecture
+from refmg.batches import Batch, Batches
 from refmg.checkpoint import load_network, save_network
 from refmg.classifier import Classifier
+from refmg.classifier_objective import ClassifierObjective
+from refmg.constraint_jacobian import ConstraintJacobian, constraint_jacobian
 from refmg.controls import Controls
 from refmg.convolution import Convolution, convolution_matrix
+from refmg.evaluation import Evaluation
 from refmg.galerkin import GalerkinReport, check_galerkin, coarse_operator
 from refmg.grid import Grid
+from refmg.integrators import named_integrator
+from refmg.losses import named_loss
 from refmg.network import Network, random_network
 from refmg.network_transfer import network_transfer_names, transfer_network
+from refmg.objective import ControlObjective, NetworkObjective
 from refmg.regularization import Regularization
 from refmg.stencil_map import ClosureError, StencilMap, prolong_stencil, restrict_stencil
+from refmg.time_grid import ControlGrid
 from refmg.transfer import Taps, TransferPair, coarse_shape, named_pair
 from refmg.transfer_matrix import prolongation_matrix, restriction_matrix
 from refmg_backends import (
@@ -31,13 +39,21 @@ __all__ = [
     "Activation",
     "Architecture",
     "BackendUnavailableError",
+    "Batch",
+    "Batches",
     "Classifier",
+    "ClassifierObjective",
     "ClosureError",
+    "ConstraintJacobian",
+    "ControlGrid",
+    "ControlObjective",
     "Controls",
     "Convolution",
+    "Evaluation",
     "GalerkinReport",
     "Grid",
     "Network",
+    "NetworkObjective",
     "RefmgError",
     "Regularization",
     "StencilMap",
@@ -49,10 +65,13 @@ __all__ = [
     "check_galerkin",
     "coarse_operator",
     "coarse_shape",
+    "constraint_jacobian",
     "convolution_matrix",
     "get_backend",
     "load_network",
     "named_activation",
+    "named_integrator",
+    "named_loss",
     "named_pair",
     "network_transfer_names",
     "prolong_stencil",

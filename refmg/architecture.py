@@ -6,14 +6,20 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from refmg.activation import named_activation
+from refmg.dynamics import LAYERS
 from refmg.grid import Grid
+from refmg.integrators import named_integrator
+from refmg.time_grid import ControlGrid
 from refmg.transfer import Shape
 from refmg_backends import BOUNDARIES, RefmgError, one_of
+
+# Files written before these existed lack them; the defaults are what those networks were.
+ADDED_SINCE_FIRST = {"layer", "integrator", "control_nodes", "interpolation"}
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """Sizes and constants of a network ``L``, then N residual layers, then the classifier.
+    """Sizes and constants of a network: opening ``L``, N time steps, classifier.
 
     Parameters
     ----------
@@ -37,11 +43,20 @@ class Architecture:
         Channels of the images.
     classes : int
         Number of classes.
+    layer : {"residual", "symmetric", "hamiltonian"}
+        The layer function F; the Hamiltonian pair needs an even number of channels.
+    integrator : {"euler", "rk4", "leapfrog", "verlet"}
+        See :func:`refmg.integrators.named_integrator`.
+    control_nodes : int, optional
+        Number M of controls in time; N by default.
+    interpolation : {"linear", "constant"}
+        Of the controls between their nodes, see :class:`refmg.ControlGrid`.
 
     Raises
     ------
     RefmgError
-        If a size is not positive, a width is even or a name is unknown.
+        If a size is not positive, a width is even, a name is unknown, or layer and integrator do not
+        fit.
 
     Examples
     --------
@@ -60,6 +75,10 @@ class Architecture:
     activation: str = "tanh"
     in_channels: int = 1
     classes: int = 10
+    layer: str = "residual"
+    integrator: str = "euler"
+    control_nodes: int | None = None
+    interpolation: str = "linear"
 
     def __post_init__(self) -> None:
         """Refuse what is not a network."""
@@ -76,6 +95,31 @@ class Architecture:
             raise RefmgError(one_of("boundary", self.boundary, BOUNDARIES))
         object.__setattr__(self, "shape", Grid(tuple(int(n) for n in self.shape)).shape)
         named_activation(self.activation)
+        self._check_dynamics()
+
+    def _check_dynamics(self) -> None:
+        if self.layer not in LAYERS:
+            raise RefmgError(one_of("layer", self.layer, LAYERS))
+        named_integrator(self.integrator)
+        _ = self.control_grid
+        if self.layer == "hamiltonian" and self.channels % 2:
+            raise RefmgError(f"found {self.channels} channels; expected an even number for the pair (y, z)")
+        if self.integrator == "verlet" and self.layer != "hamiltonian":
+            raise RefmgError(
+                f"found the integrator 'verlet' with the layer {self.layer!r}; expected the layer "
+                "'hamiltonian', whose two halves it steps in turn, or another integrator"
+            )
+
+    @property
+    def control_grid(self) -> ControlGrid:
+        """Time grid of the controls."""
+        nodes = self.layers if self.control_nodes is None else self.control_nodes
+        return ControlGrid(nodes, self.interpolation)
+
+    @property
+    def control_dt(self) -> float:
+        """Distance of the control nodes, ``T / M``."""
+        return self.final_time / self.control_grid.nodes
 
     @property
     def grid(self) -> Grid:
@@ -94,8 +138,9 @@ class Architecture:
 
     @property
     def stencil_shape(self) -> Shape:
-        """``(C, C, k_1, .., k_d)`` of each layer."""
-        return (self.channels, self.channels, *(self.width,) * len(self.shape))
+        """``(C, C, k_1, .., k_d)`` of each layer; ``(C, C/2, k_1, .., k_d)`` of the Hamiltonian pair."""
+        inputs = self.channels // 2 if self.layer == "hamiltonian" else self.channels
+        return (self.channels, inputs, *(self.width,) * len(self.shape))
 
     @property
     def classifier_shape(self) -> Shape:
@@ -120,6 +165,6 @@ class Architecture:
             If an entry is missing or unknown.
         """
         names = {field.name for field in fields(cls)}
-        if set(values) != names:
+        if not names - ADDED_SINCE_FIRST <= set(values) <= names:
             raise RefmgError(f"found the settings {sorted(values)}; expected exactly {sorted(names)}")
         return cls(**{**values, "shape": tuple(values["shape"])})

@@ -45,16 +45,22 @@ class Network:
     def __post_init__(self) -> None:
         """Refuse parameters that do not fit the architecture."""
         a, c = self.architecture, self.controls
+        M = a.control_grid.nodes
         expected = {
             "opening": (c.opening, a.opening_shape),
-            "stencils": (c.stencils, (a.layers, *a.stencil_shape)),
-            "biases": (c.biases, (a.layers, a.channels)),
+            "stencils": (c.stencils, (M, *a.stencil_shape)),
+            "biases": (c.biases, (M, a.channels)),
             "W": (self.classifier.W, a.classifier_shape),
             "mu": (self.classifier.mu, (a.classes,)),
         }
         for name, (array, shape) in expected.items():
             if tuple(array.shape) != shape:
                 raise RefmgError(f"found {name} of shape {tuple(array.shape)}; expected {shape} for {a}")
+
+    @cached_property
+    def dtype(self) -> str:
+        """Precision of the parameters."""
+        return str(self.backend.to_numpy(self.classifier.mu).dtype)
 
     @cached_property
     def propagation(self) -> Propagation:
@@ -93,10 +99,9 @@ class Network:
         RefmgError
             If the images do not fit the architecture.
         """
-        dtype = str(self.backend.to_numpy(self.classifier.mu).dtype)
         found = []
         for start in range(0, x.shape[-1], batch_size):
-            batch = self.backend.asarray(x[..., start : start + batch_size], dtype=dtype)
+            batch = self.backend.asarray(x[..., start : start + batch_size], dtype=self.dtype)
             found.append(np.argmax(self.backend.to_numpy(self.logits(batch)), axis=0))
         return np.concatenate(found) if found else np.zeros(0, dtype=np.intp)
 

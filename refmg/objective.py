@@ -1,267 +1,248 @@
-"""The learning problem: mean cross-entropy plus regularisers (paper, equation 6), streamed in batches."""
+"""The learning problem in the controls, or in all parameters (paper, equation 6), streamed in batches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from scipy.sparse.linalg import LinearOperator
 
-from refmg.architecture import Architecture
+from refmg.batches import Batch, examples_in
 from refmg.classifier import Classifier
 from refmg.controls import Controls
-from refmg.loss import cross_entropy, cross_entropy_gradient, cross_entropy_hessian, one_hot, softmax
-from refmg.propagation import Propagation, Trajectory
+from refmg.evaluation import Evaluation, Product, correct
+from refmg.losses import LossPoint, named_loss
+from refmg.network import Network
+from refmg.parameters import Parameters
+from refmg.propagation import Propagation
 from refmg.regularization import Regularization
-from refmg_backends import Backend
+from refmg.trajectory import Trajectory
 from refmg_backends.backend import Array
-
-Product = Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Some examples: images or features, examples last, and one-hot labels ``(classes, m)``."""
+class _Point:
+    """One batch linearised: propagation, then loss."""
 
-    x: Array
-    targets: Array
-
-    @property
-    def size(self) -> int:
-        """Number of examples."""
-        return int(self.targets.shape[1])
+    trajectory: Trajectory
+    loss: LossPoint
+    correct: int
 
 
-def make_batches(
-    x: np.ndarray, labels: np.ndarray, classes: int, size: int, backend: Backend, dtype: str
-) -> list[Batch]:
-    """Divide examples into batches on the backend, in the given order.
+class NetworkObjective:
+    r"""Mean loss plus regularisers as a function of all parameters, as one vector.
 
     Parameters
     ----------
-    x : ndarray, shape (C_in, n_1, .., n_d, m)
-        Images on the host.
-    labels : ndarray of int, shape (m,)
-        Their classes.
-    classes, size : int
-        Number of classes; examples a batch.
-    backend : Backend
-        Where the batches shall live.
-    dtype : str
-        Their precision.
-
-    Returns
-    -------
-    list of Batch
-    """
-    targets = one_hot(labels, classes)
-    parts = [slice(start, start + size) for start in range(0, len(labels), size)]
-    return [
-        Batch(
-            backend.asarray(np.ascontiguousarray(x[..., part]), dtype=dtype),
-            backend.asarray(np.ascontiguousarray(targets[:, part]), dtype=dtype),
-        )
-        for part in parts
-    ]
-
-
-class ControlObjective:
-    """The objective as a function of the controls, with the classifier held fixed.
-
-    Parameters
-    ----------
-    architecture : Architecture
-        Sizes and constants.
+    network : Network
+        Gives shapes, constants and backend; :meth:`vector` gives its parameters.
     batches : sequence of Batch
-        Images and labels.
-    classifier : Classifier
-        Held fixed.
-    regularization : Regularization
-        Of the controls; that of the weights is constant here and left out.
-    backend : Backend
-        Where the arrays live.
+        Images and labels; :class:`refmg.Batches` streams them with fixed memory.
+    regularization : Regularization, optional
+        Weights of the regularisers; none by default.
+    loss : str
+        See :func:`refmg.losses.named_loss`.
+    storage : {"all", "checkpoint", "reversible"}
+        What each batch keeps for its sensitivities, see :func:`refmg.trajectory.linearized`.
+
+    Raises
+    ------
+    RefmgError
+        If the loss or the storage is unknown, or the integrator is not reversible.
+
+    Notes
+    -----
+    .. math:: \frac1m \sum_e S(h^d W^T y_N^{(e)} + \mu, c_e) + R(\theta) + R(W).
+
+    Gradients are those of the discrete scheme, by its adjoint.
+
+    Examples
+    --------
+    >>> import scipy.optimize
+    >>> from refmg import Architecture, Batches, random_network
+    >>> network = random_network(Architecture((4, 4), channels=2, classes=2), 0, "numpy", "float64")
+    >>> x = np.random.default_rng(0).normal(size=(1, 4, 4, 6))
+    >>> batches = Batches(x, np.array([0, 1] * 3), 2, 4, network.backend, "float64")
+    >>> objective = NetworkObjective(network, batches, Regularization(1e-3, 1e-3, 1e-3))
+    >>> found = scipy.optimize.minimize(
+    ...     objective.value_and_gradient, objective.vector(network), jac=True, method="L-BFGS-B"
+    ... )
+    >>> bool(found.fun < objective.value(objective.vector(network)))
+    True
     """
 
     def __init__(
         self,
-        architecture: Architecture,
+        network: Network,
         batches: Sequence[Batch],
-        classifier: Classifier,
-        regularization: Regularization,
-        backend: Backend,
+        regularization: Regularization | None = None,
+        loss: str = "softmax",
+        storage: str = "all",
     ) -> None:
-        self.architecture, self.batches, self.classifier = architecture, batches, classifier
-        self.regularization, self.backend, self.xp = regularization, backend, backend.xp
-        self.volume = architecture.grid.cell_volume
+        self.start, self.batches, self.storage = network, batches, storage
+        self.architecture, self.backend, self.xp = network.architecture, network.backend, network.backend.xp
+        self.regularization = regularization or Regularization()
+        self.loss, self.volume = named_loss(loss), network.architecture.grid.cell_volume
 
-    def propagation(self, controls: Controls) -> Propagation:
-        """Return the propagation at these controls, or along this direction."""
-        return Propagation(self.architecture, controls, self.backend)
+    def vector(self, network: Network) -> Array:
+        """Return the free parameters of a network as one vector."""
+        return Parameters(network.controls, network.classifier).flat(self.xp)
 
-    def value(self, controls: Controls) -> float:
+    def network(self, vector: Array) -> Network:
+        """Return the network with these free parameters."""
+        parts = self._direction(self._own(vector))
+        return replace(self.start, controls=parts.controls, classifier=parts.classifier)
+
+    def _direction(self, vector: Array) -> Parameters:
+        return Parameters(self.start.controls, self.start.classifier).unflat(self.xp, vector)
+
+    def _free(self, controls: Controls, classifier: Classifier) -> Array:
+        return Parameters(controls, classifier).flat(self.xp)
+
+    def _own(self, vector: Array) -> Array:
+        return self.backend.asarray(vector, dtype=self.start.dtype)
+
+    def _propagation(self, controls: Controls) -> Propagation:
+        return Propagation(self.architecture, controls, self.backend).prepared
+
+    def evaluate(self, vector: Array) -> Evaluation:
+        """Return loss, regulariser and accuracy."""
+        network = self.network(vector)
+        propagation, m = self._propagation(network.controls), examples_in(self.batches)
+
+        def terms(batch: Batch) -> tuple[float, int]:
+            logits = network.classifier.logits(self.xp, self.volume, propagation.apply(batch.x))
+            return self.loss.value(self.xp, logits, batch.targets), correct(self.xp, logits, batch.targets)
+
+        loss, hits = 0.0, 0
+        for part, count in self.backend.map(terms, self.batches):
+            loss, hits = loss + part, hits + count
+        return Evaluation(loss / m, self._penalty(network), hits / m)
+
+    def value(self, vector: Array) -> float:
         """Return the objective."""
-        propagation, examples = self.propagation(controls).prepared, _count(self.batches)
+        return self.evaluate(vector).objective
 
-        def loss(batch: Batch) -> float:
-            return self._loss(batch, propagation.apply(batch.x))
+    def evaluate_with_gradient(self, vector: Array) -> tuple[Evaluation, Array]:
+        """Return loss, regulariser and accuracy, and the gradient of the objective."""
+        network, m = self.network(vector), examples_in(self.batches)
+        propagation = self._propagation(network.controls)
 
-        return sum(self.backend.map(loss, self.batches)) / examples + self._penalty(controls)
+        def terms(batch: Batch) -> tuple[float, int, Array]:
+            point = self._linearized(propagation, network.classifier, batch)
+            return point.loss.value, point.correct, self._back(network, point, point.loss.gradient / m)
 
-    def value_and_gradient(self, controls: Controls) -> tuple[float, Array]:
-        """Return the objective and its gradient as a vector, by the discrete adjoint."""
-        propagation, examples, xp = self.propagation(controls).prepared, _count(self.batches), self.xp
+        loss, hits, total = 0.0, 0, self.penalty_product(self._own(vector))
+        for part, count, gradient in self.backend.map(terms, self.batches):
+            loss, hits, total = loss + part, hits + count, total + gradient
+        return Evaluation(loss / m, self._penalty(network), hits / m), total
 
-        def terms(batch: Batch) -> tuple[float, Array]:
-            Y, trajectory = propagation.linearize(batch.x)
-            residual = cross_entropy_gradient(softmax(xp, self._logits(Y)), batch.targets) / examples
-            back = self.classifier.logits_adjoint(xp, self.volume, residual)
-            return self._loss(batch, Y), trajectory.adjoint(back).flat(xp)
+    def value_and_gradient(self, vector: Array) -> tuple[float, Array]:
+        """Return the objective and its gradient, as ``scipy.optimize.minimize(jac=True)`` wants them."""
+        evaluation, gradient = self.evaluate_with_gradient(vector)
+        return evaluation.objective, gradient
 
-        loss, total = 0.0, self.penalty_product(controls)
-        for part, gradient in self.backend.map(terms, self.batches):
-            loss, total = loss + part, total + gradient
-        return loss / examples + self._penalty(controls), total
-
-    def gauss_newton(self, controls: Controls, batches: Sequence[Batch] | None = None) -> Product:
+    def gauss_newton(self, vector: Array, batches: Sequence[Batch] | None = None) -> Product:
         r"""Return the product with the Gauss-Newton matrix ``J^T H J``, regularisers included.
 
         Parameters
         ----------
-        controls : Controls
+        vector : array
             Where to linearise.
         batches : sequence of Batch, optional
-            A subsample for the Hessian; all batches by default. Every state of it is kept in memory.
+            A subsample for the Hessian; all batches by default. What each keeps is chosen by `storage`.
 
         Returns
         -------
         callable
-            From vector to vector.
+            From vector to vector of the backend.
         """
         chosen = self.batches if batches is None else batches
-        propagation, examples = self.propagation(controls).prepared, _count(chosen)
-        points = list(self.backend.map(lambda batch: self._linearized(propagation, batch), chosen))
+        network, m = self.network(vector), examples_in(chosen)
+        propagation = self._propagation(network.controls)
+        points = list(
+            self.backend.map(lambda b: self._linearized(propagation, network.classifier, b), chosen)
+        )
 
-        def product(vector: Array) -> Array:
-            direction = controls.unflat(self.xp, vector)
-            along, total = self.propagation(direction).prepared, self.penalty_product(direction)
-            for part in self.backend.map(lambda point: self._curvature(point[0], point[1], along), points):
-                total = total + part / examples
+        def product(v: Array) -> Array:
+            direction, total = self._direction(v), self.penalty_product(v)
+            along = self._propagation(direction.controls)
+            terms = self.backend.map(lambda p: self._curvature(network, p, direction, along), points)
+            for part in terms:
+                total = total + part / m
             return total
 
         return product
 
-    def _linearized(self, propagation: Propagation, batch: Batch) -> tuple[Trajectory, Array]:
-        Y, trajectory = propagation.linearize(batch.x)
-        return trajectory, softmax(self.xp, self._logits(Y))
+    def hessian_product(self, vector: Array) -> LinearOperator:
+        """Return the Gauss-Newton matrix on host vectors, as a SciPy ``LinearOperator``."""
+        product, size = self.gauss_newton(vector), int(vector.shape[0])
 
-    def _curvature(self, trajectory: Trajectory, probabilities: Array, along: Propagation) -> Array:
+        def matvec(v: Any) -> Any:
+            return self.backend.to_numpy(product(self._own(np.ravel(v))))
+
+        return LinearOperator(
+            dtype=np.dtype(self.start.dtype), shape=(size, size), matvec=matvec, rmatvec=matvec
+        )
+
+    def _linearized(self, propagation: Propagation, classifier: Classifier, batch: Batch) -> _Point:
+        trajectory = propagation.linearize(batch.x, self.storage)
+        logits = classifier.logits(self.xp, self.volume, trajectory.Y)
+        point = self.loss.linearize(self.xp, logits, batch.targets)
+        return _Point(trajectory, point, correct(self.xp, logits, batch.targets))
+
+    def _back(self, network: Network, point: _Point, G: Array) -> Array:
+        """Return the adjoint of the logits' derivative, for one batch."""
+        xp, W = self.xp, network.classifier
+        controls = point.trajectory.adjoint(W.logits_adjoint(xp, self.volume, G))
+        return self._free(controls, W.weight_gradient(xp, self.volume, point.trajectory.Y, G))
+
+    def _curvature(self, network: Network, point: _Point, d: Parameters, along: Propagation) -> Array:
         """Return ``J^T H J`` times a direction, for one batch."""
-        xp = self.xp
-        matrix = xp.reshape(self.classifier.W, (-1, self.classifier.W.shape[-1]))
-        dY = xp.reshape(trajectory.tangent(along), (matrix.shape[0], -1))
-        logits = self.volume * (xp.matrix_transpose(matrix) @ dY)
-        curved = cross_entropy_hessian(xp, probabilities, logits)
-        return trajectory.adjoint(self.classifier.logits_adjoint(xp, self.volume, curved)).flat(xp)
+        xp, Y = self.xp, point.trajectory.Y
+        dY = point.trajectory.tangent(along)
+        constant = xp.zeros_like(network.classifier.mu)
+        logits = Classifier(network.classifier.W, constant).logits(xp, self.volume, dY)
+        logits = logits + self._classifier_tangent(d, Y)
+        return self._back(network, point, point.loss.hessian_product(logits))
 
-    def penalty_product(self, controls: Controls) -> Array:
-        """Return the regularisers' matrix times the controls, as a vector."""
-        return self.regularization.of_controls(self.xp, controls, self.architecture.dt).flat(self.xp)
+    def _classifier_tangent(self, direction: Parameters, Y: Array) -> Array | float:
+        return direction.classifier.logits(self.xp, self.volume, Y)
 
-    def _penalty(self, controls: Controls) -> float:
-        return 0.5 * float(self.xp.sum(controls.flat(self.xp) * self.penalty_product(controls)))
+    def penalty_product(self, vector: Array) -> Array:
+        """Return the regularisers' matrix times a vector."""
+        d, xp, a = self._direction(vector), self.xp, self.architecture
+        controls = self.regularization.of_controls(xp, d.controls, a.control_dt)
+        weights = self.regularization.of_weights(xp, d.classifier.W, a.grid)
+        return self._free(controls, Classifier(weights, xp.zeros_like(d.classifier.mu)))
 
-    def _logits(self, Y: Array) -> Array:
-        return self.classifier.logits(self.xp, self.volume, Y)
-
-    def _loss(self, batch: Batch, Y: Array) -> float:
-        return cross_entropy(self.xp, self._logits(Y), batch.targets)
+    def _penalty(self, network: Network) -> float:
+        vector = self.vector(network)
+        return 0.5 * float(self.xp.sum(vector * self.penalty_product(vector)))
 
 
-class ClassifierObjective:
-    """The objective as a function of the classifier, with the final features held fixed: convex.
+class ControlObjective(NetworkObjective):
+    """The objective as a function of the controls alone, with the network's classifier held fixed.
 
-    Parameters
-    ----------
-    architecture : Architecture
-        Gives the grid.
-    batches : sequence of Batch
-        Final features ``(C, n_1, .., n_d, m)`` and labels.
-    regularization : Regularization
-        Of the weights; that of the controls is constant here and left out.
-    backend : Backend
-        Where the arrays live.
+    The regulariser of the weights is constant here and left out. Parameters as for
+    :class:`NetworkObjective`.
     """
 
-    def __init__(
-        self,
-        architecture: Architecture,
-        batches: Sequence[Batch],
-        regularization: Regularization,
-        backend: Backend,
-    ) -> None:
-        self.grid, self.batches, self.backend, self.xp = architecture.grid, batches, backend, backend.xp
-        self.regularization, self.volume = regularization, architecture.grid.cell_volume
+    def vector(self, network: Network) -> Array:
+        """Return the controls of a network as one vector."""
+        return network.controls.flat(self.xp)
 
-    def value(self, classifier: Classifier) -> float:
-        """Return the objective."""
-        xp, volume = self.xp, self.volume
-        losses = self.backend.map(
-            lambda batch: cross_entropy(xp, classifier.logits(xp, volume, batch.x), batch.targets),
-            self.batches,
-        )
-        return sum(losses) / _count(self.batches) + self._penalty(classifier)
+    def _direction(self, vector: Array) -> Parameters:
+        return Parameters(self.start.controls.unflat(self.xp, vector), self.start.classifier)
 
-    def derivatives(self, classifier: Classifier) -> tuple[float, Array, Product]:
-        """Return the objective, its gradient as a vector, and the product with its Hessian."""
-        xp, examples = self.xp, _count(self.batches)
+    def _free(self, controls: Controls, classifier: Classifier) -> Array:
+        return controls.flat(self.xp)
 
-        def terms(batch: Batch) -> tuple[float, Array, Array]:
-            logits = classifier.logits(xp, self.volume, batch.x)
-            probabilities = softmax(xp, logits)
-            residual = cross_entropy_gradient(probabilities, batch.targets) / examples
-            gradient = classifier.weight_gradient(xp, self.volume, batch.x, residual).flat(xp)
-            return cross_entropy(xp, logits, batch.targets), gradient, probabilities
+    def _back(self, network: Network, point: _Point, G: Array) -> Array:
+        back = network.classifier.logits_adjoint(self.xp, self.volume, G)
+        return point.trajectory.adjoint(back).flat(self.xp)
 
-        loss, total, points = 0.0, self._penalty_product(classifier), []
-        for part, gradient, probabilities in self.backend.map(terms, self.batches):
-            loss, total = loss + part, total + gradient
-            points.append(probabilities)
-
-        def product(vector: Array) -> Array:
-            return self._hessian_product(classifier.unflat(xp, vector), points)
-
-        return loss / examples + self._penalty(classifier), total, product
-
-    def _hessian_product(self, direction: Classifier, points: list[Array]) -> Array:
-        xp, examples = self.xp, _count(self.batches)
-
-        def term(pair: tuple[Batch, Array]) -> Array:
-            batch, probabilities = pair
-            logits = direction.logits(xp, self.volume, batch.x)
-            curved = cross_entropy_hessian(xp, probabilities, logits) / examples
-            return direction.weight_gradient(xp, self.volume, batch.x, curved).flat(xp)
-
-        total = self._penalty_product(direction)
-        for part in self.backend.map(term, zip(self.batches, points, strict=True)):
-            total = total + part
-        return total
-
-    def mass_inverse(self, classifier: Classifier, vector: Array) -> Array:
-        """Return the vector measured by the grid: weights divided by ``h^d``.
-
-        With it conjugate gradients work in the inner product of functions, and take as many steps on
-        a fine grid as on a coarse one.
-        """
-        parts = classifier.unflat(self.xp, vector)
-        return Classifier(parts.W / self.volume, parts.mu).flat(self.xp)
-
-    def _penalty_product(self, classifier: Classifier) -> Array:
-        weights = self.regularization.of_weights(self.xp, classifier.W, self.grid)
-        return Classifier(weights, self.xp.zeros_like(classifier.mu)).flat(self.xp)
-
-    def _penalty(self, classifier: Classifier) -> float:
-        return 0.5 * float(self.xp.sum(classifier.flat(self.xp) * self._penalty_product(classifier)))
-
-
-def _count(batches: Sequence[Batch]) -> int:
-    return sum(batch.size for batch in batches)
+    def _classifier_tangent(self, direction: Parameters, Y: Array) -> Array | float:
+        return 0.0

@@ -1,16 +1,21 @@
-"""Forward propagation through opening and layers, its tangent and its adjoint (paper, equations 1 to 3)."""
+"""Forward propagation through opening and time steps (paper, equations 1 to 3)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import cached_property, reduce
+from operator import add
+from typing import Any
 
 from refmg.activation import named_activation
 from refmg.architecture import Architecture
-from refmg.controls import Controls
+from refmg.controls import ControlGradient, Controls
 from refmg.convolution import Convolution
-from refmg.dynamics import LinearizedLayer, ResidualLayer
-from refmg.euler import ForwardEuler
+from refmg.dynamics import Layer, make_layer
+from refmg.integrators import Integrator, Step, named_integrator
+from refmg.time_grid import Weights
+from refmg.trajectory import Trajectory, linearized
 from refmg_backends import Backend
 from refmg_backends.backend import Array
 
@@ -29,13 +34,15 @@ class Propagation:
 
     Notes
     -----
-    ``Y_0 = L x`` and ``Y_{k+1} = Y_k + dt sigma(K(s_k) Y_k + b_k)``. The operators are prepared once and
-    serve any number of batches.
+    ``Y_0 = L x``, then N steps of the integrator; forward Euler's are
+    ``Y_{k+1} = Y_k + dt F(Y_k, theta(k dt))``. The operators are prepared once and serve any number of
+    batches.
     """
 
     def __init__(self, architecture: Architecture, controls: Controls, backend: Backend) -> None:
         self.architecture, self.controls, self.backend = architecture, controls, backend
-        self.scheme = ForwardEuler(architecture.dt)
+        self.integrator: Integrator = named_integrator(architecture.integrator)
+        self.steps: Sequence[Step] = self.integrator.schedule(architecture.dt, architecture.layers)
 
     def _convolution(self, stencil: Array) -> Convolution:
         a = self.architecture
@@ -47,20 +54,50 @@ class Propagation:
         return self._convolution(self.controls.opening)
 
     @cached_property
-    def layers(self) -> list[ResidualLayer]:
-        """The layer functions, one a time step."""
-        c, activation = self.controls, named_activation(self.architecture.activation)
+    def stage_weights(self) -> list[list[Weights]]:
+        """For every step and each of its nodes, the controls there."""
+        grid, N = self.architecture.control_grid, self.architecture.layers
         return [
-            ResidualLayer(self._convolution(c.stencils[k, ...]), c.biases[k, ...], activation)
-            for k in range(self.architecture.layers)
+            [grid.weights((k + node) / Fraction(N), before=node == 1) for node in step.nodes]
+            for k, step in enumerate(self.steps)
         ]
+
+    @cached_property
+    def layers(self) -> dict[Weights, Layer]:
+        """The layer functions, one for each combination of controls that some step needs."""
+        return {weights: self._layer(weights) for step in self.stage_weights for weights in step}
+
+    def _layer(self, weights: Weights) -> Layer:
+        def mix(theta: Array) -> Array:
+            return reduce(add, (float(w) * theta[j, ...] if w != 1 else theta[j, ...] for j, w in weights))
+
+        c, a = self.controls, self.architecture
+        activation = named_activation(a.activation)
+        return make_layer(a.layer, self._convolution, mix(c.stencils), mix(c.biases), activation)
+
+    def stage_layers(self, k: int) -> list[Layer]:
+        """Return the layer functions at the nodes of step k."""
+        return [self.layers[weights] for weights in self.stage_weights[k]]
 
     @cached_property
     def prepared(self) -> Propagation:
         """Itself, with every operator assembled: threads that share it then only read."""
-        for convolution in (self.opening, *(layer.convolution for layer in self.layers)):
-            convolution.prepare()
+        self.opening.prepare()
+        for layer in self.layers.values():
+            layer.prepare()
         return self
+
+    def first_state(self, x: Array) -> Array:
+        """Return the state at time 0."""
+        return self.integrator.embed(self.backend.xp, self.opening.apply(x))
+
+    def step(self, k: int, S: Array) -> Array:
+        """Return the state after step k."""
+        return self.steps[k].step(self.stage_layers(k), S)
+
+    def linearize_step(self, k: int, S: Array) -> tuple[Array, Any]:
+        """Return the state after step k, and the linearised step."""
+        return self.steps[k].linearize(self.stage_layers(k), S)
 
     def apply(self, x: Array) -> Array:
         """Return the final features.
@@ -79,52 +116,15 @@ class Propagation:
         RefmgError
             If the images do not fit the grid or the channels.
         """
-        Y = self.opening.apply(x)
-        for layer in self.layers:
-            Y = self.scheme.step(layer, Y)
-        return Y
+        S = self.first_state(x)
+        for k in range(self.architecture.layers):
+            S = self.step(k, S)
+        return self.integrator.project(S)
 
-    def linearize(self, x: Array) -> tuple[Array, Trajectory]:
-        """Return the final features and the linearised propagation, which stores every state."""
-        Y, steps = self.opening.apply(x), []
-        for layer in self.layers:
-            Y, linear = self.scheme.linearize(layer, Y)
-            steps.append(linear)
-        return Y, Trajectory(self, x, steps)
+    def linearize(self, x: Array, storage: str = "all") -> Trajectory:
+        """Return the propagation linearised about a batch; see :func:`refmg.trajectory.linearized`."""
+        return linearized(self, x, storage)
 
-
-@dataclass(frozen=True)
-class Trajectory:
-    """The propagation linearised about one batch: the Jacobian ``J`` of ``Y_N`` by the controls.
-
-    Attributes
-    ----------
-    propagation : Propagation
-        Where the controls are.
-    x : array, shape (C_in, n_1, .., n_d, m)
-        The batch.
-    steps : list of LinearizedLayer
-        One a time step.
-    """
-
-    propagation: Propagation
-    x: Array
-    steps: list[LinearizedLayer]
-
-    def tangent(self, direction: Propagation) -> Array:
-        """Return ``J`` times a direction of the controls, shape ``(C, n_1, .., n_d, m)``."""
-        dY = direction.opening.apply(self.x)
-        for linear, change in zip(self.steps, direction.layers, strict=True):
-            dY = self.propagation.scheme.tangent(linear, change, dY)
-        return dY
-
-    def adjoint(self, P: Array) -> Controls:
-        """Return ``J^T P`` for `P` of the shape of the final features."""
-        stencils, biases = [], []
-        for linear in reversed(self.steps):
-            P, stencil, bias = self.propagation.scheme.adjoint(linear, P)
-            stencils.append(stencil)
-            biases.append(bias)
-        xp = self.propagation.backend.xp
-        opening = self.propagation.opening.stencil_gradient(self.x, P)
-        return Controls(opening, xp.stack(stencils[::-1]), xp.stack(biases[::-1]))
+    def zero_gradient(self) -> ControlGradient:
+        """Return an accumulator for the gradient of the controls."""
+        return ControlGradient(self.backend.xp, self.controls)

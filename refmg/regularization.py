@@ -51,13 +51,17 @@ class Regularization:
                 raise RefmgError(f"found {name} = {value}; expected a finite weight of at least 0")
 
     def of_controls(self, xp: ModuleType, x: Controls, dt: float) -> Controls:
-        """Return ``A x`` for the controls."""
+        """Return ``A x`` for the controls, whose nodes are `dt` apart."""
         size, smooth = self.alpha_0, self.alpha_t / dt
 
         def in_time(theta: Array) -> Array:
             return size * dt * theta + smooth * second_difference(xp, theta, axis=0)
 
         return Controls(size * x.opening, in_time(x.stencils), in_time(x.biases))
+
+    def value_of_controls(self, xp: ModuleType, x: Controls, dt: float) -> float:
+        """Return ``<x, A x> / 2`` for the controls."""
+        return 0.5 * float(xp.sum(x.flat(xp) * self.of_controls(xp, x, dt).flat(xp)))
 
     def of_weights(self, xp: ModuleType, W: Array, grid: Grid) -> Array:
         """Return ``A W`` for the classifier's weights of shape ``(C, n_1, .., n_d, classes)``."""

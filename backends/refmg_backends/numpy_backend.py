@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
 
@@ -72,7 +73,14 @@ class NumpyBackend(ArrayBackend):
         to one thread meanwhile: threads within threads made the whole slower than one thread alone.
         """
         with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(processors()) as pool:
-            yield from pool.map(function, items)
+            # Few calls ahead: `items` may be read from disk, and must not all be in memory at once.
+            ahead: deque[Future[Any]] = deque()
+            for item in items:
+                ahead.append(pool.submit(function, item))
+                if len(ahead) > processors():
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
 
     def to_numpy(self, x: NDArray[Any]) -> NDArray[Any]:
         """Return `x` itself: it is on the host already."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import ModuleType
 
+from refmg.evaluation import Product
 from refmg_backends.backend import Array
-
-Product = Callable[[Array], Array]
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
-"""Backtracking to Armijo's condition of sufficient decrease."""
+"""Step lengths: backtracking to Armijo's condition, bisection to Wolfe's."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 
 
 @dataclass(frozen=True)
@@ -62,3 +62,56 @@ def armijo(
             return LineSearchResult(step, found, trial)
         step /= 2
     return LineSearchResult(0.0, value, halvings)
+
+
+def wolfe(
+    value_and_slope_at: Callable[[float], tuple[float, float]],
+    value: float,
+    slope: float,
+    step: float = 1.0,
+    decrease: float = 1e-4,
+    curvature: float = 0.9,
+    trials: int = 30,
+) -> LineSearchResult:
+    """Return a step with sufficient decrease where the slope has risen enough: Wolfe's weak conditions.
+
+    Parameters
+    ----------
+    value_and_slope_at : callable
+        Objective and directional derivative at a step length.
+    value, slope : float
+        Objective and directional derivative at 0.
+    step : float
+        First trial.
+    decrease, curvature : float
+        Fractions of the slope, ``0 < decrease < curvature < 1``.
+    trials : int
+        Trials before it gives up with the longest step of sufficient decrease that it saw.
+
+    Returns
+    -------
+    LineSearchResult
+
+    Notes
+    -----
+    Bisection of Lewis and Overton, Math. Programming 141 (2013), algorithm 2.6: finds such a step
+    whenever the objective is bounded below along the direction.
+
+    Examples
+    --------
+    >>> wolfe(lambda t: ((t - 10) ** 2, 2 * (t - 10)), value=100.0, slope=-20.0, curvature=0.5)
+    LineSearchResult(step=8.0, value=4.0, evaluations=4)
+    """
+    if not slope < 0:
+        return LineSearchResult(0.0, value, 0)
+    low, high, best = 0.0, inf, value
+    for trial in range(1, trials + 1):
+        found, rise = value_and_slope_at(step)
+        if not (isfinite(found) and found <= value + decrease * step * slope):
+            high = step
+        elif rise < curvature * slope:
+            low, best = step, found
+        else:
+            return LineSearchResult(step, found, trial)
+        step = 2 * low if high == inf else (low + high) / 2
+    return LineSearchResult(low, best, trials)

@@ -1,4 +1,4 @@
-"""Inexact Newton steps: conjugate gradients for the direction, Armijo for the length."""
+"""Inexact Newton steps: conjugate gradients for the direction, Armijo or Wolfe for the length."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 
-from refmg.optimization.conjugate_gradient import CGResult, Product, conjugate_gradient
-from refmg.optimization.line_search import armijo
+from refmg.evaluation import Product
+from refmg.optimization.conjugate_gradient import CGResult, conjugate_gradient
+from refmg.optimization.line_search import armijo, wolfe
 from refmg_backends.backend import Array
 
 
@@ -43,6 +44,7 @@ def newton_step(
     precondition: Product | None = None,
     cg_iterations: int = 10,
     cg_tolerance: float = 1e-2,
+    value_and_gradient: Callable[[Array], tuple[float, Array]] | None = None,
 ) -> NewtonStep:
     """Take one step with a (Gauss-)Newton matrix.
 
@@ -58,6 +60,8 @@ def newton_step(
         For conjugate gradients.
     cg_iterations, cg_tolerance
         As in :func:`conjugate_gradient`.
+    value_and_gradient : callable, optional
+        If given, the step length meets Wolfe's conditions, else Armijo's.
 
     Returns
     -------
@@ -74,7 +78,15 @@ def newton_step(
     x, start, gradient, product = point
     cg = conjugate_gradient(xp, product, -gradient, precondition, cg_iterations, cg_tolerance)
     slope = float(xp.sum(gradient * cg.x))
-    search = armijo(lambda t: value(x + t * cg.x), start, slope)
+
+    def along(t: float) -> tuple[float, float]:
+        found, g = value_and_gradient(x + t * cg.x)  # type: ignore[misc]
+        return found, float(xp.sum(g * cg.x))
+
+    if value_and_gradient is None:
+        search = armijo(lambda t: value(x + t * cg.x), start, slope)
+    else:
+        search = wolfe(along, start, slope)
     norm = float(xp.sum(gradient * gradient)) ** 0.5
     reached = x if search.step == 0 else x + search.step * cg.x
     return NewtonStep(reached, search.value, norm, search.step, cg)

@@ -45,9 +45,8 @@ def torch_peer(stencil: np.ndarray, Y: np.ndarray) -> Callable[[], Any] | None:
     except ImportError:
         return None
     x = torch.from_numpy(np.ascontiguousarray(np.moveaxis(Y, -1, 0)))
-    layer = torch.nn.Conv2d(*stencil.shape[1::-1], 3, padding=1, padding_mode="circular", bias=False).to(
-        x.dtype
-    )
+    c_out, c_in = stencil.shape[:2]
+    layer = torch.nn.Conv2d(c_in, c_out, 3, padding=1, padding_mode="circular", bias=False).to(x.dtype)
     layer.weight = torch.nn.Parameter(torch.from_numpy(stencil), requires_grad=False)
     return lambda: layer(x)
 

@@ -1,12 +1,12 @@
-r"""The layer function :math:`F(y, \theta) = \sigma(K(s) y + b)` (paper, equation 2)."""
+r"""The residual layer :math:`F(y, \theta) = \sigma(K(s) y + b)` (paper, equation 2)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import ModuleType
 
 from refmg.activation import Activation
 from refmg.convolution import Convolution
+from refmg.dynamics.layer import ParameterGradient
 from refmg_backends.backend import Array
 
 
@@ -37,29 +37,28 @@ class ResidualLayer:
     bias: Array
     activation: Activation
 
-    @property
-    def xp(self) -> ModuleType:
-        """The array namespace."""
-        return self.convolution.backend.xp
-
     def affine(self, Y: Array) -> Array:
         """Return ``K(s) Y + b``."""
         ones = (1,) * (len(Y.shape) - 1)
-        return self.convolution.apply(Y) + self.xp.reshape(self.bias, (-1, *ones))
+        return self.convolution.apply(Y) + self.convolution.backend.xp.reshape(self.bias, (-1, *ones))
+
+    def prepare(self) -> None:
+        """Assemble the operator."""
+        self.convolution.prepare()
 
     def apply(self, Y: Array) -> Array:
         """Return ``F(Y)`` for features `Y` of shape ``(C, n_1, .., n_d, m)``."""
-        return self.activation.value(self.xp, self.affine(Y))
+        return self.activation.value(self.convolution.backend.xp, self.affine(Y))
 
-    def linearize(self, Y: Array) -> tuple[Array, LinearizedLayer]:
+    def linearize(self, Y: Array) -> tuple[Array, LinearizedResidual]:
         """Return ``F(Y)`` and its derivative at `Y`."""
-        value, slope = self.activation.with_slope(self.xp, self.affine(Y))
-        return value, LinearizedLayer(self, Y, slope)
+        value, slope = self.activation.with_slope(self.convolution.backend.xp, self.affine(Y))
+        return value, LinearizedResidual(self, Y, slope)
 
 
 @dataclass(frozen=True)
-class LinearizedLayer:
-    """The derivative of a layer function with respect to features and parameters, and its adjoint.
+class LinearizedResidual:
+    """The derivative of a residual layer, and its adjoint.
 
     Attributes
     ----------
@@ -76,20 +75,11 @@ class LinearizedLayer:
     slope: Array
 
     def tangent(self, dY: Array, direction: ResidualLayer) -> Array:
-        r"""Return :math:`\sigma'(\cdot) (K(s) \dot Y + K(\dot s) Y + \dot b)`.
-
-        Parameters
-        ----------
-        dY : array, shape (C, n_1, .., n_d, m)
-            Direction of the features.
-        direction : ResidualLayer
-            Direction of the parameters; its activation is not used.
-        """
+        r"""Return :math:`\sigma'(\cdot) (K(s) \dot Y + K(\dot s) Y + \dot b)`."""
         return self.slope * (self.layer.convolution.apply(dY) + direction.affine(self.Y))
 
-    def adjoint(self, P: Array) -> tuple[Array, Array, Array]:
-        """Return the adjoint of :meth:`tangent` applied to `P`: for features, stencil and bias."""
-        Q, xp = self.slope * P, self.layer.xp
-        convolution = self.layer.convolution
-        axes = tuple(range(1, len(P.shape)))
-        return convolution.apply_transpose(Q), convolution.stencil_gradient(self.Y, Q), xp.sum(Q, axis=axes)
+    def adjoint(self, P: Array) -> tuple[Array, ParameterGradient]:
+        r"""Return :math:`K^T Q` with :math:`Q = \sigma'(\cdot) P`, and the parameters' adjoint."""
+        Q, convolution = self.slope * P, self.layer.convolution
+        bias = convolution.backend.xp.sum(Q, axis=tuple(range(1, len(P.shape))))
+        return convolution.apply_transpose(Q), (convolution.stencil_gradient(self.Y, Q), bias)

@@ -3,11 +3,21 @@
 import numpy as np
 import pytest
 
-from refmg import Architecture, Classifier, Controls, Grid, Regularization, get_backend, random_network
+from refmg import (
+    Architecture,
+    Classifier,
+    ClassifierObjective,
+    Controls,
+    Grid,
+    Regularization,
+    get_backend,
+    random_network,
+)
 from refmg.activation import ACTIVATIONS
+from refmg.batches import Batches
 from refmg.classifier import zero_classifier
-from refmg.loss import cross_entropy, cross_entropy_hessian, one_hot, softmax
-from refmg.objective import ClassifierObjective, ControlObjective, make_batches
+from refmg.losses import as_targets, named_loss
+from refmg.objective import ControlObjective
 from refmg.propagation import Propagation
 from refmg_backends import RefmgError
 
@@ -29,8 +39,8 @@ class Problem:
         )
         self.network = random_network(self.a, 1, self.backend, "float64")
         self.x = rng.normal(size=(1, *shape, examples))
-        self.labels = rng.integers(0, 3, examples)
-        self.batches = make_batches(self.x, self.labels, 3, 2, self.backend, "float64")
+        self.labels = np.arange(examples) % 3
+        self.batches = Batches(self.x, self.labels, 3, 2, self.backend, "float64")
         W, mu = rng.normal(size=self.a.classifier_shape), rng.normal(size=3)
         self.classifier = Classifier(self.backend.asarray(W), self.backend.asarray(mu))
         self.regularization = Regularization(0.1, 0.2, 0.3)
@@ -43,14 +53,14 @@ class Problem:
 
     def control_objective(self, regularization=None):
         chosen = self.regularization if regularization is None else regularization
-        return ControlObjective(self.a, self.batches, self.classifier, chosen, self.backend)
+        return ControlObjective(self.network.with_classifier(self.classifier), self.batches, chosen)
 
     def classifier_objective(self):
         return ClassifierObjective(self.a, self.features(), self.regularization, self.backend)
 
     def features(self):
         x = self.rng.normal(size=(2, *self.a.shape, len(self.labels)))
-        return make_batches(x, self.labels, 3, 2, self.backend, "float64")
+        return Batches(x, self.labels, 3, 2, self.backend, "float64")
 
 
 def dot(problem, a, b):
@@ -62,7 +72,8 @@ def dot(problem, a, b):
 @pytest.mark.parametrize("boundary", ["periodic", "zero", "reflect"])
 def test_the_adjoint_is_the_transpose_of_the_tangent(backend, shape, boundary):
     p = Problem(backend, shape, boundary=boundary)
-    Y, trajectory = Propagation(p.a, p.controls(), p.backend).linearize(p.backend.asarray(p.x))
+    trajectory = Propagation(p.a, p.controls(), p.backend).linearize(p.backend.asarray(p.x))
+    Y = trajectory.Y
     direction, cotangent = p.controls(), p.backend.asarray(p.rng.normal(size=Y.shape))
     left = dot(p, trajectory.tangent(Propagation(p.a, direction, p.backend)), cotangent)
     right = dot(p, direction.flat(p.xp), trajectory.adjoint(cotangent).flat(p.xp))
@@ -74,7 +85,8 @@ def test_the_adjoint_is_the_transpose_of_the_tangent(backend, shape, boundary):
 def test_the_tangent_is_the_derivative(activation):
     p = Problem("numpy", activation=activation)
     at, direction = p.controls(0.3), p.controls(0.3)
-    Y, trajectory = Propagation(p.a, at, p.backend).linearize(p.x)
+    trajectory = Propagation(p.a, at, p.backend).linearize(p.x)
+    Y = trajectory.Y
     tangent = trajectory.tangent(Propagation(p.a, direction, p.backend))
 
     def remainder(e):
@@ -88,7 +100,8 @@ def test_the_tangent_is_the_derivative(activation):
 def test_the_taylor_test_rejects_a_wrong_tangent():
     p = Problem("numpy")
     at, direction = p.controls(0.3), p.controls(0.3)
-    Y, trajectory = Propagation(p.a, at, p.backend).linearize(p.x)
+    trajectory = Propagation(p.a, at, p.backend).linearize(p.x)
+    Y = trajectory.Y
     wrong = 1.01 * trajectory.tangent(Propagation(p.a, direction, p.backend))
     moved = [at.unflat(np, at.flat(np) + e * direction.flat(np)) for e in (1e-3, 1e-4)]
     first, second = (
@@ -101,14 +114,13 @@ def test_the_taylor_test_rejects_a_wrong_tangent():
 @every_backend
 def test_the_gradient_of_the_controls_is_the_derivative(backend):
     p = Problem(backend)
-    objective, at = p.control_objective(), p.controls(0.3)
+    objective, at = p.control_objective(), p.controls(0.3).flat(p.xp)
     value, gradient = objective.value_and_gradient(at)
     direction = p.controls(0.3).flat(p.xp)
     assert value == pytest.approx(objective.value(at), rel=100 * EPS)
 
     def remainder(e):
-        moved = at.unflat(p.xp, at.flat(p.xp) + e * direction)
-        return abs(objective.value(moved) - value - e * dot(p, gradient, direction))
+        return abs(objective.value(at + e * direction) - value - e * dot(p, gradient, direction))
 
     assert remainder(1e-4) < 0.02 * remainder(1e-3)
 
@@ -116,7 +128,7 @@ def test_the_gradient_of_the_controls_is_the_derivative(backend):
 @every_backend
 def test_the_gauss_newton_matrix_is_symmetric_and_semidefinite(backend):
     p = Problem(backend)
-    product = p.control_objective().gauss_newton(p.controls(0.3))
+    product = p.control_objective().gauss_newton(p.controls(0.3).flat(p.xp))
     u, v = p.controls().flat(p.xp), p.controls().flat(p.xp)
     assert dot(p, u, product(v)) == pytest.approx(dot(p, v, product(u)), rel=1e4 * EPS)
     assert dot(p, u, product(u)) > 0
@@ -126,18 +138,18 @@ def test_the_gauss_newton_matrix_is_j_transposed_h_j():
     p = Problem("numpy", examples=2)
     objective, at = p.control_objective(Regularization()), p.controls(0.3)
     size = at.flat(np).size
-    product = objective.gauss_newton(at)
+    product = objective.gauss_newton(at.flat(np))
     G = np.stack([product(e) for e in np.eye(size)])
-    Y, trajectory = objective.propagation(at).linearize(p.batches[0].x)
+    trajectory = Propagation(p.a, at, p.backend).linearize(p.batches[0].x)
     volume = p.a.grid.cell_volume
     J = np.stack(
-        [trajectory.tangent(objective.propagation(at.unflat(np, e))).ravel() for e in np.eye(size)], 1
+        [trajectory.tangent(Propagation(p.a, at.unflat(np, e), p.backend)).ravel() for e in np.eye(size)], 1
     )
-    logits = p.classifier.logits(np, volume, Y)
+    logits = p.classifier.logits(np, volume, trajectory.Y)
     W = volume * p.classifier.W.reshape(-1, 3)
     J = np.kron(W.T, np.eye(2)) @ J
-    probabilities = softmax(np, logits)
-    H = np.stack([cross_entropy_hessian(np, probabilities, e.reshape(3, 2)).ravel() for e in np.eye(6)])
+    point = named_loss("softmax").linearize(np, logits, p.batches[0].targets)
+    H = np.stack([point.hessian_product(e.reshape(3, 2)).ravel() for e in np.eye(6)])
     assert np.allclose(G, J.T @ H @ J / 2, rtol=0, atol=1e3 * EPS * np.abs(G).max())
 
 
@@ -166,7 +178,7 @@ def test_a_constant_image_has_the_same_loss_at_h_and_2h(shape):
     for grid in (coarse, fine):
         W = np.broadcast_to(np.array([0.3, -0.2]), (1, *grid.shape, 2))
         logits = Classifier(W, np.zeros(2)).logits(np, grid.cell_volume, np.full((1, *grid.shape, 1), 0.7))
-        losses.append(cross_entropy(np, logits, one_hot(np.array([1]), 2)))
+        losses.append(named_loss("softmax").value(np, logits, as_targets(np.array([1]), 2)))
     assert losses[0] == pytest.approx(losses[1], rel=fine.cells * EPS)
 
 
@@ -174,7 +186,7 @@ def test_without_the_cell_volume_the_losses_would_differ():
     losses = []
     for n in (4, 8):
         logits = Classifier(np.ones((1, n, 2)) * [0.3, -0.2], np.zeros(2)).logits(np, 1.0, np.ones((1, n, 1)))
-        losses.append(cross_entropy(np, logits, one_hot(np.array([1]), 2)))
+        losses.append(named_loss("softmax").value(np, logits, as_targets(np.array([1]), 2)))
     assert abs(losses[0] - losses[1]) > 0.1
 
 
@@ -207,7 +219,7 @@ def test_smoothness_in_time_means_the_same_at_every_depth():
 
 def test_the_threads_change_no_bit():
     p = Problem("numpy", examples=40)
-    objective, at = p.control_objective(), p.controls(0.3)
+    objective, at = p.control_objective(), p.controls(0.3).flat(np)
     first = objective.value_and_gradient(at)
     for _ in range(3):
         again = objective.value_and_gradient(at)
@@ -228,7 +240,7 @@ def test_bad_settings_are_refused():
     with pytest.raises(RefmgError, match="alpha_W = -1"):
         Regularization(alpha_W=-1)
     with pytest.raises(RefmgError, match="found labels from 0 to 5 for 3 classes"):
-        one_hot(np.array([0, 5]), 3)
+        as_targets(np.array([0, 5]), 3)
     with pytest.raises(RefmgError, match="found features of shape"):
         random_network(Architecture((4, 4)), 0).predict(np.zeros((1, 5, 4, 2)))
 

@@ -1,0 +1,109 @@
+"""Examples divided into batches, converted to the backend one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+import numpy as np
+
+from refmg.losses import as_targets
+from refmg_backends import Backend, RefmgError
+from refmg_backends.backend import Array
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some examples: images or features, examples last, and one-hot labels ``(classes, m)``."""
+
+    x: Array
+    targets: Array
+
+    @property
+    def size(self) -> int:
+        """Number of examples."""
+        return int(self.targets.shape[1])
+
+
+class Batches(Sequence[Batch]):
+    """Examples on the host, or in a memory-mapped file, as a sequence of batches on the backend.
+
+    Each batch is converted when it is asked for and not kept, so that a pass over any number of
+    examples needs the memory of a few batches.
+
+    Parameters
+    ----------
+    x : ndarray, shape (C_in, n_1, .., n_d, m)
+        Images on the host.
+    labels : ndarray, shape (m,) of int, or (classes, m) one-hot
+        Their classes.
+    classes, size : int
+        Number of classes; examples a batch.
+    backend : Backend
+        Where the batches shall live.
+    dtype : str
+        Their precision.
+
+    Raises
+    ------
+    RefmgError
+        If labels are no labels of these classes, or do not fit the images.
+
+    Examples
+    --------
+    >>> from refmg_backends import get_backend
+    >>> images, labels = np.zeros((1, 4, 5)), np.array([0, 1, 0, 1, 1])
+    >>> [batch.x.shape for batch in Batches(images, labels, 2, 2, get_backend("numpy"), "float64")]
+    [(1, 4, 2), (1, 4, 2), (1, 4, 1)]
+    """
+
+    def __init__(
+        self, x: np.ndarray, labels: np.ndarray, classes: int, size: int, backend: Backend, dtype: str
+    ) -> None:
+        self.targets = as_targets(labels, classes)
+        if x.shape[-1] != self.targets.shape[1]:
+            raise RefmgError(
+                f"found {x.shape[-1]} images and {self.targets.shape[1]} labels; expected as many of both: "
+                "images are (channels, grid, examples), examples last"
+            )
+        if size < 1:
+            raise RefmgError(f"found batches of {size} examples; expected 1 or more")
+        self.x, self.batch_size, self.backend, self.dtype = x, size, backend, dtype
+
+    def take(self, chosen: np.ndarray) -> Batches:
+        """Return batches of the examples with these numbers."""
+        x, targets = self.x[..., chosen], self.targets[:, chosen]
+        return Batches(x, targets, targets.shape[0], self.batch_size, self.backend, self.dtype)
+
+    def __len__(self) -> int:
+        return -(-self.targets.shape[1] // self.batch_size)
+
+    @overload
+    def __getitem__(self, i: int) -> Batch: ...
+    @overload
+    def __getitem__(self, i: slice) -> list[Batch]: ...
+    def __getitem__(self, i: Any) -> Any:
+        if isinstance(i, slice):
+            return [self[j] for j in range(*i.indices(len(self)))]
+        if not -len(self) <= i < len(self):
+            raise IndexError(f"found batch {i}; expected one of {len(self)}")
+        start = (i % len(self)) * self.batch_size
+        part = slice(start, start + self.batch_size)
+        x = np.ascontiguousarray(self.x[..., part])
+        if not np.isfinite(x).all():
+            raise RefmgError(
+                f"found values that are not finite in the examples {start} to {start + x.shape[-1] - 1}; "
+                "expected numbers: look for NaN in the images"
+            )
+        targets = np.ascontiguousarray(self.targets[:, part])
+        return Batch(
+            self.backend.asarray(x, dtype=self.dtype), self.backend.asarray(targets, dtype=self.dtype)
+        )
+
+
+def examples_in(batches: Sequence[Batch]) -> int:
+    """Return the number of examples."""
+    if isinstance(batches, Batches):
+        return int(batches.targets.shape[1])
+    return sum(batch.size for batch in batches)

@@ -1,0 +1,50 @@
+"""What every loss has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Protocol
+
+from refmg_backends.backend import Array
+
+
+@dataclass(frozen=True)
+class LossPoint:
+    """A loss linearised at some logits.
+
+    Attributes
+    ----------
+    value : float
+        Summed over the examples.
+    gradient : array, shape (classes, m)
+        In the logits.
+    hessian_product : callable
+        From a direction of the logits to the Hessian times it.
+    """
+
+    value: float
+    gradient: Array
+    hessian_product: Callable[[Array], Array]
+
+
+class Loss(Protocol):
+    """A function of logits and one-hot targets, both ``(classes, m)``, summed over the examples.
+
+    Attributes
+    ----------
+    name : str
+        As in :data:`refmg.losses.LOSSES`.
+    shift_invariant : bool
+        Whether a number added to all logits of an example changes nothing.
+    """
+
+    name: str
+    shift_invariant: bool
+
+    def value(self, xp: ModuleType, logits: Array, targets: Array) -> float:
+        """Return the loss."""
+
+    def linearize(self, xp: ModuleType, logits: Array, targets: Array) -> LossPoint:
+        """Return loss, gradient and Hessian product."""

@@ -1,0 +1,160 @@
+"""Stochastic gradients, for comparison: SGD with momentum, and Adam."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from time import perf_counter
+from types import ModuleType
+
+import numpy as np
+
+from refmg.network import Network
+from refmg.objective import NetworkObjective
+from refmg.optimization.iteration import Iteration
+from refmg.optimization.settings import training_batches
+from refmg.regularization import Regularization
+from refmg_backends import RefmgError, one_of
+from refmg_backends.backend import Array
+
+# From gradient to step; keeps its own averages.
+Rule = Callable[[Array], Array]
+METHODS = ("sgd", "adam")
+
+
+@dataclass(frozen=True)
+class StochasticSettings:
+    """How to train by stochastic gradients.
+
+    Parameters
+    ----------
+    method : {"sgd", "adam"}
+        SGD with (heavy-ball) momentum, PyTorch's convention, or Adam.
+    learning_rate : float
+        Constant.
+    momentum : float
+        Of SGD.
+    betas : tuple of float
+        Decay of Adam's averages.
+    epochs, examples : int
+        Passes over the images; examples of one step.
+    batch_size : int
+        Examples propagated at a time; changes speed, not the method.
+    regularization : Regularization
+        Weights of the regularisers.
+    loss : str
+        See :func:`refmg.losses.named_loss`.
+    storage : {"all", "checkpoint", "reversible"}
+        What is kept for the sensitivities.
+    seed : int
+        Of the order of the examples.
+
+    Raises
+    ------
+    RefmgError
+        If a number is out of range or the method unknown.
+    """
+
+    method: str = "adam"
+    learning_rate: float = 1e-2
+    momentum: float = 0.9
+    betas: tuple[float, float] = (0.9, 0.999)
+    epochs: int = 10
+    examples: int = 128
+    batch_size: int = 64
+    regularization: Regularization = field(default_factory=Regularization)
+    loss: str = "softmax"
+    storage: str = "all"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no method."""
+        if self.method not in METHODS:
+            raise RefmgError(one_of("method", self.method, METHODS))
+        if not self.learning_rate > 0 or min(self.epochs, self.examples, self.batch_size) < 1:
+            raise RefmgError(
+                f"found learning_rate = {self.learning_rate}, epochs = {self.epochs}, examples = "
+                f"{self.examples}, batch_size = {self.batch_size}; expected all of them positive"
+            )
+        if not all(0 <= beta < 1 for beta in (self.momentum, *self.betas)):
+            raise RefmgError(f"found momentum = {self.momentum}, betas = {self.betas}; expected [0, 1)")
+
+    def rule(self, xp: ModuleType) -> Rule:
+        """Return a fresh rule."""
+        return _adam(xp, self) if self.method == "adam" else _momentum(self)
+
+
+def _momentum(settings: StochasticSettings) -> Rule:
+    average: list[Array] = []
+
+    def step(gradient: Array) -> Array:
+        average[:] = [settings.momentum * average[0] + gradient if average else gradient]
+        return -settings.learning_rate * average[0]
+
+    return step
+
+
+def _adam(xp: ModuleType, settings: StochasticSettings, safe: float = 1e-8) -> Rule:
+    b1, b2 = settings.betas
+    averages: list[Array] = []
+    count = [0]
+
+    def step(gradient: Array) -> Array:
+        m, v = averages or (xp.zeros_like(gradient), xp.zeros_like(gradient))
+        m, v = b1 * m + (1 - b1) * gradient, b2 * v + (1 - b2) * gradient**2
+        averages[:] = [m, v]
+        count[0] += 1
+        m, v = m / (1 - b1 ** count[0]), v / (1 - b2 ** count[0])
+        return -settings.learning_rate * m / (xp.sqrt(v) + safe)
+
+    return step
+
+
+def stochastic_descent(
+    network: Network, x: np.ndarray, labels: np.ndarray, settings: StochasticSettings
+) -> Iterator[Iteration]:
+    """Train all parameters at once by stochastic gradients.
+
+    Parameters
+    ----------
+    network : Network
+        Where to start.
+    x : ndarray, shape (C_in, n_1, .., n_d, m)
+        Images on the host.
+    labels : ndarray of int, shape (m,)
+        Their classes.
+    settings : StochasticSettings
+        How to train.
+
+    Yields
+    ------
+    Iteration
+        One an epoch; its `seconds` leave out the evaluation on all images.
+
+    Raises
+    ------
+    RefmgError
+        If images, labels and architecture do not fit, or a class has no example.
+
+    Notes
+    -----
+    Kingma and Ba, "Adam" (2015); Polyak (1964).
+    """
+    batches = training_batches(network, x, labels, settings.batch_size)
+    whole = NetworkObjective(network, batches, settings.regularization, settings.loss, settings.storage)
+    rng, rule = np.random.default_rng(settings.seed), settings.rule(network.backend.xp)
+    m = batches.targets.shape[1]
+    for epoch in range(settings.epochs):
+        start, order = perf_counter(), rng.permutation(m)
+        for first in range(0, m, settings.examples):
+            part = batches.take(np.sort(order[first : first + settings.examples]))
+            objective = NetworkObjective(
+                network, part, settings.regularization, settings.loss, settings.storage
+            )
+            vector = objective.vector(network)
+            _, gradient = objective.value_and_gradient(vector)
+            network = objective.network(vector + rule(gradient))
+        seconds = perf_counter() - start
+        norm = float(network.backend.xp.sum(gradient * gradient)) ** 0.5
+        evaluation = whole.evaluate(whole.vector(network))
+        yield Iteration(epoch, network, evaluation, {"all": norm}, 0, settings.learning_rate, seconds)

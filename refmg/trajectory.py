@@ -1,0 +1,174 @@
+"""The propagation linearised about one batch: tangent and adjoint, with states stored or recomputed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isqrt
+from typing import TYPE_CHECKING, Any
+
+from refmg.controls import Controls
+from refmg.integrators import ReversibleStep
+from refmg_backends import RefmgError, one_of
+from refmg_backends.backend import Array
+
+if TYPE_CHECKING:
+    from refmg.propagation import Propagation
+
+STORAGES = ("all", "checkpoint", "reversible")
+
+# A step's number and its linearisation.
+Linearized = Iterator[tuple[int, Any]]
+
+
+class Trajectory:
+    """The Jacobian ``J`` of the final features by the controls, every linearised step stored.
+
+    Parameters
+    ----------
+    propagation : Propagation
+        Where the controls are.
+    x : array, shape (C_in, n_1, .., n_d, m)
+        The batch.
+
+    Attributes
+    ----------
+    Y : array, shape (C, n_1, .., n_d, m)
+        The final features.
+    """
+
+    def __init__(self, propagation: Propagation, x: Array) -> None:
+        self.propagation, self.x = propagation, x
+        self.Y = propagation.integrator.project(self._run())
+
+    def _run(self) -> Array:
+        S, self._steps = self.propagation.first_state(self.x), list[Any]()
+        for k in range(self.propagation.architecture.layers):
+            S, linear = self.propagation.linearize_step(k, S)
+            self._steps.append(linear)
+        return S
+
+    def forward(self) -> Linearized:
+        """Yield the linearised steps, the first one first."""
+        yield from enumerate(self._steps)
+
+    def backward(self) -> Linearized:
+        """Yield the linearised steps, the last one first."""
+        yield from reversed(list(enumerate(self._steps)))
+
+    def tangent(self, direction: Propagation) -> Array:
+        """Return ``J`` times a direction of the controls, shape ``(C, n_1, .., n_d, m)``."""
+        p, dS = self.propagation, direction.first_state(self.x)
+        for k, linear in self.forward():
+            dS = p.steps[k].tangent(linear, direction.stage_layers(k), dS)
+        return p.integrator.project(dS)
+
+    def adjoint(self, P: Array) -> Controls:
+        """Return ``J^T P`` for `P` of the shape of the final features."""
+        p = self.propagation
+        total, P = p.zero_gradient(), p.integrator.embed(p.backend.xp, P)
+        for k, linear in self.backward():
+            P, gradients = p.steps[k].adjoint(linear, P)
+            total.add(p.stage_weights[k], gradients)
+        return total.controls(p.opening.stencil_gradient(self.x, p.integrator.project(P)))
+
+
+class CheckpointedTrajectory(Trajectory):
+    """Only the states at the starts of about ``sqrt(N)`` segments are stored.
+
+    The tangent recomputes every step, the adjoint one segment at a time: one more propagation, and
+    memory for ``2 sqrt(N)`` steps.
+    """
+
+    def _run(self) -> Array:
+        p = self.propagation
+        steps = p.architecture.layers
+        length = isqrt(steps - 1) + 1
+        self._segments = [range(k, min(k + length, steps)) for k in range(0, steps, length)]
+        S, self._starts = p.first_state(self.x), list[Array]()
+        for segment in self._segments:
+            self._starts.append(S)
+            for k in segment:
+                S = p.step(k, S)
+        return S
+
+    def forward(self) -> Linearized:
+        """Yield the linearised steps, recomputed and not kept."""
+        yield from _recomputed(self.propagation, self.x)
+
+    def backward(self) -> Linearized:
+        """Yield the linearised steps, the last one first, recomputed segment by segment."""
+        for segment, start in reversed(list(zip(self._segments, self._starts, strict=True))):
+            S, steps = start, list[tuple[int, Any]]()
+            for k in segment:
+                S, linear = self.propagation.linearize_step(k, S)
+                steps.append((k, linear))
+            while steps:
+                yield steps.pop()
+
+
+class ReversibleTrajectory(Trajectory):
+    """Only the last state is stored; steps are undone one by one: memory does not grow with depth.
+
+    Undoing a step subtracts what the step added, so that states come back up to rounding, which grows
+    as the errors of the scheme do: with the depth, for stable layers.
+    """
+
+    def _run(self) -> Array:
+        p = self.propagation
+        S = p.first_state(self.x)
+        for k in range(p.architecture.layers):
+            S = p.step(k, S)
+        self._last = S
+        return S
+
+    def forward(self) -> Linearized:
+        """Yield the linearised steps, recomputed and not kept."""
+        yield from _recomputed(self.propagation, self.x)
+
+    def backward(self) -> Linearized:
+        """Yield the linearised steps, the last one first, each undone before it is linearised."""
+        p, S = self.propagation, self._last
+        for k in reversed(range(p.architecture.layers)):
+            step: ReversibleStep = p.steps[k]  # type: ignore[assignment]
+            S = step.reverse(p.stage_layers(k), S)
+            yield k, p.linearize_step(k, S)[1]
+
+
+def _recomputed(p: Propagation, x: Array) -> Linearized:
+    S = p.first_state(x)
+    for k in range(p.architecture.layers):
+        S, linear = p.linearize_step(k, S)
+        yield k, linear
+
+
+def linearized(propagation: Propagation, x: Array, storage: str = "all") -> Trajectory:
+    """Return the linearised propagation of a batch.
+
+    Parameters
+    ----------
+    propagation : Propagation
+        Where the controls are.
+    x : array, shape (C_in, n_1, .., n_d, m)
+        Images, examples last.
+    storage : {"all", "checkpoint", "reversible"}
+        What is kept for the sensitivities: everything, states at ``sqrt(N)`` times, or the last state.
+
+    Returns
+    -------
+    Trajectory
+
+    Raises
+    ------
+    RefmgError
+        If the storage is unknown, or reversible and the integrator is not.
+    """
+    if storage not in STORAGES:
+        raise RefmgError(one_of("storage", storage, STORAGES))
+    integrator = propagation.integrator
+    if storage == "reversible" and not integrator.reversible:
+        raise RefmgError(
+            f"found storage 'reversible' with the integrator {integrator.name!r}, whose steps cannot be "
+            "undone; expected 'leapfrog' or 'verlet', or storage 'checkpoint'"
+        )
+    kinds = {"all": Trajectory, "checkpoint": CheckpointedTrajectory, "reversible": ReversibleTrajectory}
+    return kinds[storage](propagation, x)
