@@ -22,6 +22,7 @@ from refmg.network import Network, random_network
 from refmg.network_transfer import network_transfer_names, transfer_network
 from refmg.objective import ControlObjective, NetworkObjective
 from refmg.regularization import Regularization
+from refmg.stability import LayerStability, StabilityReport, StabilityWarning, stability
 from refmg.stencil_map import ClosureError, StencilMap, prolong_stencil, restrict_stencil
 from refmg.time_grid import ControlGrid
 from refmg.transfer import Taps, TransferPair, coarse_shape, named_pair
@@ -52,10 +53,13 @@ __all__ = [
     "Evaluation",
     "GalerkinReport",
     "Grid",
+    "LayerStability",
     "Network",
     "NetworkObjective",
     "RefmgError",
     "Regularization",
+    "StabilityReport",
+    "StabilityWarning",
     "StencilMap",
     "Taps",
     "TransferPair",
@@ -80,5 +84,6 @@ __all__ = [
     "restrict_stencil",
     "restriction_matrix",
     "save_network",
+    "stability",
     "transfer_network",
 ]

@@ -65,9 +65,11 @@ class Propagation:
     @cached_property
     def layers(self) -> dict[Weights, Layer]:
         """The layer functions, one for each combination of controls that some step needs."""
-        return {weights: self._layer(weights) for step in self.stage_weights for weights in step}
+        return {weights: self.layer_at(weights) for step in self.stage_weights for weights in step}
 
-    def _layer(self, weights: Weights) -> Layer:
+    def layer_at(self, weights: Weights) -> Layer:
+        """Return the layer function whose parameters are this combination of controls."""
+
         def mix(theta: Array) -> Array:
             return reduce(add, (float(w) * theta[j, ...] if w != 1 else theta[j, ...] for j, w in weights))
 

@@ -109,8 +109,8 @@ def taylor_test(
     -----
     With the value alone the remainder is of order 1, with the gradient 2, with the Hessian 3. Values
     are known to about ``eps |f|``; remainders below ``100 eps`` times the largest term are taken as
-    rounding. So an error in the gradient is seen down to about ``100 eps |f|`` by the largest step
-    at which the next Taylor term is still smaller.
+    rounding. A relative error of the gradient is seen where it outweighs the curvature above that floor:
+    down to about ``sqrt(100 eps)``, 1e-7 in double precision. For less take the complex step.
 
     Examples
     --------

@@ -13,6 +13,7 @@ from refmg.evaluation import Evaluation
 from refmg.network import Network
 from refmg.objective import NetworkObjective
 from refmg.optimization.iteration import Iteration
+from refmg.optimization.scaling import usual_scale
 from refmg.optimization.settings import TrainingSettings, training_batches
 
 
@@ -49,20 +50,21 @@ def lbfgs(
 
     Notes
     -----
-    Byrd, Lu, Nocedal and Zhu (1995); its line search meets Wolfe's conditions.
+    Byrd, Lu, Nocedal and Zhu (1995); its line search meets Wolfe's conditions. In the variables of a usual
+    network, see :func:`refmg.optimization.scaling.usual_scale`.
     """
     batches = training_batches(network, x, labels, settings.batch_size)
     objective = NetworkObjective(network, batches, settings.regularization, settings.loss, settings.storage)
-    host, log = network.backend.to_numpy, _Log(objective, callback)
+    log = _Log(objective, callback)
     found = scipy.optimize.minimize(
         log.value_and_gradient,
-        host(objective.vector(network)).astype(float),
+        log.scale * network.backend.to_numpy(objective.vector(network)),
         jac=True,
         method="L-BFGS-B",
         callback=log.iteration,
         options={"maxiter": settings.iterations},
     )
-    return objective.network(found.x)
+    return objective.network(found.x / log.scale)
 
 
 class _Log:
@@ -71,11 +73,12 @@ class _Log:
     def __init__(self, objective: NetworkObjective, callback: Callable[[Iteration], None] | None) -> None:
         self.objective, self.callback = objective, callback
         self.number, self.start = 0, perf_counter()
+        self.scale = objective.backend.to_numpy(usual_scale(objective.start)).astype(float)
         self.last: tuple[bytes, Evaluation, float] | None = None
 
     def value_and_gradient(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
-        evaluation, gradient = self.objective.evaluate_with_gradient(vector)
-        g = self.objective.backend.to_numpy(gradient).astype(float)
+        evaluation, gradient = self.objective.evaluate_with_gradient(vector / self.scale)
+        g = self.objective.backend.to_numpy(gradient).astype(float) / self.scale
         self.last = (vector.tobytes(), evaluation, float(np.linalg.norm(g)))
         return evaluation.objective, g
 
@@ -87,6 +90,6 @@ class _Log:
                 self.value_and_gradient(vector)
             assert self.last is not None
             _, evaluation, norm = self.last
-            network = self.objective.network(vector)
+            network = self.objective.network(vector / self.scale)
             self.callback(Iteration(self.number, network, evaluation, {"all": norm}, 0, 1.0, seconds))
         self.start = perf_counter()

@@ -12,6 +12,7 @@ import numpy as np
 from refmg.network import Network
 from refmg.objective import NetworkObjective
 from refmg.optimization.iteration import Iteration
+from refmg.optimization.scaling import usual_scale
 from refmg.optimization.settings import training_batches
 from refmg.regularization import Regularization
 from refmg_backends import RefmgError, one_of
@@ -138,12 +139,13 @@ def stochastic_descent(
 
     Notes
     -----
-    Kingma and Ba, "Adam" (2015); Polyak (1964).
+    Kingma and Ba, "Adam" (2015); Polyak (1964). The steps are taken in the variables of a usual
+    network, see :func:`refmg.optimization.scaling.usual_scale`.
     """
     batches = training_batches(network, x, labels, settings.batch_size)
     whole = NetworkObjective(network, batches, settings.regularization, settings.loss, settings.storage)
     rng, rule = np.random.default_rng(settings.seed), settings.rule(network.backend.xp)
-    m = batches.targets.shape[1]
+    m, scale = batches.targets.shape[1], usual_scale(network)
     for epoch in range(settings.epochs):
         start, order = perf_counter(), rng.permutation(m)
         for first in range(0, m, settings.examples):
@@ -153,7 +155,7 @@ def stochastic_descent(
             )
             vector = objective.vector(network)
             _, gradient = objective.value_and_gradient(vector)
-            network = objective.network(vector + rule(gradient))
+            network = objective.network(vector + rule(gradient / scale) / scale)
         seconds = perf_counter() - start
         norm = float(network.backend.xp.sum(gradient * gradient)) ** 0.5
         evaluation = whole.evaluate(whole.vector(network))

@@ -43,6 +43,26 @@ def fetch(output: Output = Path("mnist")) -> None:
     print(f"MNIST is in {fetch_mnist(output)}")
 
 
+@app.command()
+def verify(
+    only: Annotated[str | None, typer.Option(help="operators, transfers or control; all by default.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Record the findings in this file.")] = None,
+) -> int:
+    """Print every check with its measured error and bound; exit status 1 if one fails."""
+    from refmg_validation.records import provenance, write_json
+    from refmg_validation.verify import as_json, failures, findings_table, run_checks
+
+    findings = run_checks(only)
+    _console().print(findings_table(findings))
+    if json is not None:
+        write_json(json, provenance() | as_json(findings))
+    failed, count = failures(findings), sum(len(found) for found in findings.values())
+    for name in failed:
+        print(f"refmg: check failed: {name}", file=sys.stderr)
+    print(f"{count - len(failed)} of {count} checks passed")
+    return 1 if failed else 0
+
+
 @reproduce.command()
 def example1(data: Data = None, output: Output = Path("example1-output")) -> None:
     """Print Example 1 for every named pair and draw Figure 1 from a real digit."""

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from refmg import Convolution, restrict_stencil
+from refmg import ConstraintJacobian, Convolution, StabilityReport, restrict_stencil
 from refmg.data import Images, restrict_images
 from refmg_validation.example1 import S_FINE
 
@@ -72,4 +72,67 @@ def draw_accuracies(rows: list[dict[str, Any]], title: str) -> Figure:
     axes.set_ylim(0, 122)  # room for the legend above the bars
     axes.set_title(title)
     axes.legend(loc="upper center", ncols=2)
+    return figure
+
+
+def draw_race(found: dict[str, list[dict[str, Any]]]) -> Figure:
+    """Draw test accuracy and training objective of several optimisers against their seconds."""
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for name, records in found.items():
+        seconds = [r["elapsed"] for r in records]
+        left.plot(seconds, [100 * r["test"] for r in records], ".-", markersize=3, label=name)
+        right.semilogy(seconds, [r["loss"] + r["regularizer"] for r in records], ".-", markersize=3)
+    left.set_ylabel("test accuracy in %")
+    left.set_ylim(80, 100)
+    left.legend(loc="lower right")
+    right.set_ylabel("training objective")
+    for axes in (left, right):
+        axes.set_xlabel("seconds of training")
+        axes.grid(alpha=0.3)
+    return figure
+
+
+def draw_sparsity(system: ConstraintJacobian, title: str) -> Figure:
+    """Draw the pattern of the linearised constraints: states on the left, controls on the right."""
+    figure = Figure(figsize=(10, 5), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[1, system.B.shape[1] / system.A.shape[1]])
+    left.spy(system.A, markersize=0.6)
+    left.set_title(f"{title}: by the states")
+    right.spy(system.B, markersize=0.6, aspect="auto")
+    right.set_title("by the controls")
+    return figure
+
+
+def draw_memory(rows: list[dict[str, Any]]) -> Figure:
+    """Draw peak memory of one gradient against depth, a line a storage, with lines of growth."""
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    for storage in dict.fromkeys(row["storage"] for row in rows):
+        chosen = [row for row in rows if row["storage"] == storage]
+        axes.loglog([r["layers"] for r in chosen], [r["states"] for r in chosen], "o-", label=storage)
+    axes.set_xlabel("layers")
+    axes.set_ylabel("peak memory of a gradient, in states")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend()
+    return figure
+
+
+def draw_stability(report: StabilityReport) -> Figure:
+    """Draw ``dt`` times the eigenvalues of every layer's Jacobian with the regions of Euler and RK4."""
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes = figure.subplots()
+    x, y = np.meshgrid(np.linspace(-4, 2, 400), np.linspace(-4, 4, 400))
+    z = x + 1j * y
+    growths = {"forward Euler": 1 + z, "RK4": 1 + z * (1 + z / 2 * (1 + z / 3 * (1 + z / 4)))}
+    for color, (name, growth) in zip(("tab:blue", "tab:gray"), growths.items(), strict=True):
+        axes.contour(x, y, np.abs(growth), levels=[1.0], colors=color)
+        axes.plot([], [], color=color, label=f"{name}: stable inside")
+    for layer in report.layers:
+        points = layer.dt * layer.jacobian
+        axes.plot(points.real, points.imag, ".", markersize=2, label=f"control {layer.control}")
+    axes.set_xlabel("Re dt lambda")
+    axes.set_ylabel("Im dt lambda")
+    axes.set_aspect("equal")
+    axes.legend(loc="upper left", fontsize="small")
     return figure

@@ -48,7 +48,7 @@ def runs(network: Network, train: Examples) -> dict[str, Iterator[Iteration]]:
         "variable projection": variable_projection(network, x, labels, SECOND_ORDER),
         "Adam, rate 0.001": stochastic("adam", 1e-3),
         "Adam, rate 0.01": stochastic("adam", 1e-2),
-        "SGD with momentum, rate 0.1": stochastic("sgd", 1e-1),
+        "SGD with momentum, rate 0.01": stochastic("sgd", 1e-2),
         "L-BFGS": _lbfgs(network, x, labels),
     }
 
