@@ -1,4 +1,4 @@
-"""Every layer with every integrator: one sparse system, storage, reversal, foreign arrays, both time grids."""
+"""Every layer with every integrator: one sparse system, storage, reversal, both time grids."""
 
 from dataclasses import replace
 from fractions import Fraction

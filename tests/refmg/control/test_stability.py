@@ -57,7 +57,7 @@ def test_steps_below_the_limit_stay_bounded_and_beyond_it_grow(layer, integrator
     report = stability(net, warn=False)
     limit = report.limit(report.layers[0])
     for factor, bounded in ((0.98, True), (1.02, False)):
-        N = 600
+        N = 200
         moved = network(layer, integrator, N, [0.0, -1.0, 1.0], factor * limit * N, channels)
         x = np.cos(np.pi * np.arange(8))[None, :, None] + 0.1
         Y = moved.propagation.integrator.project(moved.propagation.apply(x))

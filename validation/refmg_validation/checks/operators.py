@@ -33,9 +33,10 @@ def transfer_checks() -> Iterator[Finding]:
     rng = np.random.default_rng(12)
     for name in TRANSFERS:
         s = rng.integers(-9, 10, (3, 3))
-        report = check_galerkin(s, (8, 8), name)
+        P, R = prolongation_matrix((8, 8), name), restriction_matrix((8, 8), name)
+        report = check_galerkin(P, R, s, (8, 8))
         yield Finding(
-            f"{name}: R K_h P is K_H of the closed form", float(report.error), 0.0, "integers, exact"
+            f"{name}: R K_h P is K_H of the closed form", float(report.error), 0.0, "dyadic numbers, exact"
         )
         stencil_map = StencilMap(transfer=name)
         t = rng.normal(size=(3, 3))
