@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= gpu-output
+# EXTRAS=demo,test,torch adds the foreign witness.
+EXTRAS ?= demo,test
 SOURCE := PYTHONPATH=.:backends:validation
 
 .PHONY: help demo test lint bench docs gpu clean
@@ -16,7 +18,7 @@ help:
 .venv/.ready: setup.cfg backends/refmg_backends/_version.py
 	@echo "Setting up .venv with refmg, the demo's data and the test tools"
 	@$(PYTHON) -m venv .venv || { echo "found no working venv module; on Debian: apt install python3-venv"; exit 2; }
-	$(BIN)/python -m pip install --quiet --editable '.[demo,test]'
+	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
 	@touch $@
 
 demo: .venv/.ready

@@ -23,7 +23,16 @@ ROOTS = {
     "refmg_validation": ROOT / "validation" / "refmg_validation",
 }
 ORDER = list(ROOTS)
-PUBLIC = ("refmg", "refmg.data", "refmg.optimization", "refmg_backends")
+PUBLIC = (
+    "refmg",
+    "refmg.checks",
+    "refmg.data",
+    "refmg.dynamics",
+    "refmg.integrators",
+    "refmg.losses",
+    "refmg.optimization",
+    "refmg_backends",
+)
 
 
 def upward_imports(package, source):

@@ -16,7 +16,7 @@ from refmg import (
 from refmg.activation import ACTIVATIONS
 from refmg.batches import Batches
 from refmg.classifier import zero_classifier
-from refmg.losses import as_targets, named_loss
+from refmg.losses import LOSSES, as_targets, named_loss
 from refmg.objective import ControlObjective
 from refmg.propagation import Propagation
 from refmg_backends import RefmgError
@@ -172,13 +172,14 @@ def test_gradient_and_hessian_of_the_classifier(backend):
 
 
 @every_shape
-def test_a_constant_image_has_the_same_loss_at_h_and_2h(shape):
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_constant_image_has_the_same_loss_at_h_and_2h(shape, loss):
     coarse, fine = Grid(tuple(4 * n for n in shape)), Grid(tuple(8 * n for n in shape))
     losses = []
     for grid in (coarse, fine):
         W = np.broadcast_to(np.array([0.3, -0.2]), (1, *grid.shape, 2))
         logits = Classifier(W, np.zeros(2)).logits(np, grid.cell_volume, np.full((1, *grid.shape, 1), 0.7))
-        losses.append(named_loss("softmax").value(np, logits, as_targets(np.array([1]), 2)))
+        losses.append(named_loss(loss).value(np, logits, as_targets(np.array([1]), 2)))
     assert losses[0] == pytest.approx(losses[1], rel=fine.cells * EPS)
 
 
