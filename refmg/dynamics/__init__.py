@@ -7,7 +7,8 @@ from collections.abc import Callable
 from refmg.activation import Activation
 from refmg.convolution import Convolution
 from refmg.dynamics.hamiltonian import HamiltonianLayer, halves
-from refmg.dynamics.layer import Layer, LinearizedLayer, ParameterGradient
+from refmg.dynamics.layer import Layer, LinearizedLayer
+from refmg.dynamics.layer import ParameterGradient as ParameterGradient
 from refmg.dynamics.residual import ResidualLayer
 from refmg.dynamics.symmetric import SymmetricLayer
 from refmg_backends.backend import Array
@@ -19,7 +20,6 @@ __all__ = [
     "LAYERS",
     "Layer",
     "LinearizedLayer",
-    "ParameterGradient",
     "ResidualLayer",
     "SymmetricLayer",
     "halves",

@@ -122,7 +122,7 @@ def draw_stability(report: StabilityReport) -> Figure:
     """Draw ``dt`` times the eigenvalues of every layer's Jacobian with the regions of Euler and RK4."""
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.subplots()
-    x, y = np.meshgrid(np.linspace(-4, 2, 400), np.linspace(-4, 4, 400))
+    x, y = np.meshgrid(np.linspace(-4, 4, 400), np.linspace(-4, 4, 400))
     z = x + 1j * y
     growths = {"forward Euler": 1 + z, "RK4": 1 + z * (1 + z / 2 * (1 + z / 3 * (1 + z / 4)))}
     for color, (name, growth) in zip(("tab:blue", "tab:gray"), growths.items(), strict=True):
@@ -134,5 +134,5 @@ def draw_stability(report: StabilityReport) -> Figure:
     axes.set_xlabel("Re dt lambda")
     axes.set_ylabel("Im dt lambda")
     axes.set_aspect("equal")
-    axes.legend(loc="upper left", fontsize="small")
+    axes.legend(loc="upper right", fontsize="small", markerscale=4)
     return figure
