@@ -75,3 +75,12 @@ def test_a_truncated_file_is_refused(tmp_path):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(RefmgError, match="cannot read"):
         load_network(tmp_path / "nothing")
+
+
+def test_networks_saved_before_layers_and_integrators_had_names_are_forward_euler():
+    new = Architecture((4, 4)).as_dict()
+    old = {k: v for k, v in new.items() if k not in ("layer", "integrator", "control_nodes", "interpolation")}
+    assert Architecture.from_dict(old) == Architecture((4, 4))
+    del old["channels"]
+    with pytest.raises(RefmgError, match="expected exactly"):
+        Architecture.from_dict(old)

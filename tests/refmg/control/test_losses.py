@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refmg import RefmgError, named_loss
+from refmg import Classifier, RefmgError, named_loss
 from refmg.checks import taylor_test
 from refmg.losses import LOSSES, as_targets, check_training_labels
 
@@ -165,3 +165,38 @@ def test_training_without_a_class_or_an_example_is_refused():
 def test_an_unknown_loss_is_refused():
     with pytest.raises(RefmgError, match="unknown loss 'softmx'"):
         named_loss("softmx")
+
+
+@pytest.mark.parametrize("name", ["softmax", "least-squares", "logistic", "svm"])
+@pytest.mark.parametrize("block", ["W", "mu", "y"])
+def test_gradient_and_hessian_in_weights_biases_and_features(name, block):
+    rng, volume, loss = np.random.default_rng(12), 1 / 6, named_loss(name)
+    at = {"W": rng.normal(size=(2, 6, 3)), "mu": rng.normal(size=3), "y": rng.normal(size=(2, 6, 4))}
+    T = as_targets([0, 1, 2, 1], 3)
+
+    def logits(parts):
+        return Classifier(parts["W"], parts["mu"]).logits(np, volume, parts["y"])
+
+    def moved(v):
+        return at | {block: v.reshape(at[block].shape)}
+
+    def back(G):
+        classifier = Classifier(at["W"], at["mu"])
+        if block == "y":
+            return classifier.logits_adjoint(np, volume, G).ravel()
+        return getattr(classifier.weight_gradient(np, volume, at["y"], G), block).ravel()
+
+    def tangent(v):
+        return logits(moved(v)) - logits(moved(0 * v))
+
+    point, x = loss.linearize(np, logits(at), T), at[block].ravel()
+    test = taylor_test(
+        lambda v: loss.value(np, logits(moved(v)), T),
+        x,
+        rng,
+        back(point.gradient),
+        lambda v: back(point.hessian_product(tangent(v))),
+        first_step=1e-3,
+        steps=5,
+    )
+    assert test.passed, str(test)

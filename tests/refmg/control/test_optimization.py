@@ -177,3 +177,19 @@ def test_bad_training_is_refused():
     for bad in ({"method": "adamw"}, {"learning_rate": 0.0}, {"momentum": 1.0}, {"examples": 0}):
         with pytest.raises(RefmgError, match=r"found .*expected|unknown .*expected"):
             StochasticSettings(**bad)
+
+
+@pytest.mark.parametrize("method", [variable_projection, stochastic_descent, lbfgs])
+def test_a_minimal_array_library_trains_the_same_network(method):
+    # Well conditioned: with weights of 1e-4 these few images amplify rounding a million times a step.
+    (x, labels), weights = problem(m=20), Regularization(1e-2, 1e-2, 1e-2)
+    settings = TrainingSettings(iterations=2, newton_steps=2, hessian_examples=8, regularization=weights)
+    if method is stochastic_descent:
+        settings = StochasticSettings(epochs=2, examples=10, regularization=weights)
+    ends = []
+    for backend in ("numpy", "array-api-strict"):
+        net = random_network(Architecture((8, 8), channels=2, classes=2), 0, backend, "float64")
+        found = method(net, x, labels, settings)
+        network = found if method is lbfgs else list(found)[-1].network
+        ends.append(network.backend.to_numpy(network.controls.stencils))
+    assert np.allclose(*ends, rtol=0, atol=1e-8 * np.abs(ends[0]).max())
