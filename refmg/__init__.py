@@ -17,6 +17,7 @@ from refmg.evaluation import Evaluation
 from refmg.galerkin import GalerkinReport, check_galerkin, coarse_operator
 from refmg.grid import Grid
 from refmg.integrators import named_integrator
+from refmg.jacobian import jacobian
 from refmg.losses import named_loss
 from refmg.network import Network, random_network
 from refmg.network_transfer import network_transfer_names, transfer_network
@@ -72,6 +73,7 @@ __all__ = [
     "constraint_jacobian",
     "convolution_matrix",
     "get_backend",
+    "jacobian",
     "load_network",
     "named_activation",
     "named_integrator",

@@ -42,18 +42,13 @@ class TaylorTest:
         if not np.isfinite(rows).all():
             return float("nan")
         usable = [k for k, error in enumerate(rows) if error > self.floor]
-        # A wrong derivative shows at small steps, where its linear error is what is left.
-        usable = usable[-2:]
-        if len(usable) < 2:
-            return float("inf") if not usable else self._single(rows, usable[0])
-        a, b = usable
-        return float(np.log(rows[a] / rows[b]) / np.log(self.steps[a] / self.steps[b]))
-
-    def _single(self, rows: list[float], k: int) -> float:
-        # The next remainder is rounding: the order is at least what the fall to the floor says.
-        if k + 1 == len(rows):
+        if not usable or usable == [0] != list(range(len(rows))):
+            return float("inf")  # rounding from the start, or after one step
+        if len(usable) == 1:
             return float("nan")
-        return float(np.log(rows[k] / self.floor) / np.log(self.steps[k] / self.steps[k + 1])) + len(rows)
+        # A wrong derivative shows at small steps, where its linear error is what is left.
+        a, b = usable[-2:]
+        return float(np.log(rows[a] / rows[b]) / np.log(self.steps[a] / self.steps[b]))
 
     @property
     def passed(self) -> bool:

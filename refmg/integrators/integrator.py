@@ -7,7 +7,7 @@ from fractions import Fraction
 from types import ModuleType
 from typing import Any, ClassVar, Protocol
 
-from refmg.dynamics import Layer, ParameterGradient
+from refmg.dynamics import ParameterGradient
 from refmg_backends.backend import Array
 
 Nodes = tuple[Fraction, ...]
@@ -92,5 +92,3 @@ def scale(factor: float, a: ParameterGradient) -> ParameterGradient:
 
 
 START, MIDDLE, END = Fraction(0), Fraction(1, 2), Fraction(1)
-
-__all__ = ["END", "Integrator", "Layer", "MIDDLE", "Nodes", "ReversibleStep", "START", "Step", "add", "scale"]

@@ -66,6 +66,16 @@ def test_a_broken_loss_is_named(verify, monkeypatch):
     assert "check failed: loss softmax: Taylor orders 1, 2, 3" in err
 
 
+def test_a_check_that_raises_is_a_check_that_failed(verify, monkeypatch):
+    def broken(*arguments):
+        raise ValueError("no adjoint today")
+
+    monkeypatch.setattr(RungeKuttaStep, "adjoint", broken)
+    status, _, err = verify("--only", "control")
+    assert status == 1
+    assert "the next check raised ValueError: no adjoint today" in err
+
+
 def test_an_unknown_group_is_refused(verify):
     status, _, err = verify("--only", "contol")
     assert status == 2

@@ -31,7 +31,16 @@ def run_checks(only: str | None = None) -> dict[str, list[Finding]]:
     if only is not None and only not in GROUPS:
         raise RefmgError(one_of("group of checks", only, GROUPS))
     chosen = GROUPS if only is None else {only: GROUPS[only]}
-    return {name: list(checks()) for name, checks in chosen.items()}
+    return {name: list(_guarded(name, checks())) for name, checks in chosen.items()}
+
+
+def _guarded(group: str, checks: Iterator[Finding]) -> Iterator[Finding]:
+    """Yield the findings; a check that raises is one that failed, and ends its group."""
+    try:
+        yield from checks
+    except Exception as error:
+        words = f"{group}: the next check raised {type(error).__name__}: {error}"
+        yield Finding(words, float("nan"), 0.0, "no exception")
 
 
 def findings_table(findings: dict[str, list[Finding]]) -> Table:

@@ -106,6 +106,11 @@ def test_the_taylor_test_of_a_linear_and_a_quadratic_function():
     assert not taylor_test(lambda x: float(x @ x), X, rng(), 2 * X, lambda v: 2.01 * v).passed
 
 
+def test_the_taylor_test_needs_two_steps_to_see_an_order():
+    assert not taylor_test(value, X, rng(), gradient(X), steps=1).passed
+    assert taylor_test(lambda x: 1.0, X, rng(), 0 * X).passed
+
+
 def test_the_taylor_test_in_single_precision():
     x = X.astype("float32")
 
