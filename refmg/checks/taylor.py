@@ -42,10 +42,9 @@ class TaylorTest:
         if not np.isfinite(rows).all():
             return float("nan")
         usable = [k for k, error in enumerate(rows) if error > self.floor]
-        if not usable or usable == [0] != list(range(len(rows))):
-            return float("inf")  # rounding from the start, or after one step
-        if len(usable) == 1:
-            return float("nan")
+        if len(usable) < 2:
+            # Rounding from the start or after the first step; a single step tells nothing.
+            return float("inf") if usable in ([], [0]) and len(rows) > 1 else float("nan")
         # A wrong derivative shows at small steps, where its linear error is what is left.
         a, b = usable[-2:]
         return float(np.log(rows[a] / rows[b]) / np.log(self.steps[a] / self.steps[b]))
