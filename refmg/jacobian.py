@@ -10,6 +10,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from refmg.network import Network
 from refmg.propagation import Propagation
+from refmg.trajectory import linearized
 
 
 def jacobian(network: Network, x: ArrayLike, storage: str = "all") -> LinearOperator:
@@ -45,7 +46,8 @@ def jacobian(network: Network, x: ArrayLike, storage: str = "all") -> LinearOper
     ((96, 94), True)
     """
     backend, controls, dtype = network.backend, network.controls, network.dtype
-    trajectory = network.propagation.prepared.linearize(backend.asarray(np.asarray(x), dtype=dtype), storage)
+    images = backend.asarray(np.asarray(x), dtype=dtype)
+    trajectory = linearized(network.propagation.prepared, images, storage)
     shape = tuple(trajectory.Y.shape)
 
     def tangent(v: Any) -> Any:

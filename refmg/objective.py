@@ -18,7 +18,7 @@ from refmg.network import Network
 from refmg.parameters import Parameters
 from refmg.propagation import Propagation
 from refmg.regularization import Regularization
-from refmg.trajectory import Trajectory
+from refmg.trajectory import Trajectory, linearized
 from refmg_backends.backend import Array
 
 
@@ -188,7 +188,7 @@ class NetworkObjective:
         )
 
     def _linearized(self, propagation: Propagation, classifier: Classifier, batch: Batch) -> _Point:
-        trajectory = propagation.linearize(batch.x, self.storage)
+        trajectory = linearized(propagation, batch.x, self.storage)
         logits = classifier.logits(self.xp, self.volume, trajectory.Y)
         point = self.loss.linearize(self.xp, logits, batch.targets)
         return _Point(trajectory, point, correct(self.xp, logits, batch.targets))

@@ -15,7 +15,6 @@ from refmg.convolution import Convolution
 from refmg.dynamics import Layer, make_layer
 from refmg.integrators import Integrator, Step, named_integrator
 from refmg.time_grid import Weights
-from refmg.trajectory import Trajectory, linearized
 from refmg_backends import Backend
 from refmg_backends.backend import Array
 
@@ -122,10 +121,6 @@ class Propagation:
         for k in range(self.architecture.layers):
             S = self.step(k, S)
         return self.integrator.project(S)
-
-    def linearize(self, x: Array, storage: str = "all") -> Trajectory:
-        """Return the propagation linearised about a batch; see :func:`refmg.trajectory.linearized`."""
-        return linearized(self, x, storage)
 
     def zero_gradient(self) -> ControlGradient:
         """Return an accumulator for the gradient of the controls."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import isqrt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from refmg.controls import Controls
 from refmg.integrators import ReversibleStep
+from refmg.propagation import Propagation
 from refmg_backends import RefmgError, one_of
 from refmg_backends.backend import Array
-
-if TYPE_CHECKING:
-    from refmg.propagation import Propagation
 
 STORAGES = ("all", "checkpoint", "reversible")
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from refmg import Architecture, random_network
-from refmg.trajectory import STORAGES
+from refmg.trajectory import STORAGES, linearized
 from refmg_validation.figures import draw_memory
 from refmg_validation.records import provenance, write_figure, write_json
 
@@ -47,10 +47,10 @@ def peak(layers: int, storage: str) -> tuple[dict[str, Any], np.ndarray]:
     p = network.propagation.prepared
     x = rng.normal(size=(1, *SHAPE, EXAMPLES))
     P = rng.normal(size=(CHANNELS, *SHAPE, EXAMPLES))
-    p.linearize(x[..., :1], "checkpoint").adjoint(P[..., :1])  # first use makes the transposes
+    linearized(p, x[..., :1], "checkpoint").adjoint(P[..., :1])  # first use makes the transposes
     tracemalloc.start()
     start = perf_counter()
-    gradient = p.linearize(x, storage).adjoint(P).flat(np)
+    gradient = linearized(p, x, storage).adjoint(P).flat(np)
     seconds, bytes_ = perf_counter() - start, tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     state = 2 * P.nbytes

@@ -32,7 +32,7 @@ def with_grid(layer, integrator, nodes, interpolation, **changes):
 @grids
 def test_time_stepping_is_substitution_in_one_sparse_system(layer, integrator, nodes, interpolation):
     p, a, network = with_grid(layer, integrator, nodes, interpolation)
-    system, trajectory = constraint_jacobian(network, p.x), network.propagation.linearize(p.x)
+    system, trajectory = constraint_jacobian(network, p.x), linearized(network.propagation, p.x)
     along = Propagation(a, p.direction, network.backend)
     P = np.random.default_rng(5).normal(size=trajectory.Y.shape)
     assert relative(trajectory.tangent(along), system.tangent(p.direction.flat(np))) <= p.bound <= 1.1e-12
@@ -49,7 +49,7 @@ def test_other_boundaries_and_dimensions(boundary, shape):
     rng = np.random.default_rng(1)
     x = rng.normal(size=(1, *shape, 2))
     direction = network.controls.map(lambda c: rng.normal(size=c.shape))
-    system, trajectory = constraint_jacobian(network, x), network.propagation.linearize(x)
+    system, trajectory = constraint_jacobian(network, x), linearized(network.propagation, x)
     tangent = trajectory.tangent(Propagation(a, direction, network.backend))
     assert relative(tangent, system.tangent(direction.flat(np))) <= 64 * 3 * 54 * EPS
 
@@ -72,22 +72,22 @@ def test_the_comparison_notices_a_wrong_step():
     wrong = Propagation(replace(p.architecture, final_time=1.0001), p.network.controls, p.network.backend)
     P = np.random.default_rng(5).normal(size=(2, 4, 3, 3))
     system = constraint_jacobian(p.network, p.x)
-    assert relative(wrong.linearize(p.x).adjoint(P).flat(np), system.adjoint(P.ravel())) > 1e3 * p.bound
+    assert relative(linearized(wrong, p.x).adjoint(P).flat(np), system.adjoint(P.ravel())) > 1e3 * p.bound
 
 
 @every_pair
 @grids
 def test_checkpoints_give_the_same_bits_and_undone_steps_nearly(layer, integrator, nodes, interpolation):
     p, a, network = with_grid(layer, integrator, nodes, interpolation, layers=7)
-    whole = network.propagation.linearize(p.x)
+    whole = linearized(network.propagation, p.x)
     along = Propagation(a, p.direction, network.backend)
     gradient = whole.adjoint(whole.Y).flat(np)
-    part = network.propagation.linearize(p.x, "checkpoint")
+    part = linearized(network.propagation, p.x, "checkpoint")
     assert np.array_equal(part.Y, whole.Y)
     assert np.array_equal(part.tangent(along), whole.tangent(along))
     assert np.array_equal(part.adjoint(whole.Y).flat(np), gradient)
     if INTEGRATORS[integrator].reversible:
-        undone = network.propagation.linearize(p.x, "reversible").adjoint(whole.Y).flat(np)
+        undone = linearized(network.propagation, p.x, "reversible").adjoint(whole.Y).flat(np)
         # Every undone step rounds states anew: a few eps a step.
         assert relative(undone, gradient) <= 16 * 7 * EPS
 
@@ -102,9 +102,9 @@ def test_checkpoints_at_any_depth(steps):
 def test_storage_that_cannot_be_is_refused():
     p = ControlProblem("residual", "euler")
     with pytest.raises(RefmgError, match="'euler', whose steps cannot be undone"):
-        p.network.propagation.linearize(p.x, "reversible")
+        linearized(p.network.propagation, p.x, "reversible")
     with pytest.raises(RefmgError, match="unknown storage 'al'"):
-        p.network.propagation.linearize(p.x, "al")
+        linearized(p.network.propagation, p.x, "al")
 
 
 @every_pair
@@ -112,8 +112,8 @@ def test_a_minimal_array_library_gives_the_same(layer, integrator):
     p = ControlProblem(layer, integrator)
     strict = get_backend("array-api-strict")
     here, there = p.network.controls, p.network.controls.map(strict.asarray)
-    ours = Propagation(p.architecture, here, p.network.backend).linearize(p.x)
-    theirs = Propagation(p.architecture, there, strict).linearize(strict.asarray(p.x), "checkpoint")
+    ours = linearized(Propagation(p.architecture, here, p.network.backend), p.x)
+    theirs = linearized(Propagation(p.architecture, there, strict), strict.asarray(p.x), "checkpoint")
     assert relative(strict.to_numpy(theirs.Y), ours.Y) <= p.bound
     adjoint = strict.to_numpy(theirs.adjoint(theirs.Y).flat(strict.xp))
     assert relative(adjoint, ours.adjoint(ours.Y).flat(np)) <= p.bound

@@ -19,6 +19,7 @@ from refmg.classifier import zero_classifier
 from refmg.losses import LOSSES, as_targets, named_loss
 from refmg.objective import ControlObjective
 from refmg.propagation import Propagation
+from refmg.trajectory import linearized
 from refmg_backends import RefmgError
 
 EPS = np.finfo(float).eps
@@ -72,7 +73,7 @@ def dot(problem, a, b):
 @pytest.mark.parametrize("boundary", ["periodic", "zero", "reflect"])
 def test_the_adjoint_is_the_transpose_of_the_tangent(backend, shape, boundary):
     p = Problem(backend, shape, boundary=boundary)
-    trajectory = Propagation(p.a, p.controls(), p.backend).linearize(p.backend.asarray(p.x))
+    trajectory = linearized(Propagation(p.a, p.controls(), p.backend), p.backend.asarray(p.x))
     Y = trajectory.Y
     direction, cotangent = p.controls(), p.backend.asarray(p.rng.normal(size=Y.shape))
     left = dot(p, trajectory.tangent(Propagation(p.a, direction, p.backend)), cotangent)
@@ -85,7 +86,7 @@ def test_the_adjoint_is_the_transpose_of_the_tangent(backend, shape, boundary):
 def test_the_tangent_is_the_derivative(activation):
     p = Problem("numpy", activation=activation)
     at, direction = p.controls(0.3), p.controls(0.3)
-    trajectory = Propagation(p.a, at, p.backend).linearize(p.x)
+    trajectory = linearized(Propagation(p.a, at, p.backend), p.x)
     Y = trajectory.Y
     tangent = trajectory.tangent(Propagation(p.a, direction, p.backend))
 
@@ -100,7 +101,7 @@ def test_the_tangent_is_the_derivative(activation):
 def test_the_taylor_test_rejects_a_wrong_tangent():
     p = Problem("numpy")
     at, direction = p.controls(0.3), p.controls(0.3)
-    trajectory = Propagation(p.a, at, p.backend).linearize(p.x)
+    trajectory = linearized(Propagation(p.a, at, p.backend), p.x)
     Y = trajectory.Y
     wrong = 1.01 * trajectory.tangent(Propagation(p.a, direction, p.backend))
     moved = [at.unflat(np, at.flat(np) + e * direction.flat(np)) for e in (1e-3, 1e-4)]
@@ -140,7 +141,7 @@ def test_the_gauss_newton_matrix_is_j_transposed_h_j():
     size = at.flat(np).size
     product = objective.gauss_newton(at.flat(np))
     G = np.stack([product(e) for e in np.eye(size)])
-    trajectory = Propagation(p.a, at, p.backend).linearize(p.batches[0].x)
+    trajectory = linearized(Propagation(p.a, at, p.backend), p.batches[0].x)
     volume = p.a.grid.cell_volume
     J = np.stack(
         [trajectory.tangent(Propagation(p.a, at.unflat(np, e), p.backend)).ravel() for e in np.eye(size)], 1

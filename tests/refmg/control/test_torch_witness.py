@@ -11,6 +11,7 @@ from refmg import Architecture, Batches, Classifier, NetworkObjective, random_ne
 from refmg.losses import LOSSES
 from refmg.parameters import Parameters
 from refmg.propagation import Propagation
+from refmg.trajectory import linearized
 from refmg_validation.checks.control_problem import PAIRS
 
 torch = pytest.importorskip("torch", reason="the foreign witness needs the extra 'torch'")
@@ -182,7 +183,7 @@ def compare(a, loss, seed, m=3):
     agree(ours[0], value(v))
     agree(ours[1], gradient)
     # The Jacobian of the features, forward and backward.
-    trajectory = net.propagation.linearize(x)
+    trajectory = linearized(net.propagation, x)
     along = Propagation(
         a, Parameters(net.controls, net.classifier).unflat(np, direction).controls, net.backend
     )

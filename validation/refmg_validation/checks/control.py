@@ -13,6 +13,7 @@ from refmg.integrators import INTEGRATORS
 from refmg.losses import LOSSES, as_targets
 from refmg.propagation import Propagation
 from refmg.stability import symbols_checked
+from refmg.trajectory import linearized
 from refmg_validation.checks.control_problem import EPS, PAIRS, ControlProblem
 from refmg_validation.checks.finding import Finding
 
@@ -44,7 +45,7 @@ def difference(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
 def all_at_once(p: ControlProblem) -> Iterator[Finding]:
     """Compare time stepping with substitution in the constraint Jacobian."""
     label, system = f"{p.layer}, {p.integrator}", constraint_jacobian(p.network, p.x)
-    trajectory, d = p.network.propagation.linearize(p.x), p.direction.flat(np)
+    trajectory, d = linearized(p.network.propagation, p.x), p.direction.flat(np)
     along = Propagation(p.architecture, p.direction, p.network.backend)
     P = np.random.default_rng(p.seed + 3).normal(size=trajectory.Y.shape)
     tangent, adjoint = trajectory.tangent(along), trajectory.adjoint(P).flat(np)
@@ -66,7 +67,7 @@ def all_at_once(p: ControlProblem) -> Iterator[Finding]:
 
 def against_the_function(p: ControlProblem) -> Iterator[Finding]:
     """Dot test, Taylor test and complex step."""
-    label, trajectory = f"{p.layer}, {p.integrator}", p.network.propagation.linearize(p.x)
+    label, trajectory = f"{p.layer}, {p.integrator}", linearized(p.network.propagation, p.x)
     controls, backend, shape = p.network.controls, p.network.backend, trajectory.Y.shape
 
     def at(v: NDArray[np.float64]) -> Propagation:
