@@ -43,7 +43,9 @@ def as_targets(labels: ArrayLike, classes: int) -> NDArray[np.float64]:
         return _one_hot(found, classes)
     if found.ndim != 1:
         raise RefmgError(f"found labels of shape {found.shape}; expected (examples,) or (classes, examples)")
-    whole = found.astype(np.intp)
+    # A number too large for an integer warns in the cast; the comparison finds it.
+    with np.errstate(invalid="ignore"):
+        whole = found.astype(np.intp)
     if (whole != found).any():
         raise RefmgError(f"found the label {found[whole != found][0]}; expected whole numbers")
     if whole.size and not (whole.min() >= 0 and whole.max() < classes):
