@@ -12,7 +12,7 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
 
 from refmg.stencil import per_axis, with_channels
-from refmg_backends import Backend, Geometry, RefmgError, assemble, get_backend
+from refmg_backends import Activation, Backend, Geometry, RefmgError, assemble, get_backend
 from refmg_backends.backend import Array
 
 Shape = tuple[int, ...]
@@ -130,13 +130,15 @@ class Convolution:
         _ = self._kernel
         return self
 
-    def apply(self, Y: Array) -> Array:
-        """Return ``K(s) Y``.
+    def apply(self, Y: Array, add_to: Array | None = None) -> Array:
+        """Return ``K(s) Y``, or ``add_to + K(s) Y``.
 
         Parameters
         ----------
         Y : array, shape (C_in, n_1, .., n_d, m)
             Features, examples last.
+        add_to : array, shape (C_out, n_1', .., n_d', m), optional
+            What the product is added to; it is not changed.
 
         Returns
         -------
@@ -147,16 +149,19 @@ class Convolution:
         RefmgError
             If the shape of `Y` does not fit.
         """
-        flat = self._flat(Y, self.c_in, self.geometry.shape)
-        return self._grid(self._kernel.apply(flat), self.c_out, self.geometry.out_shape)
+        flat, g = self._flat(Y, self.c_in, self.geometry.shape), self.geometry
+        start = None if add_to is None else self._flat(add_to, self.c_out, g.out_shape)
+        return self._grid(self._kernel.apply(flat, start), self.c_out, g.out_shape)
 
-    def apply_transpose(self, Z: Array) -> Array:
-        """Return ``K(s)^T Z``, the adjoint of :meth:`apply`.
+    def apply_transpose(self, Z: Array, add_to: Array | None = None) -> Array:
+        """Return ``K(s)^T Z``, the adjoint of :meth:`apply`, or ``add_to + K(s)^T Z``.
 
         Parameters
         ----------
         Z : array, shape (C_out, n_1', .., n_d', m)
             Features on the output grid.
+        add_to : array, shape (C_in, n_1, .., n_d, m), optional
+            What the product is added to; it is not changed.
 
         Returns
         -------
@@ -167,8 +172,41 @@ class Convolution:
         RefmgError
             If the shape of `Z` does not fit.
         """
-        flat = self._flat(Z, self.c_out, self.geometry.out_shape)
-        return self._grid(self._kernel.apply_transpose(flat), self.c_in, self.geometry.shape)
+        flat, g = self._flat(Z, self.c_out, self.geometry.out_shape), self.geometry
+        start = None if add_to is None else self._flat(add_to, self.c_in, g.shape)
+        return self._grid(self._kernel.apply_transpose(flat, start), self.c_in, g.shape)
+
+    def activated(
+        self,
+        Y: Array,
+        bias: Array,
+        activation: Activation,
+        base: Array | None = None,
+        scale: float = 1.0,
+        slope: bool = False,
+    ) -> tuple[Array, Array | None]:
+        r"""Return ``base + scale * sigma(K(s) Y + b)`` and, with `slope`, :math:`\sigma'(K(s) Y + b)`.
+
+        Parameters
+        ----------
+        Y : array, shape (C_in, n_1, .., n_d, m)
+            Features.
+        bias : array, shape (C_out,)
+            One number a channel.
+        activation : Activation
+            The nonlinearity.
+        base : array, shape (C_out, n_1', .., n_d', m), optional
+            What the scaled activation is added to.
+        scale : float
+            Factor, such as the time step.
+        slope : bool
+            Whether the derivative is wanted, else None is returned in its place.
+        """
+        flat, shape = self._flat(Y, self.c_in, self.geometry.shape), self.geometry.out_shape
+        under = None if base is None else self._flat(base, self.c_out, shape)
+        value, rate = self.backend.activated(self._kernel, flat, bias, activation, under, scale, slope)
+        grid = self._grid(value, self.c_out, shape)
+        return grid, None if rate is None else self._grid(rate, self.c_out, shape)
 
     def stencil_gradient(self, Y: Array, Z: Array) -> Array:
         """Return the gradient of ``<K(s) Y, Z>`` with respect to ``s``.

@@ -1,6 +1,7 @@
 """Array backends of refmg: an array-API namespace and the few kernels that differ between machines."""
 
 from refmg_backends._version import __version__
+from refmg_backends.activation import Activation
 from refmg_backends.array_backend import ArrayBackend
 from refmg_backends.backend import Backend, ConvolutionKernel
 from refmg_backends.environment import VARIABLES, check_environment, default_dtype
@@ -12,6 +13,7 @@ from refmg_backends.sparse_assembly import assemble
 __all__ = [
     "BOUNDARIES",
     "VARIABLES",
+    "Activation",
     "ArrayBackend",
     "Backend",
     "BackendUnavailableError",

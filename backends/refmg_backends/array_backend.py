@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from refmg_backends.backend import Array
+from refmg_backends.activation import Activation
+from refmg_backends.backend import Array, ConvolutionKernel
 from refmg_backends.geometry import OUTSIDE, Geometry, Indices
 
 
@@ -30,21 +31,21 @@ class TapConvolution:
         c_out, c_in = stencil.shape[:2]
         self.taps = backend.xp.reshape(stencil, (c_out, c_in, geometry.taps))
 
-    def apply(self, Y: Array) -> Array:
-        """Return ``sum_j S_j (C_j Y)``."""
+    def apply(self, Y: Array, add_to: Array | None = None) -> Array:
+        """Return ``add_to + sum_j S_j (C_j Y)``."""
         pairs = list(enumerate(self.geometry.table))
-        return self._sum(pairs, Y, lambda tap: self.taps[:, :, tap], self.taps.shape[0])
+        return self._sum(pairs, Y, lambda tap: self.taps[:, :, tap], self.taps.shape[0], add_to)
 
-    def apply_transpose(self, Z: Array) -> Array:
-        """Return ``sum_j S_j^T (C_j^T Z)``."""
+    def apply_transpose(self, Z: Array, add_to: Array | None = None) -> Array:
+        """Return ``add_to + sum_j S_j^T (C_j^T Z)``."""
         transpose = self.backend.xp.matrix_transpose
         pairs = self.geometry.transpose_table
-        return self._sum(pairs, Z, lambda tap: transpose(self.taps[:, :, tap]), self.taps.shape[1])
+        return self._sum(pairs, Z, lambda tap: transpose(self.taps[:, :, tap]), self.taps.shape[1], add_to)
 
-    def _sum(self, pairs: Any, X: Array, matrix: Any, channels: int) -> Array:
+    def _sum(self, pairs: Any, X: Array, matrix: Any, channels: int, add_to: Array | None) -> Array:
         xp = self.backend.xp
-        padded = with_zero_cell(xp, X)
-        total = xp.zeros((channels, len(pairs[0][1]), X.shape[2]), dtype=X.dtype)
+        padded, shape = with_zero_cell(xp, X), (channels, len(pairs[0][1]), X.shape[2])
+        total = xp.zeros(shape, dtype=X.dtype) if add_to is None else add_to
         for tap, row in pairs:
             total = total + xp.tensordot(matrix(tap), self.backend.gather(padded, row), axes=1)
         return total
@@ -65,6 +66,11 @@ def with_zero_cell(xp: ModuleType, X: Array) -> Array:
     array, shape (channels, cells + 1, m)
     """
     return xp.concat([X, xp.zeros((X.shape[0], 1, X.shape[2]), dtype=X.dtype)], axis=1)
+
+
+def by_channel(xp: ModuleType, bias: Array) -> Array:
+    """Return one number a channel as an array that broadcasts over cells and examples."""
+    return xp.reshape(bias, (-1, 1, 1))
 
 
 class ArrayBackend:
@@ -119,3 +125,32 @@ class ArrayBackend:
             for row in geometry.table
         ]
         return xp.reshape(xp.stack(taps, axis=-1), (Z.shape[0], Y.shape[0], *geometry.width))
+
+    def activated(
+        self,
+        kernel: ConvolutionKernel,
+        Y: Array,
+        bias: Array,
+        activation: Activation,
+        base: Array | None = None,
+        scale: float = 1.0,
+        slope: bool = False,
+    ) -> tuple[Array, Array | None]:
+        """Return ``base + scale * sigma(K Y + b)`` and, with `slope`, ``sigma'(K Y + b)``."""
+        x = kernel.apply(Y) + by_channel(self.xp, bias)
+        value, rate = activation.with_slope(self.xp, x) if slope else (activation.value(self.xp, x), None)
+        value = value if scale == 1 else scale * value
+        return (value if base is None else base + value), rate
+
+    def tangent(
+        self, slope: Array, X: Array, bias: Array, base: Array | None = None, scale: float = 1.0
+    ) -> Array:
+        """Return ``base + scale * slope * (X + b)``."""
+        rate = slope * (X + by_channel(self.xp, bias))
+        rate = rate if scale == 1 else scale * rate
+        return rate if base is None else base + rate
+
+    def cotangent(self, slope: Array, P: Array, scale: float = 1.0) -> tuple[Array, Array]:
+        """Return ``Q = scale * slope * P`` and its sums by channel."""
+        Q = slope * P if scale == 1 else scale * slope * P
+        return Q, self.xp.sum(Q, axis=(1, 2))

@@ -8,27 +8,39 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from refmg_backends.activation import Activation
 from refmg_backends.geometry import Geometry
 
 Array = Any  # an array of the backend's own library
 
 
+# What a backend may compute in its own way, in the order of the capability table.
+KERNELS = ("convolution", "stencil_gradient", "activated", "tangent", "cotangent", "map")
+
+
 class ConvolutionKernel(Protocol):
     """One stencil on one grid, ready to be applied to many arrays."""
 
-    def apply(self, Y: Array) -> Array:
-        """Return ``K Y`` for `Y` of shape ``(C_in, cells, m)``; shape ``(C_out, out_cells, m)``."""
+    def apply(self, Y: Array, add_to: Array | None = None) -> Array:
+        """Return ``K Y`` for `Y` of shape ``(C_in, cells, m)``; shape ``(C_out, out_cells, m)``.
 
-    def apply_transpose(self, Z: Array) -> Array:
-        """Return ``K^T Z`` for `Z` of shape ``(C_out, out_cells, m)``; shape ``(C_in, cells, m)``."""
+        With `add_to` return ``add_to + K Y``; `add_to` itself is not changed.
+        """
+
+    def apply_transpose(self, Z: Array, add_to: Array | None = None) -> Array:
+        """Return ``K^T Z`` for `Z` of shape ``(C_out, out_cells, m)``; shape ``(C_in, cells, m)``.
+
+        With `add_to` return ``add_to + K^T Z``; `add_to` itself is not changed.
+        """
 
 
 class Backend(Protocol):
     """What refmg asks of an array library and a machine.
 
     A backend is a module-like object with an array-API namespace ``xp``, conversions from and to
-    NumPy, and three kernels. Third parties register a factory (called without arguments) in the
-    entry-point group ``refmg.backends``.
+    NumPy, and the kernels of :data:`KERNELS`. Third parties register a factory (called without
+    arguments) in the entry-point group ``refmg.backends``; :class:`refmg_backends.ArrayBackend` has
+    every kernel for any array-API namespace, so that a backend writes only what it does better.
 
     Attributes
     ----------
@@ -64,3 +76,26 @@ class Backend(Protocol):
 
     def stencil_gradient(self, Y: Array, Z: Array, geometry: Geometry) -> Array:
         """Return ``G`` of shape ``(C_out, C_in, k..)`` with ``<G, s> = <Z, K(s) Y>`` for every ``s``."""
+
+    def activated(
+        self,
+        kernel: ConvolutionKernel,
+        Y: Array,
+        bias: Array,
+        activation: Activation,
+        base: Array | None = None,
+        scale: float = 1.0,
+        slope: bool = False,
+    ) -> tuple[Array, Array | None]:
+        """Return ``base + scale * sigma(K Y + b)`` and, with `slope`, ``sigma'(K Y + b)``.
+
+        Features as for the kernel; `bias` of shape ``(C_out,)``; no `base` counts as zero.
+        """
+
+    def tangent(
+        self, slope: Array, X: Array, bias: Array, base: Array | None = None, scale: float = 1.0
+    ) -> Array:
+        """Return ``base + scale * slope * (X + b)`` for arrays ``(C, cells, m)`` and a bias ``(C,)``."""
+
+    def cotangent(self, slope: Array, P: Array, scale: float = 1.0) -> tuple[Array, Array]:
+        """Return ``Q = scale * slope * P`` of shape ``(C, cells, m)``, and its sums by channel."""

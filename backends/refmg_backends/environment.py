@@ -67,7 +67,8 @@ def default_dtype(dtype: str | None = None) -> str:
     >>> default_dtype("float32")
     'float32'
     """
-    name = dtype or check_environment().get("REFMG_DTYPE") or "float64"
+    environment = check_environment()
+    name = dtype or environment.get("REFMG_DTYPE") or "float64"
     if name not in DTYPES:
         raise RefmgError(one_of("dtype", name, DTYPES))
     return name

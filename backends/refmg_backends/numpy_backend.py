@@ -45,15 +45,17 @@ class SparseConvolution:
         """The transpose in CSR form, made when first needed."""
         return self.K.T.tocsr()
 
-    def apply(self, Y: NDArray[Any]) -> NDArray[Any]:
-        """Return ``K Y``, one column an example."""
+    def apply(self, Y: NDArray[Any], add_to: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Return ``add_to + K Y``, one column an example."""
         columns = Y.reshape(self.K.shape[1], Y.shape[-1])
-        return (self.K @ columns).reshape(self.channels[0], self.geometry.out_cells, Y.shape[-1])
+        product = (self.K @ columns).reshape(self.channels[0], self.geometry.out_cells, Y.shape[-1])
+        return product if add_to is None else add_to + product
 
-    def apply_transpose(self, Z: NDArray[Any]) -> NDArray[Any]:
-        """Return ``K^T Z``, one column an example."""
+    def apply_transpose(self, Z: NDArray[Any], add_to: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Return ``add_to + K^T Z``, one column an example."""
         columns = Z.reshape(self.K.shape[0], Z.shape[-1])
-        return (self.KT @ columns).reshape(self.channels[1], self.geometry.cells, Z.shape[-1])
+        product = (self.KT @ columns).reshape(self.channels[1], self.geometry.cells, Z.shape[-1])
+        return product if add_to is None else add_to + product
 
 
 class NumpyBackend(ArrayBackend):

@@ -25,11 +25,36 @@ def _array_api_strict() -> Backend:
     return StrictBackend()
 
 
+def _numba() -> Backend:
+    from refmg_backends.numba_backend import NumbaBackend
+
+    return NumbaBackend()
+
+
+def _cupy() -> Backend:
+    from refmg_backends.cupy_backend import load_cupy_backend
+
+    return load_cupy_backend()
+
+
+def _adversarial() -> Backend:
+    from refmg_backends.adversarial_backend import AdversarialBackend
+
+    return AdversarialBackend()
+
+
 BUILT_IN: dict[str, Callable[[], Backend]] = {
     "numpy": _numpy,
+    "numba": _numba,
+    "cupy": _cupy,
     "array-api-strict": _array_api_strict,
+    "adversarial-numpy": _adversarial,
 }
-INSTALL_HINTS = {"array-api-strict": "pip install 'refmg[test]'"}
+INSTALL_HINTS = {
+    "numba": "pip install 'refmg[numba]'",
+    "cupy": "pip install 'refmg[cuda12]' or 'refmg[cuda13]', as the driver of your GPU wants",
+    "array-api-strict": "pip install 'refmg[test]'",
+}
 
 
 def backend_names() -> list[str]:
@@ -71,9 +96,10 @@ def get_backend(name: str | None = None) -> Backend:
     Traceback (most recent call last):
         ...
     refmg_backends.errors.UnknownBackendError: unknown backend 'nunpy' (did you mean 'numpy'?); \
-expected one of: array-api-strict, numpy
+expected one of: adversarial-numpy, array-api-strict, cupy, numba, numpy
     """
-    chosen = name or check_environment().get("REFMG_BACKEND") or "numpy"
+    environment = check_environment()
+    chosen = name or environment.get("REFMG_BACKEND") or "numpy"
     if chosen not in BUILT_IN and chosen not in backend_names():
         raise UnknownBackendError(one_of("backend", chosen, backend_names()))
     return _load(chosen)

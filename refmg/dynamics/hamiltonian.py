@@ -44,15 +44,18 @@ class HamiltonianLayer:
         self.upper.prepare()
         self.lower.prepare()
 
-    def apply(self, Y: Array) -> Array:
-        """Return the rates of y and z for features of shape ``(C, n_1, .., n_d, m)``."""
-        y, z = halves(Y)
-        return self.xp.concat([self.upper.apply(z), self.lower.apply(y)])
+    def apply(self, Y: Array, base: Array | None = None, scale: float = 1.0) -> Array:
+        """Return base + scale times the rates, for features of shape ``(C, n_1, .., n_d, m)``."""
+        (y, z), (over, under) = halves(Y), both(base)
+        return self.xp.concat([self.upper.apply(z, over, scale), self.lower.apply(y, under, scale)])
 
-    def linearize(self, Y: Array) -> tuple[Array, LinearizedHamiltonian]:
-        """Return the rates and their derivative."""
-        y, z = halves(Y)
-        (up, upper), (down, lower) = self.upper.linearize(z), self.lower.linearize(y)
+    def linearize(
+        self, Y: Array, base: Array | None = None, scale: float = 1.0
+    ) -> tuple[Array, LinearizedHamiltonian]:
+        """Return base + scale times the rates, and the derivative of the rates."""
+        (y, z), (over, under) = halves(Y), both(base)
+        up, upper = self.upper.linearize(z, over, scale)
+        down, lower = self.lower.linearize(y, under, scale)
         return self.xp.concat([up, down]), LinearizedHamiltonian(self.xp, upper, lower)
 
 
@@ -64,16 +67,21 @@ class LinearizedHamiltonian:
     upper: LinearizedSymmetric
     lower: LinearizedSymmetric
 
-    def tangent(self, dY: Array, direction: HamiltonianLayer) -> Array:
-        """Return the derivative of both rates."""
-        dy, dz = halves(dY)
-        rates = [self.upper.tangent(dz, direction.upper), self.lower.tangent(dy, direction.lower)]
-        return self.xp.concat(rates)
+    def tangent(
+        self, dY: Array, direction: HamiltonianLayer, base: Array | None = None, scale: float = 1.0
+    ) -> Array:
+        """Return base + scale times the derivative of both rates."""
+        (dy, dz), (over, under) = halves(dY), both(base)
+        up = self.upper.tangent(dz, direction.upper, over, scale)
+        return self.xp.concat([up, self.lower.tangent(dy, direction.lower, under, scale)])
 
-    def adjoint(self, P: Array) -> tuple[Array, ParameterGradient]:
-        """Return the adjoint of :meth:`tangent`."""
-        p, q = halves(P)
-        (back_z, upper), (back_y, lower) = self.upper.adjoint(p), self.lower.adjoint(q)
+    def adjoint(
+        self, P: Array, base: Array | None = None, scale: float = 1.0
+    ) -> tuple[Array, ParameterGradient]:
+        """Return base + the adjoint of :meth:`tangent` applied to ``scale * P``."""
+        (p, q), (over, under) = halves(P), both(base)
+        back_z, upper = self.upper.adjoint(p, under, scale)
+        back_y, lower = self.lower.adjoint(q, over, scale)
         return self.xp.concat([back_y, back_z]), join(self.xp, upper, lower)
 
 
@@ -88,6 +96,11 @@ def halves(Y: Array) -> tuple[Array, Array]:
     """
     half = Y.shape[0] // 2
     return Y[:half, ...], Y[half:, ...]
+
+
+def both(base: Array | None) -> tuple[Array | None, Array | None]:
+    """Return the halves of an array, or of nothing."""
+    return (None, None) if base is None else halves(base)
 
 
 def join(xp: ModuleType, upper: ParameterGradient, lower: ParameterGradient) -> ParameterGradient:

@@ -13,8 +13,8 @@ ParameterGradient = tuple[Array, Array]
 class LinearizedLayer(Protocol):
     """The derivative of a layer function with respect to features and parameters, and its adjoint."""
 
-    def tangent(self, dY: Array, direction: Any) -> Array:
-        """Return the derivative along `dY` and along the parameters of `direction`.
+    def tangent(self, dY: Array, direction: Any, base: Array | None = None, scale: float = 1.0) -> Array:
+        """Return base + scale times the derivative along `dY` and the parameters of `direction`.
 
         Parameters
         ----------
@@ -23,20 +23,31 @@ class LinearizedLayer(Protocol):
         direction : Layer
             A layer of the same kind that holds the direction of the parameters; its activation is not
             used.
+        base : array, of the shape of `dY`, optional
+            What the scaled derivative is added to: backends fuse the sum of a time step.
+        scale : float
+            Factor, such as the time step.
         """
 
-    def adjoint(self, P: Array) -> tuple[Array, ParameterGradient]:
-        """Return the adjoint of :meth:`tangent` applied to `P`: for features, and for parameters."""
+    def adjoint(
+        self, P: Array, base: Array | None = None, scale: float = 1.0
+    ) -> tuple[Array, ParameterGradient]:
+        """Return the adjoint of the derivative applied to ``scale * P``: for features, and for parameters.
+
+        That of the features is added to `base`, that of the parameters is not.
+        """
 
 
 class Layer(Protocol):
     r"""A layer function :math:`F(y, \theta)` at fixed parameters."""
 
-    def apply(self, Y: Array) -> Array:
-        """Return ``F(Y)`` for features `Y` of shape ``(C, n_1, .., n_d, m)``."""
+    def apply(self, Y: Array, base: Array | None = None, scale: float = 1.0) -> Array:
+        """Return ``base + scale * F(Y)`` for features `Y` of shape ``(C, n_1, .., n_d, m)``."""
 
-    def linearize(self, Y: Array) -> tuple[Array, LinearizedLayer]:
-        """Return ``F(Y)`` and its derivative at `Y`."""
+    def linearize(
+        self, Y: Array, base: Array | None = None, scale: float = 1.0
+    ) -> tuple[Array, LinearizedLayer]:
+        """Return ``base + scale * F(Y)``, and the derivative of ``F`` at `Y`."""
 
     def prepare(self) -> None:
         """Assemble the operators, so that threads that share the layer only read."""

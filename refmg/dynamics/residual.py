@@ -3,11 +3,12 @@ r"""The residual layer :math:`F(y, \theta) = \sigma(K(s) y + b)` (paper, equatio
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from refmg.activation import Activation
 from refmg.convolution import Convolution
 from refmg.dynamics.layer import ParameterGradient
-from refmg_backends.backend import Array
+from refmg_backends.backend import Array, Backend
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,15 @@ class ResidualLayer:
         """Assemble the operator."""
         self.convolution.prepare()
 
-    def apply(self, Y: Array) -> Array:
-        """Return ``F(Y)`` for features `Y` of shape ``(C, n_1, .., n_d, m)``."""
-        return self.activation.value(self.convolution.backend.xp, self.affine(Y))
+    def apply(self, Y: Array, base: Array | None = None, scale: float = 1.0) -> Array:
+        """Return ``base + scale * F(Y)`` for features `Y` of shape ``(C, n_1, .., n_d, m)``."""
+        return self.convolution.activated(Y, self.bias, self.activation, base, scale)[0]
 
-    def linearize(self, Y: Array) -> tuple[Array, LinearizedResidual]:
-        """Return ``F(Y)`` and its derivative at `Y`."""
-        value, slope = self.activation.with_slope(self.convolution.backend.xp, self.affine(Y))
+    def linearize(
+        self, Y: Array, base: Array | None = None, scale: float = 1.0
+    ) -> tuple[Array, LinearizedResidual]:
+        """Return ``base + scale * F(Y)``, and the derivative of ``F`` at `Y`."""
+        value, slope = self.convolution.activated(Y, self.bias, self.activation, base, scale, slope=True)
         return value, LinearizedResidual(self, Y, slope)
 
 
@@ -74,12 +77,37 @@ class LinearizedResidual:
     Y: Array
     slope: Array
 
-    def tangent(self, dY: Array, direction: ResidualLayer) -> Array:
-        r"""Return :math:`\sigma'(\cdot) (K(s) \dot Y + K(\dot s) Y + \dot b)`."""
-        return self.slope * (self.layer.convolution.apply(dY) + direction.affine(self.Y))
+    def tangent(
+        self, dY: Array, direction: ResidualLayer, base: Array | None = None, scale: float = 1.0
+    ) -> Array:
+        r"""Return base + scale times :math:`\sigma'(\cdot) (K(s) \dot Y + K(\dot s) Y + \dot b)`."""
+        K = self.layer.convolution
+        rates = direction.convolution.apply(self.Y, add_to=K.apply(dY))
+        return scaled_tangent(K.backend, self.slope, rates, direction.bias, base, scale)
 
-    def adjoint(self, P: Array) -> tuple[Array, ParameterGradient]:
-        r"""Return :math:`K^T Q` with :math:`Q = \sigma'(\cdot) P`, and the parameters' adjoint."""
-        Q, convolution = self.slope * P, self.layer.convolution
-        bias = convolution.backend.xp.sum(Q, axis=tuple(range(1, len(P.shape))))
-        return convolution.apply_transpose(Q), (convolution.stencil_gradient(self.Y, Q), bias)
+    def adjoint(
+        self, P: Array, base: Array | None = None, scale: float = 1.0
+    ) -> tuple[Array, ParameterGradient]:
+        r"""Return base + :math:`K^T Q`, :math:`Q` = scale :math:`\sigma'(\cdot) P`, and the parameters'."""
+        K = self.layer.convolution
+        Q, bias = scaled_cotangent(K.backend, self.slope, P, scale)
+        return K.apply_transpose(Q, add_to=base), (K.stencil_gradient(self.Y, Q), bias)
+
+
+def scaled_tangent(
+    backend: Backend, slope: Array, X: Array, bias: Array, base: Array | None = None, scale: float = 1.0
+) -> Array:
+    """Return ``base + scale * slope * (X + b)`` for features ``(C, n_1, .., n_d, m)``."""
+    under = None if base is None else _flat(backend, base)
+    found = backend.tangent(_flat(backend, slope), _flat(backend, X), bias, under, scale)
+    return backend.xp.reshape(found, X.shape)
+
+
+def scaled_cotangent(backend: Backend, slope: Array, P: Array, scale: float = 1.0) -> tuple[Array, Array]:
+    """Return ``Q = scale * slope * P`` for features ``(C, n_1, .., n_d, m)``, and its sums by channel."""
+    Q, bias = backend.cotangent(_flat(backend, slope), _flat(backend, P), scale)
+    return backend.xp.reshape(Q, P.shape), bias
+
+
+def _flat(backend: Backend, X: Array) -> Array:
+    return backend.xp.reshape(X, (X.shape[0], prod(X.shape[1:-1]), X.shape[-1]))

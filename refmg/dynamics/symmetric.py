@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from refmg.activation import Activation
 from refmg.convolution import Convolution
 from refmg.dynamics.layer import ParameterGradient
-from refmg.dynamics.residual import ResidualLayer
+from refmg.dynamics.residual import ResidualLayer, scaled_cotangent, scaled_tangent
 from refmg_backends.backend import Array
 
 
@@ -56,15 +56,18 @@ class SymmetricLayer:
         """Assemble the operator."""
         self.convolution.prepare()
 
-    def apply(self, Y: Array) -> Array:
-        """Return ``F(Y)`` for features `Y` of shape ``(C, n_1, .., n_d, m)``."""
-        return self.sign * self.convolution.apply_transpose(self.inner.apply(Y))
+    def apply(self, Y: Array, base: Array | None = None, scale: float = 1.0) -> Array:
+        """Return ``base + scale * F(Y)`` for features `Y` of shape ``(C, n_1, .., n_d, m)``."""
+        inner = self.inner.apply(Y, scale=self.sign * scale)
+        return self.convolution.apply_transpose(inner, add_to=base)
 
-    def linearize(self, Y: Array) -> tuple[Array, LinearizedSymmetric]:
-        """Return ``F(Y)`` and its derivative at `Y`."""
-        xp = self.convolution.backend.xp
-        value, slope = self.activation.with_slope(xp, self.inner.affine(Y))
-        return self.sign * self.convolution.apply_transpose(value), LinearizedSymmetric(self, Y, value, slope)
+    def linearize(
+        self, Y: Array, base: Array | None = None, scale: float = 1.0
+    ) -> tuple[Array, LinearizedSymmetric]:
+        """Return ``base + scale * F(Y)``, and the derivative of ``F`` at `Y`."""
+        value, slope = self.convolution.activated(Y, self.bias, self.activation, slope=True)
+        rate = self.convolution.apply_transpose(self.sign * scale * value, add_to=base)
+        return rate, LinearizedSymmetric(self, Y, value, slope)
 
 
 @dataclass(frozen=True)
@@ -86,15 +89,20 @@ class LinearizedSymmetric:
     value: Array
     slope: Array
 
-    def tangent(self, dY: Array, direction: SymmetricLayer) -> Array:
-        r"""Return :math:`\mp K^T \sigma' (K \dot Y + \dot K Y + \dot b) \mp \dot K^T \sigma`."""
-        K, dK = self.layer.convolution, direction.convolution
-        inner = self.slope * (K.apply(dY) + direction.inner.affine(self.Y))
-        return self.layer.sign * (K.apply_transpose(inner) + dK.apply_transpose(self.value))
+    def tangent(
+        self, dY: Array, direction: SymmetricLayer, base: Array | None = None, scale: float = 1.0
+    ) -> Array:
+        r"""Return :math:`\mp K^T \sigma' (K \dot Y + \dot K Y + \dot b) \mp \dot K^T \sigma`, scaled."""
+        K, dK, sign = self.layer.convolution, direction.convolution, self.layer.sign * scale
+        rates = dK.apply(self.Y, add_to=K.apply(dY))
+        inner = scaled_tangent(K.backend, self.slope, rates, direction.bias, scale=sign)
+        return dK.apply_transpose(sign * self.value, add_to=K.apply_transpose(inner, add_to=base))
 
-    def adjoint(self, P: Array) -> tuple[Array, ParameterGradient]:
-        r"""Return :math:`K^T Q` with :math:`Q = \mp \sigma' K P`, and the parameters' adjoint."""
-        K, sign = self.layer.convolution, self.layer.sign
-        Q = sign * self.slope * K.apply(P)
+    def adjoint(
+        self, P: Array, base: Array | None = None, scale: float = 1.0
+    ) -> tuple[Array, ParameterGradient]:
+        r"""Return :math:`K^T Q` with :math:`Q = \mp \sigma' K P`, scaled, and the parameters' adjoint."""
+        K, sign = self.layer.convolution, self.layer.sign * scale
+        Q, bias = scaled_cotangent(K.backend, self.slope, K.apply(P), sign)
         stencil = K.stencil_gradient(self.Y, Q) + K.stencil_gradient(P, sign * self.value)
-        return K.apply_transpose(Q), (stencil, K.backend.xp.sum(Q, axis=tuple(range(1, len(P.shape)))))
+        return K.apply_transpose(Q, add_to=base), (stencil, bias)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from refmg.dynamics import Layer, LinearizedLayer, ParameterGradient
-from refmg.integrators.integrator import START, Integrator, Nodes, scale
+from refmg.integrators.integrator import START, Integrator, Nodes
 from refmg_backends.backend import Array
 
 
@@ -26,21 +26,20 @@ class EulerStep:
 
     def step(self, layers: Sequence[Layer], Y: Array) -> Array:
         """Return the next state."""
-        return Y + self.dt * layers[0].apply(Y)
+        return layers[0].apply(Y, Y, self.dt)
 
     def linearize(self, layers: Sequence[Layer], Y: Array) -> tuple[Array, LinearizedLayer]:
         """Return the next state and the linearised layer."""
-        value, linear = layers[0].linearize(Y)
-        return Y + self.dt * value, linear
+        return layers[0].linearize(Y, Y, self.dt)
 
     def tangent(self, linear: LinearizedLayer, directions: Sequence[Layer], dY: Array) -> Array:
         """Return ``dY + dt J (dY, dtheta)``."""
-        return dY + self.dt * linear.tangent(dY, directions[0])
+        return linear.tangent(dY, directions[0], dY, self.dt)
 
     def adjoint(self, linear: LinearizedLayer, P: Array) -> tuple[Array, list[ParameterGradient]]:
         """Return ``P + dt J^T P`` and the parameters' gradient."""
-        back, gradient = linear.adjoint(P)
-        return P + self.dt * back, [scale(self.dt, gradient)]
+        back, gradient = linear.adjoint(P, P, self.dt)
+        return back, [gradient]
 
 
 class ForwardEuler(Integrator):

@@ -86,9 +86,4 @@ def add(a: ParameterGradient, b: ParameterGradient) -> ParameterGradient:
     return a[0] + b[0], a[1] + b[1]
 
 
-def scale(factor: float, a: ParameterGradient) -> ParameterGradient:
-    """Return a multiple of a gradient."""
-    return factor * a[0], factor * a[1]
-
-
 START, MIDDLE, END = Fraction(0), Fraction(1, 2), Fraction(1)

@@ -32,31 +32,31 @@ class LeapfrogStep:
     def step(self, layers: Sequence[Layer], S: Array) -> Array:
         """Return the next state."""
         Y, V = halves(S)
-        return self._drift(Y, V + self.kick * layers[0].apply(Y))
+        return self._drift(Y, layers[0].apply(Y, V, self.kick))
 
     def linearize(self, layers: Sequence[Layer], S: Array) -> tuple[Array, LinearizedLayer]:
         """Return the next state and the linearised layer."""
         Y, V = halves(S)
-        force, linear = layers[0].linearize(Y)
-        return self._drift(Y, V + self.kick * force), linear
+        V, linear = layers[0].linearize(Y, V, self.kick)
+        return self._drift(Y, V), linear
 
     def tangent(self, linear: LinearizedLayer, directions: Sequence[Layer], dS: Array) -> Array:
         """Return the next tangent state."""
         dY, dV = halves(dS)
-        return self._drift(dY, dV + self.kick * linear.tangent(dY, directions[0]))
+        return self._drift(dY, linear.tangent(dY, directions[0], dV, self.kick))
 
     def adjoint(self, linear: LinearizedLayer, P: Array) -> tuple[Array, list[ParameterGradient]]:
         """Return the adjoint state before the step, and the parameters' gradient."""
         p, q = halves(P)
         q = q + self.dt * p
-        back, gradient = linear.adjoint(self.kick * q)
-        return array_namespace(P).concat([p + back, q]), [gradient]
+        p, gradient = linear.adjoint(q, p, self.kick)
+        return array_namespace(P).concat([p, q]), [gradient]
 
     def reverse(self, layers: Sequence[Layer], S: Array) -> Array:
         """Return the state before the step."""
         Y, V = halves(S)
         Y = Y - self.dt * V
-        return array_namespace(S).concat([Y, V - self.kick * layers[0].apply(Y)])
+        return array_namespace(S).concat([Y, layers[0].apply(Y, V, -self.kick)])
 
     def _drift(self, Y: Array, V: Array) -> Array:
         return array_namespace(Y).concat([Y + self.dt * V, V])

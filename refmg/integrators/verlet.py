@@ -36,29 +36,28 @@ class VerletStep:
     def step(self, layers: Sequence[HamiltonianLayer], S: Array) -> Array:
         """Return the next state."""
         y, z = halves(S)
-        z = z + self.kick * layers[0].lower.apply(y)
-        y = y + self.dt * layers[1].upper.apply(z)
-        z = z + self.last * layers[2].lower.apply(y) if self.last else z
+        z = layers[0].lower.apply(y, z, self.kick)
+        y = layers[1].upper.apply(z, y, self.dt)
+        z = layers[2].lower.apply(y, z, self.last) if self.last else z
         return array_namespace(S).concat([y, z])
 
     def linearize(self, layers: Sequence[HamiltonianLayer], S: Array) -> tuple[Array, list[Any]]:
         """Return the next state and the linearised half layers."""
         y, z = halves(S)
-        force, first = layers[0].lower.linearize(y)
-        z = z + self.kick * force
-        rate, middle = layers[1].upper.linearize(z)
-        y, linear = y + self.dt * rate, [first, middle]
+        z, first = layers[0].lower.linearize(y, z, self.kick)
+        y, middle = layers[1].upper.linearize(z, y, self.dt)
+        linear = [first, middle]
         if self.last:
-            force, end = layers[2].lower.linearize(y)
-            z, linear = z + self.last * force, [first, middle, end]
+            z, end = layers[2].lower.linearize(y, z, self.last)
+            linear = [first, middle, end]
         return array_namespace(S).concat([y, z]), linear
 
     def tangent(self, linear: Sequence[Any], directions: Sequence[HamiltonianLayer], dS: Array) -> Array:
         """Return the next tangent state."""
         dy, dz = halves(dS)
-        dz = dz + self.kick * linear[0].tangent(dy, directions[0].lower)
-        dy = dy + self.dt * linear[1].tangent(dz, directions[1].upper)
-        dz = dz + self.last * linear[2].tangent(dy, directions[2].lower) if self.last else dz
+        dz = linear[0].tangent(dy, directions[0].lower, dz, self.kick)
+        dy = linear[1].tangent(dz, directions[1].upper, dy, self.dt)
+        dz = linear[2].tangent(dy, directions[2].lower, dz, self.last) if self.last else dz
         return array_namespace(dS).concat([dy, dz])
 
     def adjoint(self, linear: Sequence[Any], P: Array) -> tuple[Array, list[ParameterGradient]]:
@@ -66,21 +65,19 @@ class VerletStep:
         xp, (p, q) = array_namespace(P), halves(P)
         end = None
         if self.last:
-            back, end = linear[2].adjoint(self.last * q)
-            p = p + back
-        back, middle = linear[1].adjoint(self.dt * p)
-        q = q + back
-        back, start = linear[0].adjoint(self.kick * q)
+            p, end = linear[2].adjoint(q, p, self.last)
+        q, middle = linear[1].adjoint(p, q, self.dt)
+        p, start = linear[0].adjoint(q, p, self.kick)
         zero = (xp.zeros_like(start[0]), xp.zeros_like(start[1]))
         pairs = [(zero, start), (middle, zero), (zero, end or zero)]
-        return xp.concat([p + back, q]), [join(xp, upper, lower) for upper, lower in pairs]
+        return xp.concat([p, q]), [join(xp, upper, lower) for upper, lower in pairs]
 
     def reverse(self, layers: Sequence[HamiltonianLayer], S: Array) -> Array:
         """Return the state before the step."""
         y, z = halves(S)
-        z = z - self.last * layers[2].lower.apply(y) if self.last else z
-        y = y - self.dt * layers[1].upper.apply(z)
-        return array_namespace(S).concat([y, z - self.kick * layers[0].lower.apply(y)])
+        z = layers[2].lower.apply(y, z, -self.last) if self.last else z
+        y = layers[1].upper.apply(z, y, -self.dt)
+        return array_namespace(S).concat([y, layers[0].lower.apply(y, z, -self.kick)])
 
 
 class Verlet(Integrator):

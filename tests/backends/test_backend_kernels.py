@@ -12,7 +12,7 @@ from refmg_backends import Geometry, assemble, get_backend
 from refmg_backends.array_backend import ArrayBackend, with_zero_cell
 
 EPS = np.finfo(np.float64).eps
-BACKENDS = ["numpy", "array-api-strict"]
+BACKENDS = ["numpy", "numba", "array-api-strict", "adversarial-numpy"]
 GEOMETRIES = [
     Geometry(shape, width, boundary, (stride,) * len(shape))
     for shape, width in [

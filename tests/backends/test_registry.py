@@ -112,14 +112,15 @@ def test_an_unknown_name_is_answered_with_the_closest_match_and_all_names(monkey
     with pytest.raises(UnknownBackendError) as caught:
         get_backend("nunpy")
     expected = (
-        "unknown backend 'nunpy' (did you mean 'numpy'?); expected one of: array-api-strict, numpy, third"
+        "unknown backend 'nunpy' (did you mean 'numpy'?); expected one of: "
+        "adversarial-numpy, array-api-strict, cupy, numba, numpy, third"
     )
     assert str(caught.value) == expected
 
 
 def test_a_name_like_no_other_gets_no_guess():
     with pytest.raises(
-        UnknownBackendError, match=r"unknown backend 'zzz'; expected one of: array-api-strict, numpy"
+        UnknownBackendError, match=r"unknown backend 'zzz'; expected one of: adversarial-numpy, array-"
     ):
         get_backend("zzz")
 

@@ -15,7 +15,7 @@ from refmg.convolution import Convolution, convolution_matrix
 from refmg_backends import RefmgError, UnknownBackendError
 
 EPS = np.finfo(np.float64).eps
-BACKENDS = ["numpy", "array-api-strict"]
+BACKENDS = ["numpy", "numba", "array-api-strict", "adversarial-numpy"]
 SCIPY_MODE = {"periodic": "wrap", "zero": "constant", "reflect": "reflect"}
 NUMPY_PAD = {"periodic": "wrap", "zero": "constant", "reflect": "symmetric"}
 # In each dimension one ordinary grid and one with fewer cells than the stencil has taps.

@@ -37,7 +37,7 @@ def error_line(capsys):
 
 def test_info_names_backend_and_precision(capsys):
     assert run("info") == 0
-    assert "numpy (of array-api-strict, numpy)" in capsys.readouterr().out
+    assert "numpy (of adversarial-numpy, array-api-strict, cupy, numba, numpy)" in capsys.readouterr().out
 
 
 def test_example1_finds_the_pair_of_the_paper(capsys, tmp_path):

@@ -1,0 +1,191 @@
+"""The ``numba`` backend: matrix-free kernels on NumPy arrays, on all processors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from refmg_backends.activation import ACTIVATIONS, Activation
+from refmg_backends.backend import ConvolutionKernel
+from refmg_backends.geometry import Geometry
+from refmg_backends.numba_kernels import convolve as kernels
+from refmg_backends.numba_kernels import gradient, pointwise
+from refmg_backends.numba_kernels.memory import aligned_empty, whole_vectors
+from refmg_backends.numpy_backend import NumpyBackend, SparseConvolution
+
+Real = NDArray[Any]
+# Cells times examples that one part of a stencil gradient sums up, at most 32 parts.
+PART, MOST_PARTS = 2048, 32
+
+
+def has_kernels(*arrays: Real) -> bool:
+    """Return whether the compiled kernels take these arrays; others go to explicit matrices."""
+    kinds = {a.dtype.name for a in arrays}
+    return len(kinds) == 1 and kinds <= {"float32", "float64"} and all(a.size for a in arrays)
+
+
+class NumbaConvolution:
+    """A convolution that is computed from its taps; its matrix is made only for other types than floats.
+
+    Parameters
+    ----------
+    stencil : ndarray, shape (C_out, C_in, k_1, .., k_d)
+        Taps.
+    geometry : Geometry
+        Grid, width, boundary and stride.
+    """
+
+    def __init__(self, stencil: Real, geometry: Geometry) -> None:
+        self.stencil, self.geometry = stencil, geometry
+        self.taps = stencil.reshape(*stencil.shape[:2], geometry.taps)
+
+    @cached_property
+    def explicit(self) -> SparseConvolution:
+        """The matrix: for integers, complex numbers, or mixed precisions."""
+        return SparseConvolution(self.stencil, self.geometry)
+
+    @cached_property
+    def packed(self) -> Real:
+        """The taps in the kernel's order."""
+        return kernels.pack(self.taps)
+
+    @cached_property
+    def packed_transpose(self) -> Real:
+        """The taps of the transpose in the kernel's order."""
+        return kernels.pack(self.taps.transpose(1, 0, 2))
+
+    def apply(self, Y: Real, add_to: Real | None = None) -> Real:
+        """Return ``add_to + K Y``."""
+        if not has_kernels(self.taps, Y, *([] if add_to is None else [add_to])):
+            return self.explicit.apply(Y, add_to)
+        rows, tap_of = kernels.gather_rows(self.geometry)
+        return run(Y, self.packed, rows, tap_of, self.taps.shape[0], start=add_to)[0]
+
+    def apply_transpose(self, Z: Real, add_to: Real | None = None) -> Real:
+        """Return ``add_to + K^T Z``."""
+        if not has_kernels(self.taps, Z, *([] if add_to is None else [add_to])):
+            return self.explicit.apply_transpose(Z, add_to)
+        rows, tap_of = kernels.scatter_rows(self.geometry)
+        return run(Z, self.packed_transpose, rows, tap_of, self.taps.shape[1], start=add_to)[0]
+
+    def activated(
+        self, Y: Real, bias: Real, activation: str, base: Real | None, scale: float, slope: bool
+    ) -> tuple[Real, Real | None]:
+        """Return ``base + scale * sigma(K Y + b)`` and its slope, while the sums are in the cache."""
+        rows, tap_of = kernels.gather_rows(self.geometry)
+        code, c_out = pointwise.CODES[activation], self.taps.shape[0]
+        return run(
+            Y, self.packed, rows, tap_of, c_out, bias=bias, code=code, base=base, scale=scale, slope=slope
+        )
+
+
+def run(
+    X: Real,
+    taps: Real,
+    rows: Real,
+    tap_of: Real,
+    channels: int,
+    start: Real | None = None,
+    bias: Real | None = None,
+    code: int = pointwise.IDENTITY,
+    base: Real | None = None,
+    scale: float = 1.0,
+    slope: bool = False,
+) -> tuple[Real, Real | None]:
+    """Call the compiled convolution on whole vectors of examples; see ``numba_kernels.convolve``."""
+    m, dtype, width = X.shape[2], X.dtype, kernels.lanes(X.dtype.itemsize)
+    X = whole_vectors(X, dtype, width)
+    out = aligned_empty((channels, rows.shape[0], X.shape[2]), dtype)
+    rate = aligned_empty(out.shape, dtype) if slope else out
+    first, under = (out if a is None else whole_vectors(a, dtype, width) for a in (start, base))
+    b = np.zeros(channels, dtype) if bias is None else np.array(bias, dtype)
+    k, post = pointwise.constants(dtype.name), bias is not None
+    kernels.convolve(
+        X, taps, rows, tap_of, width, first, start is not None, out, post, rate, under, b, k,
+        dtype.type(scale), base is not None, slope, code,
+    )  # fmt: skip
+    found = [np.ascontiguousarray(a[..., :m]) for a in (out, rate)]
+    return found[0], found[1] if slope else None
+
+
+class NumbaBackend(NumpyBackend):
+    """NumPy arrays on the host; convolutions are compiled loops over taps.
+
+    As many threads as ``NUMBA_NUM_THREADS`` says. No result depends on their number: each sum is made
+    by one thread, or in blocks of a size that the shapes decide.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.name = "numba"
+
+    def convolution(self, stencil: Real, geometry: Geometry) -> Any:
+        """Prepare a stencil for application."""
+        return NumbaConvolution(stencil, geometry)
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        """Yield `function` of each item, one after the other: the kernels use all processors themselves."""
+        return map(function, items)
+
+    def stencil_gradient(self, Y: Real, Z: Real, geometry: Geometry) -> Real:
+        """Return the taps ``G_j = Z (C_j Y)^T``."""
+        if not has_kernels(Y, Z):
+            return super().stencil_gradient(Y, Z, geometry)
+        width, dtype = kernels.lanes(Y.dtype.itemsize), Y.dtype
+        Y, Z = (whole_vectors(a, dtype, width) for a in (Y, Z))
+        count = min(MOST_PARTS, 1 << (Z.shape[1] * Z.shape[2] // PART).bit_length())
+        parts = np.zeros((count, Z.shape[0], geometry.taps, Y.shape[0]), dtype)
+        gradient.stencil_gradient(Y, Z, table(geometry), width, parts)
+        G = parts.sum(axis=0).transpose(0, 2, 1)
+        return np.ascontiguousarray(G).reshape(Z.shape[0], Y.shape[0], *geometry.width)
+
+    def activated(
+        self,
+        kernel: ConvolutionKernel,
+        Y: Real,
+        bias: Real,
+        activation: Activation,
+        base: Real | None = None,
+        scale: float = 1.0,
+        slope: bool = False,
+    ) -> tuple[Real, Real | None]:
+        """Return ``base + scale * sigma(K Y + b)`` and its slope, in one pass over the sums."""
+        ours = isinstance(kernel, NumbaConvolution) and activation is ACTIVATIONS.get(activation.name)
+        if not ours or not has_kernels(kernel.taps, Y, bias, *([] if base is None else [base])):  # type: ignore[attr-defined]
+            return super().activated(kernel, Y, bias, activation, base, scale, slope)
+        return kernel.activated(Y, bias, activation.name, base, scale, slope)  # type: ignore[attr-defined]
+
+    def tangent(self, slope: Real, X: Real, bias: Real, base: Real | None = None, scale: float = 1.0) -> Real:
+        """Return ``base + scale * slope * (X + b)`` in one pass."""
+        if not has_kernels(slope, X, bias, *([] if base is None else [base])):
+            return super().tangent(slope, X, bias, base, scale)
+        slope, X, bias = (whole_vectors(a, X.dtype, 1) for a in (slope, X, bias))
+        out = aligned_empty(X.shape, X.dtype)
+        under = out if base is None else whole_vectors(base, X.dtype, 1)
+        flat = [a.reshape(X.shape[0], -1) for a in (slope, X, under, out)]
+        pointwise.tangent(flat[0], flat[1], bias, flat[2], base is not None, X.dtype.type(scale), flat[3])
+        return out
+
+    def cotangent(self, slope: Real, P: Real, scale: float = 1.0) -> tuple[Real, Real]:
+        """Return ``Q = scale * slope * P`` and its sums by channel, in one pass."""
+        if not has_kernels(slope, P):
+            return super().cotangent(slope, P, scale)
+        slope, P = (whole_vectors(a, P.dtype, 1) for a in (slope, P))
+        Q = aligned_empty(P.shape, P.dtype)
+        sums = np.empty((P.shape[0], pointwise.sum_blocks()), P.dtype)
+        pointwise.cotangent(slope, P, P.dtype.type(scale), Q, sums)
+        return Q, sums.sum(axis=1)
+
+    def threads(self) -> int:
+        """Return how many threads the kernels use."""
+        return int(numba.get_num_threads())
+
+
+def table(geometry: Geometry) -> NDArray[Any]:
+    """Return the geometry's table as the kernels want it: writable, of 64-bit indices."""
+    return np.array(kernels.gather_rows(geometry)[0].T, order="C")

@@ -1,0 +1,1 @@
+"""Matrix-free CPU kernels, compiled by Numba; importing this package loads Numba."""

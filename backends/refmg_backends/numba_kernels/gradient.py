@@ -1,0 +1,97 @@
+"""The stencil gradient: inner products of two sets of channels, one for each tap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, prange
+
+from refmg_backends.geometry import OUTSIDE
+from refmg_backends.numba_kernels.vectors import PAIRS, RUN, pair_sum
+
+TILE = 14  # cells whose products are summed up in registers before the lanes are added
+
+
+def _make_pairs(vectors: int) -> Any:
+    @njit(cache=True)
+    def block(G, o, c, c_in, Z, Y, l, z_cells, y_cells, counts, size_o, size_c):  # noqa: E741
+        """Add the products of a block of channels, tap after tap while the tile is in the cache."""
+        z_stride, y_stride, taps = Z.shape[1] * Z.shape[2], Y.shape[1] * Y.shape[2], counts.size
+        z_at, y_at = o * z_stride + l, c * y_stride + l
+        for tap in range(taps):
+            at, n = (o * taps + tap) * c_in + c, counts[tap]
+            if n == 0:
+                continue
+            if size_o > 1 and size_c > 1:
+                pair_sum(G, at, taps * c_in, 1, Z, z_at, z_stride, z_cells[tap], Y, y_at, y_stride,
+                         y_cells[tap], n, PAIRS, PAIRS, vectors)  # fmt: skip
+            elif size_o > 1:
+                pair_sum(G, at, taps * c_in, 1, Z, z_at, z_stride, z_cells[tap], Y, y_at, y_stride,
+                         y_cells[tap], n, PAIRS, 1, vectors)  # fmt: skip
+            elif size_c > 1:
+                pair_sum(G, at, taps * c_in, 1, Z, z_at, z_stride, z_cells[tap], Y, y_at, y_stride,
+                         y_cells[tap], n, 1, PAIRS, vectors)  # fmt: skip
+            else:
+                pair_sum(G, at, taps * c_in, 1, Z, z_at, z_stride, z_cells[tap], Y, y_at, y_stride,
+                         y_cells[tap], n, 1, 1, vectors)  # fmt: skip
+
+    @njit(cache=True)
+    def pairs(G, c_out, c_in, Z, Y, l, z_cells, y_cells, counts):  # noqa: E741
+        """Add the products of all pairs of channels; ``G`` is ``(C_out, taps, C_in)``."""
+        c = 0
+        while c < c_in:
+            size_c, o = (PAIRS if c + PAIRS <= c_in else 1), 0
+            while o < c_out:
+                size_o = PAIRS if o + PAIRS <= c_out else 1
+                block(G, o, c, c_in, Z, Y, l, z_cells, y_cells, counts, size_o, size_c)
+                o += size_o
+            c += size_c
+
+    return pairs
+
+
+_pairs = _make_pairs(RUN)
+_narrow_pairs = _make_pairs(1)
+
+
+@njit(cache=True)
+def _cells(table, first, last, m, z_cells, y_cells, counts):
+    """Write for each tap where outputs ``first..last-1`` are, what they read, and how many do."""
+    for tap in range(table.shape[0]):
+        count = 0
+        for i in range(first, last):
+            if table[tap, i] != OUTSIDE:
+                z_cells[tap, count] = i * m
+                y_cells[tap, count] = table[tap, i] * m
+                count += 1
+        counts[tap] = count
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def stencil_gradient(Y, Z, table, lanes, parts):
+    """Write sums of parts of the cells and examples into `parts`, ``(parts, C_out, taps, C_in)``.
+
+    How many parts there are is the caller's choice, not that of the threads: the sum of the parts has
+    the same bits whatever the number of threads.
+    """
+    c_in, _, m = Y.shape
+    c_out, M = Z.shape[0], Z.shape[1]
+    taps = table.shape[0]
+    wide = m // (lanes * RUN)
+    groups = wide + (m - wide * lanes * RUN) // lanes
+    tiles = (M + TILE - 1) // TILE
+    for part in prange(parts.shape[0]):
+        G = parts[part].reshape(-1)
+        z_cells, y_cells = np.empty((taps, TILE), np.int64), np.empty((taps, TILE), np.int64)
+        counts = np.empty(taps, np.int64)
+        for u in range(
+            tiles * groups * part // parts.shape[0], tiles * groups * (part + 1) // parts.shape[0]
+        ):
+            g, tile = u // tiles, u % tiles
+            l = g * lanes * RUN if g < wide else (wide * RUN + g - wide) * lanes  # noqa: E741
+            _cells(table, tile * TILE, min(M, (tile + 1) * TILE), m, z_cells, y_cells, counts)
+            if g < wide:
+                _pairs(G, c_out, c_in, Z, Y, l, z_cells, y_cells, counts)
+            else:
+                _narrow_pairs(G, c_out, c_in, Z, Y, l, z_cells, y_cells, counts)
