@@ -14,7 +14,7 @@ from refmg_backends.activation import ACTIVATIONS, Activation
 from refmg_backends.backend import ConvolutionKernel
 from refmg_backends.geometry import Geometry
 from refmg_backends.numba_kernels import convolve as kernels
-from refmg_backends.numba_kernels import gradient, pointwise
+from refmg_backends.numba_kernels import codes, gradient, pointwise
 from refmg_backends.numba_kernels.memory import aligned_empty, whole_vectors
 from refmg_backends.numpy_backend import NumpyBackend, SparseConvolution
 
@@ -63,36 +63,35 @@ class NumbaConvolution:
         """Return ``add_to + K Y``."""
         if not has_kernels(self.taps, Y, *([] if add_to is None else [add_to])):
             return self.explicit.apply(Y, add_to)
-        rows, tap_of = kernels.gather_rows(self.geometry)
-        return run(Y, self.packed, rows, tap_of, self.taps.shape[0], start=add_to)[0]
+        rows = kernels.gather_rows(self.geometry)
+        return run(Y, self.packed, rows, self.taps.shape[0], start=add_to)[0]
 
     def apply_transpose(self, Z: Real, add_to: Real | None = None) -> Real:
         """Return ``add_to + K^T Z``."""
         if not has_kernels(self.taps, Z, *([] if add_to is None else [add_to])):
             return self.explicit.apply_transpose(Z, add_to)
-        rows, tap_of = kernels.scatter_rows(self.geometry)
-        return run(Z, self.packed_transpose, rows, tap_of, self.taps.shape[1], start=add_to)[0]
+        rows = kernels.scatter_rows(self.geometry)
+        return run(Z, self.packed_transpose, rows, self.taps.shape[1], start=add_to)[0]
 
     def activated(
         self, Y: Real, bias: Real, activation: str, base: Real | None, scale: float, slope: bool
     ) -> tuple[Real, Real | None]:
         """Return ``base + scale * sigma(K Y + b)`` and its slope, while the sums are in the cache."""
-        rows, tap_of = kernels.gather_rows(self.geometry)
-        code, c_out = pointwise.CODES[activation], self.taps.shape[0]
+        rows = kernels.gather_rows(self.geometry)
+        code, c_out = codes.CODES[activation], self.taps.shape[0]
         return run(
-            Y, self.packed, rows, tap_of, c_out, bias=bias, code=code, base=base, scale=scale, slope=slope
+            Y, self.packed, rows, c_out, bias=bias, code=code, base=base, scale=scale, slope=slope
         )
 
 
 def run(
     X: Real,
     taps: Real,
-    rows: Real,
-    tap_of: Real,
+    rows: kernels.Rows,
     channels: int,
     start: Real | None = None,
     bias: Real | None = None,
-    code: int = pointwise.IDENTITY,
+    code: int = codes.IDENTITY,
     base: Real | None = None,
     scale: float = 1.0,
     slope: bool = False,
@@ -100,13 +99,13 @@ def run(
     """Call the compiled convolution on whole vectors of examples; see ``numba_kernels.convolve``."""
     m, dtype, width = X.shape[2], X.dtype, kernels.lanes(X.dtype.itemsize)
     X = whole_vectors(X, dtype, width)
-    out = aligned_empty((channels, rows.shape[0], X.shape[2]), dtype)
+    out = aligned_empty((channels, rows[0].shape[0], X.shape[2]), dtype)
     rate = aligned_empty(out.shape, dtype) if slope else out
     first, under = (out if a is None else whole_vectors(a, dtype, width) for a in (start, base))
     b = np.zeros(channels, dtype) if bias is None else np.array(bias, dtype)
-    k, post = pointwise.constants(dtype.name), bias is not None
+    k, post = codes.constants(dtype.name), bias is not None
     kernels.convolve(
-        X, taps, rows, tap_of, width, first, start is not None, out, post, rate, under, b, k,
+        X, taps, *rows, width, first, start is not None, out, post, rate, under, b, k,
         dtype.type(scale), base is not None, slope, code,
     )  # fmt: skip
     found = [np.ascontiguousarray(a[..., :m]) for a in (out, rate)]

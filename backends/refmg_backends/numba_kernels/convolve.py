@@ -10,25 +10,30 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from refmg_backends.geometry import OUTSIDE, Geometry
-from refmg_backends.numba_kernels.pointwise import finish
+from refmg_backends.numba_kernels.activate import finish
+from refmg_backends.numba_kernels.codes import IDENTITY, RELU, SMOOTH_RELU, TANH
 from refmg_backends.numba_kernels.vectors import OUTPUTS, VECTORS, lanes, tap_sum
 
 TILE = 16  # cells that one task goes through for a few vectors of examples
+TOGETHER = 32  # channels times groups of examples that one task goes through
+
+Rows = tuple[NDArray[Any], NDArray[Any], bool]
 
 
 @lru_cache(maxsize=64)
-def gather_rows(geometry: Geometry) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return cells ``(out_cells, taps)`` that each output reads, and the tap of each column."""
+def gather_rows(geometry: Geometry) -> Rows:
+    """Return cells ``(out_cells, taps)`` that each output reads, the tap of each column, and if all exist."""
     rows = np.ascontiguousarray(geometry.table.T.astype(np.int64))
-    return rows, np.arange(geometry.taps, dtype=np.int64)
+    return rows, np.arange(geometry.taps, dtype=np.int64), bool((rows != OUTSIDE).all())
 
 
 @lru_cache(maxsize=64)
-def scatter_rows(geometry: Geometry) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return outputs ``(cells, pairs)`` that read each cell, and the tap of each column."""
+def scatter_rows(geometry: Geometry) -> Rows:
+    """Return outputs ``(cells, pairs)`` that read each cell, the tap of each column, and if all exist."""
     pairs = geometry.transpose_table
     rows = np.array([row for _, row in pairs], dtype=np.int64).reshape(len(pairs), geometry.cells)
-    return np.ascontiguousarray(rows.T), np.array([tap for tap, _ in pairs], dtype=np.int64)
+    taps = np.array([tap for tap, _ in pairs], dtype=np.int64)
+    return np.ascontiguousarray(rows.T), taps, bool((rows != OUTSIDE).all())
 
 
 def pack(taps: NDArray[Any]) -> NDArray[Any]:
@@ -73,27 +78,48 @@ def _make_cell(vectors: int) -> Any:
 
 
 _cell = _make_cell(VECTORS)
-_narrow_cell = _make_cell(1)
+_narrow = _make_cell(1)
+
+
+@njit(cache=True)
+def _jumps(tap_of, t, count, c_in, jumps):
+    """Write where tap t begins in a block of packed taps, for each size of block."""
+    jumps[0, count] = tap_of[t] * c_in * OUTPUTS
+    jumps[1, count] = tap_of[t] * c_in * 4
+    jumps[2, count] = tap_of[t] * c_in * 2
+    jumps[3, count] = tap_of[t] * c_in
 
 
 @njit(cache=True)
 def _offsets(rows, tap_of, i, m, c_in, offsets, jumps):
-    """Write where the taps of cell i read, in features and in packed taps; return how many there are."""
+    """Write where the taps of cell i read, leaving out those outside; return how many there are."""
     count = 0
     for t in range(tap_of.size):
         if rows[i, t] != OUTSIDE:
             offsets[count] = rows[i, t] * m
-            jumps[0, count] = tap_of[t] * c_in * OUTPUTS
-            jumps[1, count] = tap_of[t] * c_in * 4
-            jumps[2, count] = tap_of[t] * c_in * 2
-            jumps[3, count] = tap_of[t] * c_in
+            _jumps(tap_of, t, count, c_in, jumps)
             count += 1
     return count
 
 
+@njit(cache=True)
+def _post(flat, slopes, bases, bias, i, M, m, l, vectors, k, scale, use_base, use_slope, code):
+    """Activate all channels of one cell while they are in the cache."""
+    for o in range(bias.size):
+        at = (o * M + i) * m + l
+        if code == TANH:
+            finish(flat, slopes, bases, at, vectors, bias[o], k, scale, use_base, use_slope, TANH)
+        elif code == RELU:
+            finish(flat, slopes, bases, at, vectors, bias[o], k, scale, use_base, use_slope, RELU)
+        elif code == SMOOTH_RELU:
+            finish(flat, slopes, bases, at, vectors, bias[o], k, scale, use_base, use_slope, SMOOTH_RELU)
+        else:
+            finish(flat, slopes, bases, at, vectors, bias[o], k, scale, use_base, use_slope, IDENTITY)
+
+
 @njit(parallel=True, cache=True, nogil=True)
-def convolve(X, taps, rows, tap_of, lanes, start, use_start, out, post, slope, base, bias, k, scale,
-             use_base, use_slope, code):  # fmt: skip
+def convolve(X, taps, rows, tap_of, complete, lanes, start, use_start, out, post, slope, base, bias, k,
+             scale, use_base, use_slope, code):  # fmt: skip
     """Write ``out = start + K X``, then with `post` ``base + scale * sigma(out + bias)``, and its slope.
 
     Parameters
@@ -103,37 +129,45 @@ def convolve(X, taps, rows, tap_of, lanes, start, use_start, out, post, slope, b
     taps : ndarray
         Packed by :func:`pack`.
     rows, tap_of : ndarray
-        As :func:`gather_rows` or :func:`scatter_rows` return them.
+        As :func:`gather_rows` or :func:`scatter_rows` return them; `complete` says that no tap of any
+        cell is outside.
     start, out, slope, base : ndarray, shape (C_out, M, m)
         Those that are not used may be any array of this shape.
     """
     c_in, N, m = X.shape
-    c_out, M = out.shape[0], out.shape[1]
+    M = out.shape[1]
     wide = m // (lanes * VECTORS)
     groups = wide + (m - wide * lanes * VECTORS) // lanes
-    tiles = (M + TILE - 1) // TILE
+    # With few channels several groups of examples fit into the cache, and share what a cell costs.
+    together = max(1, TOGETHER // c_in)
+    blocks, tiles = (groups + together - 1) // together, (M + TILE - 1) // TILE
+    flat, slopes, bases = out.reshape(-1), slope.reshape(-1), base.reshape(-1)
     # Neighbouring tasks share their examples: what one has read is in the cache of the next.
-    for u in prange(groups * tiles):
-        g, tile = u // tiles, u % tiles
-        l = g * lanes * VECTORS if g < wide else (wide * VECTORS + g - wide) * lanes  # noqa: E741
-        length = lanes * VECTORS if g < wide else lanes
+    for u in prange(blocks * tiles):
+        block, tile = u // tiles, u % tiles
         offsets, jumps = np.empty(tap_of.size, np.int64), np.empty((4, tap_of.size), np.int64)
+        count = tap_of.size
+        for t in range(count):
+            _jumps(tap_of, t, t, c_in, jumps)
         for i in range(tile * TILE, min(M, (tile + 1) * TILE)):
-            count = _offsets(rows, tap_of, i, m, c_in, offsets, jumps)
-            if count == 0:
-                for o in range(c_out):
-                    for j in range(l, l + length):
-                        out[o, i, j] = start[o, i, j] if use_start else k[0]
-            elif g < wide:
-                _cell(out, i * m + l, M * m, start, use_start, X, l, N * m, taps, offsets, jumps, count)
+            if complete:
+                for t in range(count):
+                    offsets[t] = rows[i, t] * m
             else:
-                _narrow_cell(
-                    out, i * m + l, M * m, start, use_start, X, l, N * m, taps, offsets, jumps, count
-                )
-            if post:
-                for o in range(c_out):
-                    finish(out[o, i, l : l + length], slope[o, i, l : l + length],
-                           base[o, i, l : l + length], bias[o], k, scale, use_base, use_slope, code)  # fmt: skip
+                count = _offsets(rows, tap_of, i, m, c_in, offsets, jumps)
+            for g in range(block * together, min(groups, (block + 1) * together)):
+                l = g * lanes * VECTORS if g < wide else (wide * VECTORS + g - wide) * lanes
+                vectors = VECTORS if g < wide else 1
+                if count == 0:
+                    for o in range(out.shape[0]):
+                        for j in range(l, l + vectors * lanes):
+                            out[o, i, j] = start[o, i, j] if use_start else 0.0
+                elif g < wide:
+                    _cell(out, i * m + l, M * m, start, use_start, X, l, N * m, taps, offsets, jumps, count)
+                else:
+                    _narrow(out, i * m + l, M * m, start, use_start, X, l, N * m, taps, offsets, jumps, count)
+                if post:
+                    _post(flat, slopes, bases, bias, i, M, m, l, vectors, k, scale, use_base, use_slope, code)
 
 
 __all__ = ["convolve", "gather_rows", "lanes", "pack", "scatter_rows"]

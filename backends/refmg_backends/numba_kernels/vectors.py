@@ -27,7 +27,7 @@ def lanes(itemsize: int) -> int:
     return REGISTER_BYTES // itemsize
 
 
-class _Emitter:
+class Emitter:
     """What both loops need of LLVM: typed addresses, vector loads, stores and fused products."""
 
     def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
@@ -118,7 +118,7 @@ def tap_sum(
     O, V = outputs.literal_value, vectors.literal_value  # noqa: E741
 
     def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        e = _Emitter(context, b, signature, arguments)
+        e = Emitter(context, b, signature, arguments)
         rows = e.steps(b.gep(e.address(0), [e.number(1)]), e.number(2), O)
         starts = e.steps(b.gep(e.address(3), [e.number(1)]), e.number(2), O)
         x0, x_stride = b.gep(e.address(5), [e.number(6)]), e.number(7)
@@ -194,7 +194,7 @@ def pair_sum(
     O, T, V = outputs.literal_value, inputs.literal_value, vectors.literal_value  # noqa: E741
 
     def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        e = _Emitter(context, b, signature, arguments)
+        e = Emitter(context, b, signature, arguments)
         corner, o_stride, c_stride = b.gep(e.address(0), [e.number(1)]), e.number(2), e.number(3)
         z0, z_stride, z_cells = b.gep(e.address(4), [e.number(5)]), e.number(6), e.address(7)
         y0, y_stride, y_cells = b.gep(e.address(8), [e.number(9)]), e.number(10), e.address(11)
