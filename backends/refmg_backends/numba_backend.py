@@ -49,6 +49,9 @@ class NumbaConvolution:
         """The matrix: for integers, complex numbers, or mixed precisions."""
         return SparseConvolution(self.stencil, self.geometry)
 
+    def _together(self, X: Real) -> int:
+        return kernels.groups_together(self.geometry, X.shape[0], X.dtype.itemsize)
+
     @cached_property
     def packed(self) -> Real:
         """The taps in the kernel's order."""
@@ -63,21 +66,21 @@ class NumbaConvolution:
         """Return ``add_to + K Y``."""
         if not has_kernels(self.taps, Y, *([] if add_to is None else [add_to])):
             return self.explicit.apply(Y, add_to)
-        rows = kernels.gather_rows(self.geometry)
+        rows = *kernels.gather_rows(self.geometry), self._together(Y)
         return run(Y, self.packed, rows, self.taps.shape[0], start=add_to)[0]
 
     def apply_transpose(self, Z: Real, add_to: Real | None = None) -> Real:
         """Return ``add_to + K^T Z``."""
         if not has_kernels(self.taps, Z, *([] if add_to is None else [add_to])):
             return self.explicit.apply_transpose(Z, add_to)
-        rows = kernels.scatter_rows(self.geometry)
+        rows = *kernels.scatter_rows(self.geometry), self._together(Z)
         return run(Z, self.packed_transpose, rows, self.taps.shape[1], start=add_to)[0]
 
     def activated(
         self, Y: Real, bias: Real, activation: str, base: Real | None, scale: float, slope: bool
     ) -> tuple[Real, Real | None]:
         """Return ``base + scale * sigma(K Y + b)`` and its slope, while the sums are in the cache."""
-        rows = kernels.gather_rows(self.geometry)
+        rows = *kernels.gather_rows(self.geometry), self._together(Y)
         code, c_out = codes.CODES[activation], self.taps.shape[0]
         return run(
             Y, self.packed, rows, c_out, bias=bias, code=code, base=base, scale=scale, slope=slope
@@ -87,7 +90,7 @@ class NumbaConvolution:
 def run(
     X: Real,
     taps: Real,
-    rows: kernels.Rows,
+    rows: tuple[Real, Real, bool, int],
     channels: int,
     start: Real | None = None,
     bias: Real | None = None,

@@ -15,7 +15,7 @@ from refmg_backends.numba_kernels.codes import IDENTITY, RELU, SMOOTH_RELU, TANH
 from refmg_backends.numba_kernels.vectors import OUTPUTS, VECTORS, lanes, tap_sum
 
 TILE = 16  # cells that one task goes through for a few vectors of examples
-TOGETHER = 32  # channels times groups of examples that one task goes through
+CACHE = 3 << 19  # bytes of features that a task may hope to find again in the second-level cache
 
 Rows = tuple[NDArray[Any], NDArray[Any], bool]
 
@@ -34,6 +34,15 @@ def scatter_rows(geometry: Geometry) -> Rows:
     rows = np.array([row for _, row in pairs], dtype=np.int64).reshape(len(pairs), geometry.cells)
     taps = np.array([tap for tap, _ in pairs], dtype=np.int64)
     return np.ascontiguousarray(rows.T), taps, bool((rows != OUTSIDE).all())
+
+
+def groups_together(geometry: Geometry, channels: int, itemsize: int) -> int:
+    """Return how many groups of examples one task takes, so that neighbouring rows stay in the cache.
+
+    The more, the longer the runs of memory that are read and written at once.
+    """
+    rows = geometry.taps // geometry.width[-1] * geometry.shape[-1]
+    return max(1, CACHE // (rows * channels * lanes(itemsize) * VECTORS * itemsize))
 
 
 def pack(taps: NDArray[Any]) -> NDArray[Any]:
@@ -118,7 +127,7 @@ def _post(flat, slopes, bases, bias, i, M, m, l, vectors, k, scale, use_base, us
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def convolve(X, taps, rows, tap_of, complete, lanes, start, use_start, out, post, slope, base, bias, k,
+def convolve(X, taps, rows, tap_of, complete, together, lanes, start, use_start, out, post, slope, base, bias, k,
              scale, use_base, use_slope, code):  # fmt: skip
     """Write ``out = start + K X``, then with `post` ``base + scale * sigma(out + bias)``, and its slope.
 
@@ -131,6 +140,8 @@ def convolve(X, taps, rows, tap_of, complete, lanes, start, use_start, out, post
     rows, tap_of : ndarray
         As :func:`gather_rows` or :func:`scatter_rows` return them; `complete` says that no tap of any
         cell is outside.
+    together : int
+        Groups of vectors that a task goes through, of :func:`groups_together`.
     start, out, slope, base : ndarray, shape (C_out, M, m)
         Those that are not used may be any array of this shape.
     """
@@ -138,8 +149,6 @@ def convolve(X, taps, rows, tap_of, complete, lanes, start, use_start, out, post
     M = out.shape[1]
     wide = m // (lanes * VECTORS)
     groups = wide + (m - wide * lanes * VECTORS) // lanes
-    # With few channels several groups of examples fit into the cache, and share what a cell costs.
-    together = max(1, TOGETHER // c_in)
     blocks, tiles = (groups + together - 1) // together, (M + TILE - 1) // TILE
     flat, slopes, bases = out.reshape(-1), slope.reshape(-1), base.reshape(-1)
     # Neighbouring tasks share their examples: what one has read is in the cache of the next.
