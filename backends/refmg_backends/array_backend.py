@@ -11,6 +11,7 @@ import numpy as np
 from refmg_backends.activation import Activation
 from refmg_backends.backend import Array, ConvolutionKernel
 from refmg_backends.geometry import OUTSIDE, Geometry, Indices
+from refmg_backends.processors import processors
 
 
 class TapConvolution:
@@ -87,6 +88,7 @@ class ArrayBackend:
     """
 
     deterministic = True
+    tf32 = False
 
     def __init__(self, name: str, xp: ModuleType, device: str = "cpu") -> None:
         self.name, self.xp, self.device = name, xp, device
@@ -101,6 +103,16 @@ class ArrayBackend:
     def to_numpy(self, x: Array) -> np.ndarray[Any, Any]:
         """Return `x` on the host."""
         return np.asarray(x)
+
+    def synchronize(self) -> None:
+        """Wait until everything that was begun is finished; at once, where calls return when done."""
+
+    def release(self) -> None:
+        """Give memory that is kept for later back to the system."""
+
+    def threads(self) -> int:
+        """Return how many threads of the CPU the kernels may use."""
+        return processors()
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         """Yield `function` of each item, in order; other backends may overlap the calls."""

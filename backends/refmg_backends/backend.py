@@ -52,18 +52,30 @@ class Backend(Protocol):
         Where the arrays live, in words.
     deterministic : bool
         Whether the same call gives the same bits each time.
+    tf32 : bool
+        Whether products of float32 numbers may be rounded to TF32, on request only.
     """
 
     name: str
     xp: ModuleType
     device: str
     deterministic: bool
+    tf32: bool
 
     def asarray(self, x: Any, dtype: str | None = None) -> Array:
         """Return `x` as an array of this backend, moved to its device."""
 
     def to_numpy(self, x: Array) -> np.ndarray[Any, Any]:
         """Return `x` on the host."""
+
+    def synchronize(self) -> None:
+        """Wait until everything that was begun is finished."""
+
+    def release(self) -> None:
+        """Give memory that is kept for later back to the system."""
+
+    def threads(self) -> int:
+        """Return how many threads of the CPU the kernels may use."""
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         """Yield `function` of each item in order, computed one after the other or side by side.

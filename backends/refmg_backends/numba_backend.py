@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from refmg_backends.activation import ACTIVATIONS, Activation
 from refmg_backends.backend import ConvolutionKernel
 from refmg_backends.geometry import Geometry
 from refmg_backends.numba_kernels import convolve as kernels
 from refmg_backends.numba_kernels import codes, gradient, pointwise
-from refmg_backends.numba_kernels.memory import aligned_empty, whole_vectors
+from refmg_backends.numba_kernels.memory import LINE, POOL, SMALLEST, aligned_empty, whole_vectors
 from refmg_backends.numpy_backend import NumpyBackend, SparseConvolution
 
 Real = NDArray[Any]
@@ -131,8 +132,25 @@ class NumbaBackend(NumpyBackend):
         return NumbaConvolution(stencil, geometry)
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        """Yield `function` of each item, one after the other: the kernels use all processors themselves."""
-        return map(function, items)
+        """Yield `function` of each item, one after the other: the kernels use all processors themselves.
+
+        BLAS is held to one thread meanwhile: after each product its threads wait for the next one, busy,
+        for as long as several of our kernels take.
+        """
+        for item in items:
+            with _controller().limit(limits=1, user_api="blas"):
+                found = function(item)
+            yield found
+
+    def asarray(self, x: Any, dtype: str | None = None) -> Real:
+        """Return `x` as an array; a large one that does not begin on a cache line is copied."""
+        array = super().asarray(x, dtype)
+        large = array.nbytes >= SMALLEST and array.ndim > 1 and array.dtype.kind == "f"
+        if not large or array.ctypes.data % LINE == 0:
+            return array
+        aligned = aligned_empty(array.shape, array.dtype)
+        aligned[...] = array
+        return aligned
 
     def stencil_gradient(self, Y: Real, Z: Real, geometry: Geometry) -> Real:
         """Return the taps ``G_j = Z (C_j Y)^T``."""
@@ -183,9 +201,18 @@ class NumbaBackend(NumpyBackend):
         pointwise.cotangent(slope, P, P.dtype.type(scale), Q, sums)
         return Q, sums.sum(axis=1)
 
+    def release(self) -> None:
+        """Give memory that is kept for later arrays back to the system."""
+        POOL.clear()
+
     def threads(self) -> int:
         """Return how many threads the kernels use."""
         return int(numba.get_num_threads())
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def table(geometry: Geometry) -> NDArray[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,12 +16,8 @@ from threadpoolctl import threadpool_limits
 
 from refmg_backends.array_backend import ArrayBackend
 from refmg_backends.geometry import Geometry
+from refmg_backends.processors import processors
 from refmg_backends.sparse_assembly import assemble
-
-
-def processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class SparseConvolution:

@@ -20,7 +20,8 @@ class _Pattern:
     taps: NDArray[np.intp]  # taps, sorted by (output, cell)
     starts: NDArray[np.intp]  # first tap of each entry: on tiny grids several taps share a cell
     order: NDArray[np.intp]  # entries of all input channels, sorted by (output, channel, cell)
-    indices: NDArray[np.intp]
+    source: NDArray[np.intp] | None  # tap and channel of each sorted entry, where none has several taps
+    indices: NDArray[Any]
     lengths: NDArray[np.intp]  # entries in the row of each output cell
 
 
@@ -36,7 +37,22 @@ def _pattern(geometry: Geometry, channels: int) -> _Pattern:
     order = np.lexsort((np.tile(cell, channels), channel, np.tile(output, channels)))
     columns = (channel * geometry.cells + np.tile(cell, channels))[order]
     lengths = channels * np.bincount(output, minlength=geometry.out_cells)
-    return _Pattern(taps[by_entry], starts, order, columns, lengths)
+    source = None
+    if starts.size == taps.size:
+        source = (channel * geometry.taps + np.tile(taps[by_entry], channels))[order]
+    # SciPy would convert 64-bit indices that fit into 32 bits, and take longer than all the rest.
+    kind = np.int32 if channels * geometry.cells < 2**31 else np.int64
+    return _Pattern(taps[by_entry], starts, order, source, columns.astype(kind), lengths)
+
+
+def _values(stencil: NDArray[Any], geometry: Geometry, pattern: _Pattern) -> NDArray[Any]:
+    """Return the entries of the matrix, row by row."""
+    c_out, c_in = stencil.shape[:2]
+    if pattern.source is not None:
+        return np.take(stencil.reshape(c_out, c_in * geometry.taps), pattern.source, axis=1).ravel()
+    values = stencil.reshape(c_out, c_in, geometry.taps)[..., pattern.taps]
+    merged = np.add.reduceat(values, pattern.starts, axis=-1) if values.size else values
+    return merged.reshape(c_out, -1)[:, pattern.order].ravel()
 
 
 def assemble(stencil: NDArray[Any], geometry: Geometry) -> sparse.csr_array:
@@ -65,11 +81,11 @@ def assemble(stencil: NDArray[Any], geometry: Geometry) -> sparse.csr_array:
     """
     c_out, c_in = stencil.shape[:2]
     pattern = _pattern(geometry, c_in)
-    values = stencil.reshape(c_out, c_in, geometry.taps)[..., pattern.taps]
-    merged = np.add.reduceat(values, pattern.starts, axis=-1) if values.size else values
-    data = merged.reshape(c_out, -1)[:, pattern.order].ravel()
-    indptr = np.concatenate([[0], np.cumsum(np.tile(pattern.lengths, c_out))])
-    indices = np.tile(pattern.indices, c_out)
+    data = _values(stencil, geometry, pattern)
+    kind = np.int32 if data.size < 2**31 else np.int64
+    indptr = np.zeros(c_out * geometry.out_cells + 1, kind)
+    np.cumsum(np.tile(pattern.lengths, c_out), out=indptr[1:])
+    indices = np.tile(pattern.indices, c_out).astype(kind, copy=False)
     size = (c_out * geometry.out_cells, c_in * geometry.cells)
     matrix = sparse.csr_array((data, indices, indptr), shape=size)
     matrix.has_canonical_format = True

@@ -63,6 +63,34 @@ def verify(
     return 1 if failed else 0
 
 
+@app.command()
+def bench(
+    against: Annotated[str | None, typer.Option(help="torch: the same in PyTorch, in the same run.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Record the measurements here, and a plot beside it.")] = None,
+    quick: Annotated[bool, typer.Option(help="Small shapes only, to see that the bench works.")] = False,
+) -> None:
+    """Time kernels and networks of the chosen backend."""
+    from refmg_backends import get_backend, one_of
+    from refmg_validation.bench import report
+    from refmg_validation.bench.run import run_bench
+    from refmg_validation.bench.torch_peer import TorchPeer
+    from refmg_validation.records import provenance, write_figure, write_json
+
+    if against not in (None, "torch"):
+        raise RefmgError(one_of("peer", against, ["torch"]))
+    backend, console = get_backend(), _console()
+    device = "cpu" if backend.device == "cpu" else "cuda"
+    peer = TorchPeer(device, backend.threads(), backend.tf32) if against else None
+    result = provenance() | run_bench(backend, peer, quick, lambda line: console.print(line, style="dim"))
+    tables = [report.kernel_table(result), report.network_table(result)]
+    console.print(*tables, *([report.summary_table(result)] if peer else []))
+    for line in report.surroundings_lines(result):
+        console.print(line)
+    if json is not None:
+        write_json(json, result)
+        write_figure(json.with_suffix(".png"), report.draw_bench(result))
+
+
 @reproduce.command()
 def example1(data: Data = None, output: Output = Path("example1-output")) -> None:
     """Print Example 1 for every named pair and draw Figure 1 from a real digit."""

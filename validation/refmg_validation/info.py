@@ -9,7 +9,7 @@ import scipy
 
 from refmg import __version__, backend_names, get_backend
 from refmg_backends import check_environment, default_dtype
-from refmg_backends.numpy_backend import processors
+from refmg_backends.processors import processors
 
 
 def describe() -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from refmg import __version__
 from refmg.atomic import write_atomically
-from refmg_backends.numpy_backend import processors
+from refmg_backends.processors import processors
 
 
 def provenance() -> dict[str, Any]:
