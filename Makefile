@@ -33,8 +33,13 @@ lint: .venv/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: .venv/.ready
-	$(BIN)/python -m refmg_validation.bench --output validation/results/bench-cpu.json $(ARGS)
+.venv/.bench: .venv/.ready
+	$(BIN)/python -m pip install --quiet 'torch==2.13.0'
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	@touch $@
+
+bench: .venv/.bench
+	REFMG_BACKEND=numba $(BIN)/refmg bench --against torch --json validation/results/bench-cpu.json $(ARGS)
 
 .venv/.docs: .venv/.ready
 	$(BIN)/python -m pip install --quiet --editable '.[docs]'
@@ -43,15 +48,18 @@ bench: .venv/.ready
 docs: .venv/.docs
 	$(BIN)/sphinx-build -W --keep-going docs docs/_build
 
-# No backend for GPUs exists yet: this stops at the first line that says so, and never falls back to the CPU.
+# Without a GPU this stops at the first line, which says so; it never falls back to the CPU.
+GPU := REFMG_BACKEND=cupy $(SOURCE) timeout 540 $(PYTHON) -m
 gpu:
 	@mkdir -p $(OUT)
-	@REFMG_BACKEND=cupy $(SOURCE) $(PYTHON) -m refmg_validation info > $(OUT)/info.txt 2> $(OUT)/error.txt \
+	@$(GPU) refmg_validation info > $(OUT)/info.txt 2> $(OUT)/error.txt \
 	  || { echo "make gpu: $$(tail -n 1 $(OUT)/error.txt)"; exit 2; }
-	$(SOURCE) timeout 540 $(PYTHON) -m pytest -m gpu > $(OUT)/pytest.txt
-	REFMG_BACKEND=cupy $(SOURCE) timeout 540 $(PYTHON) -m refmg_validation.bench --output $(OUT)/bench-gpu.json
-	REFMG_BACKEND=cupy $(SOURCE) timeout 540 $(PYTHON) -m refmg_validation reproduce resolution \
-	  --output $(OUT)/resolution
+	$(SOURCE) timeout 540 $(PYTHON) -m pytest -m gpu -W default tests/backends tests/refmg > $(OUT)/pytest.txt 2>&1; \
+	  tail -n 1 $(OUT)/pytest.txt
+	$(GPU) refmg_validation verify --json $(OUT)/verify.json > $(OUT)/verify.txt; tail -n 1 $(OUT)/verify.txt
+	$(GPU) refmg_validation bench --against torch --json $(OUT)/bench-gpu.json > $(OUT)/bench.txt; \
+	  tail -n 30 $(OUT)/bench.txt
+	$(GPU) refmg_validation reproduce resolution --output $(OUT)/resolution
 
 clean:
 	rm -rf .venv demo-output docs/_build docs/api/generated build dist *.egg-info

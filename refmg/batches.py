@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -100,6 +101,50 @@ class Batches(Sequence[Batch]):
         return Batch(
             self.backend.asarray(x, dtype=self.dtype), self.backend.asarray(targets, dtype=self.dtype)
         )
+
+
+def mapped(backend: Backend, function: Callable[[Batch], Any], batches: Iterable[Batch]) -> Iterator[Any]:
+    """Yield `function` of each batch in order; a batch that does not fit into memory is halved.
+
+    Parameters
+    ----------
+    backend : Backend
+        Maps, side by side where it can.
+    function : callable
+        Of one batch, with results that add up over batches.
+    batches : iterable of Batch
+        What is mapped.
+
+    Yields
+    ------
+    object
+        One result a batch; where a batch was halved, one a part. A warning says so.
+
+    Raises
+    ------
+    MemoryError
+        If a single example does not fit.
+    """
+
+    def parts(batch: Batch) -> list[Any]:
+        try:
+            return [function(batch)]
+        except MemoryError:
+            if batch.size < 2:
+                raise
+        # Out of the handler, which holds on to the arrays of the failed call.
+        backend.release()
+        half = batch.size // 2
+        warnings.warn(
+            f"out of memory with {batch.size} examples; the batch is halved and work goes on: "
+            f"smaller batches, such as {half}, save the failed attempt",
+            stacklevel=2,
+        )
+        cut = [(batch.x[..., s], batch.targets[..., s]) for s in (slice(half), slice(half, None))]
+        return [found for x, targets in cut for found in parts(Batch(x, targets))]
+
+    for found in backend.map(parts, batches):
+        yield from found
 
 
 def examples_in(batches: Sequence[Batch]) -> int:

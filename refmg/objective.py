@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from refmg.batches import Batch, examples_in
+from refmg.batches import Batch, examples_in, mapped
 from refmg.classifier import Classifier
 from refmg.controls import Controls
 from refmg.evaluation import Evaluation, Product, correct
@@ -117,7 +117,7 @@ class NetworkObjective:
             return self.loss.value(self.xp, logits, batch.targets), correct(self.xp, logits, batch.targets)
 
         loss, hits = 0.0, 0
-        for part, count in self.backend.map(terms, self.batches):
+        for part, count in mapped(self.backend, terms, self.batches):
             loss, hits = loss + part, hits + count
         return Evaluation(loss / m, self._penalty(network), hits / m)
 
@@ -135,7 +135,7 @@ class NetworkObjective:
             return point.loss.value, point.correct, self._back(network, point, point.loss.gradient / m)
 
         loss, hits, total = 0.0, 0, self.penalty_product(self._own(vector))
-        for part, count, gradient in self.backend.map(terms, self.batches):
+        for part, count, gradient in mapped(self.backend, terms, self.batches):
             loss, hits, total = loss + part, hits + count, total + gradient
         return Evaluation(loss / m, self._penalty(network), hits / m), total
 
@@ -163,7 +163,7 @@ class NetworkObjective:
         network, m = self.network(vector), examples_in(chosen)
         propagation = self._propagation(network.controls)
         points = list(
-            self.backend.map(lambda b: self._linearized(propagation, network.classifier, b), chosen)
+            mapped(self.backend, lambda b: self._linearized(propagation, network.classifier, b), chosen)
         )
 
         def product(v: Array) -> Array:

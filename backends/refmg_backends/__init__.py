@@ -4,6 +4,7 @@ from refmg_backends._version import __version__
 from refmg_backends.activation import Activation
 from refmg_backends.array_backend import ArrayBackend
 from refmg_backends.backend import Backend, ConvolutionKernel
+from refmg_backends.capabilities import capabilities
 from refmg_backends.environment import VARIABLES, check_environment, default_dtype
 from refmg_backends.errors import BackendUnavailableError, RefmgError, UnknownBackendError, one_of
 from refmg_backends.geometry import BOUNDARIES, Geometry, fold
@@ -24,6 +25,7 @@ __all__ = [
     "__version__",
     "assemble",
     "backend_names",
+    "capabilities",
     "check_environment",
     "default_dtype",
     "fold",

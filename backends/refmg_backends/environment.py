@@ -10,6 +10,7 @@ from refmg_backends.errors import RefmgError, one_of
 VARIABLES = {
     "REFMG_BACKEND": "name of the array backend (default: numpy)",
     "REFMG_DTYPE": "float32 or float64 (default: float64)",
+    "REFMG_TF32": "1 lets float32 products on a GPU be rounded to TF32 (default: not)",
     "REFMG_DATA": "folder with the IDX files of MNIST, or one that has a subfolder mnist",
 }
 DTYPES = ("float32", "float64")
@@ -44,7 +45,7 @@ def check_environment(environment: Mapping[str, str] | None = None) -> dict[str,
     Traceback (most recent call last):
         ...
     refmg_backends.errors.RefmgError: unknown environment variable 'REFMG_BACKENDS' (did you mean \
-'REFMG_BACKEND'?); expected one of: REFMG_BACKEND, REFMG_DATA, REFMG_DTYPE
+'REFMG_BACKEND'?); expected one of: REFMG_BACKEND, REFMG_DATA, REFMG_DTYPE, REFMG_TF32
     """
     source = os.environ if environment is None else environment
     ours = {name: value for name, value in source.items() if name.startswith("REFMG_")}

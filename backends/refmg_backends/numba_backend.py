@@ -14,8 +14,8 @@ from threadpoolctl import ThreadpoolController
 from refmg_backends.activation import ACTIVATIONS, Activation
 from refmg_backends.backend import ConvolutionKernel
 from refmg_backends.geometry import Geometry
-from refmg_backends.numba_kernels import convolve as kernels
 from refmg_backends.numba_kernels import codes, gradient, pointwise
+from refmg_backends.numba_kernels import convolve as kernels
 from refmg_backends.numba_kernels.memory import LINE, POOL, SMALLEST, aligned_empty, whole_vectors
 from refmg_backends.numpy_backend import NumpyBackend, SparseConvolution
 
@@ -83,9 +83,7 @@ class NumbaConvolution:
         """Return ``base + scale * sigma(K Y + b)`` and its slope, while the sums are in the cache."""
         rows = *kernels.gather_rows(self.geometry), self._together(Y)
         code, c_out = codes.CODES[activation], self.taps.shape[0]
-        return run(
-            Y, self.packed, rows, c_out, bias=bias, code=code, base=base, scale=scale, slope=slope
-        )
+        return run(Y, self.packed, rows, c_out, bias=bias, code=code, base=base, scale=scale, slope=slope)
 
 
 def run(

@@ -13,6 +13,7 @@ from refmg_backends.array_backend import ArrayBackend, with_zero_cell
 
 EPS = np.finfo(np.float64).eps
 BACKENDS = ["numpy", "numba", "array-api-strict", "adversarial-numpy"]
+BACKENDS += [pytest.param("cupy", marks=pytest.mark.gpu)]
 GEOMETRIES = [
     Geometry(shape, width, boundary, (stride,) * len(shape))
     for shape, width in [

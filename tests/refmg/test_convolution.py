@@ -16,6 +16,7 @@ from refmg_backends import RefmgError, UnknownBackendError
 
 EPS = np.finfo(np.float64).eps
 BACKENDS = ["numpy", "numba", "array-api-strict", "adversarial-numpy"]
+BACKENDS += [pytest.param("cupy", marks=pytest.mark.gpu)]
 SCIPY_MODE = {"periodic": "wrap", "zero": "constant", "reflect": "reflect"}
 NUMPY_PAD = {"periodic": "wrap", "zero": "constant", "reflect": "symmetric"}
 # In each dimension one ordinary grid and one with fewer cells than the stencil has taps.

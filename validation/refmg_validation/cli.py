@@ -66,7 +66,9 @@ def verify(
 @app.command()
 def bench(
     against: Annotated[str | None, typer.Option(help="torch: the same in PyTorch, in the same run.")] = None,
-    json: Annotated[Path | None, typer.Option(help="Record the measurements here, and a plot beside it.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Record the measurements here, and a plot beside it.")
+    ] = None,
     quick: Annotated[bool, typer.Option(help="Small shapes only, to see that the bench works.")] = False,
 ) -> None:
     """Time kernels and networks of the chosen backend."""

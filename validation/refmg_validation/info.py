@@ -8,8 +8,7 @@ import numpy as np
 import scipy
 
 from refmg import __version__, backend_names, get_backend
-from refmg_backends import check_environment, default_dtype
-from refmg_backends.processors import processors
+from refmg_backends import capabilities, check_environment, default_dtype
 
 
 def describe() -> dict[str, str]:
@@ -29,8 +28,10 @@ def describe() -> dict[str, str]:
         "backend": f"{backend.name} (of {', '.join(backend_names())})",
         "device": backend.device,
         "dtype": default_dtype(),
-        "TF32": "off (not used by this backend)",
-        "threads": str(processors()),
+        "TF32": "on, as REFMG_TF32 asks" if backend.tf32 else "off",
+        "threads": str(backend.threads()),
+        "repeatable": "to the last bit" if backend.deterministic else "to rounding only",
+        "kernels": ", ".join(f"{name} ({whose})" for name, whose in capabilities(backend).items()),
         "environment": ", ".join(f"{k}={v}" for k, v in sorted(check_environment().items()))
         or "no REFMG_* set",
     }
