@@ -127,8 +127,8 @@ def _post(flat, slopes, bases, bias, i, M, m, l, vectors, k, scale, use_base, us
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def convolve(X, taps, rows, tap_of, complete, together, lanes, start, use_start, out, post, slope, base, bias, k,
-             scale, use_base, use_slope, code):  # fmt: skip
+def convolve(X, taps, rows, tap_of, complete, together, lanes, start, use_start, out, post, slope, base,
+             bias, k, scale, use_base, use_slope, code):  # fmt: skip
     """Write ``out = start + K X``, then with `post` ``base + scale * sigma(out + bias)``, and its slope.
 
     Parameters

@@ -1,0 +1,215 @@
+"""The compiled kernels: every shape against the matrix, every number of threads, every activation."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from refmg_backends import ArrayBackend, Geometry, get_backend
+from refmg_backends.activation import ACTIVATIONS
+from refmg_backends.numba_backend import NumbaConvolution
+from refmg_backends.numba_kernels.memory import LINE, Pool, aligned_empty
+
+NUMBA, NUMPY = get_backend("numba"), get_backend("numpy")
+REFERENCE = ArrayBackend("reference", NUMPY.xp)
+TYPES = ("float32", "float64")
+
+axes = st.integers(1, 3).flatmap(
+    lambda d: st.tuples(
+        st.tuples(*[st.integers(1, 6)] * d),
+        st.tuples(*[st.sampled_from([1, 3, 5])] * d),
+        st.tuples(*[st.integers(1, 3)] * d),
+    )
+)
+
+
+@st.composite
+def problems(draw):
+    """A geometry, channels up to two blocks and a rest, examples around the vector width, a type."""
+    shape, width, stride = draw(axes)
+    geometry = Geometry(shape, width, draw(st.sampled_from(["periodic", "zero", "reflect"])), stride)
+    c_out, c_in = draw(st.integers(1, 19)), draw(st.integers(1, 9))
+    m = draw(st.sampled_from([1, 7, 8, 15, 16, 17, 32, 33, 80]))
+    return geometry, c_out, c_in, m, draw(st.sampled_from(TYPES)), draw(st.integers(0, 99))
+
+
+def arrays(problem, integers):
+    geometry, c_out, c_in, m, dtype, seed = problem
+    rng = np.random.default_rng(seed)
+    shapes = [(c_out, c_in, *geometry.width), (c_in, geometry.cells, m), (c_out, geometry.out_cells, m)]
+    draw = (lambda n: rng.integers(-3, 4, n)) if integers else rng.standard_normal
+    return [draw(n).astype(dtype) for n in shapes]
+
+
+def linear_results(backend, s, Y, Z, geometry):
+    K = backend.convolution(s, geometry)
+    transposed = K.apply_transpose(Z), K.apply_transpose(Z, add_to=Y)
+    return K.apply(Y), K.apply(Y, add_to=Z), *transposed, backend.stencil_gradient(Y, Z, geometry)
+
+
+@settings(deadline=None, max_examples=150)
+@given(problems())
+def test_small_integers_in_floats_are_exact(problem):
+    # Sums of fewer than 2^24 / 9 products of at most 9: every partial sum is an integer of float32.
+    s, Y, Z = arrays(problem, integers=True)
+    results = (linear_results(backend, s, Y, Z, problem[0]) for backend in (NUMBA, NUMPY))
+    for ours, truth in zip(*results, strict=True):
+        assert ours.dtype == s.dtype
+        assert np.array_equal(ours, truth)
+
+
+@settings(deadline=None, max_examples=60)
+@given(problems(), st.sampled_from(sorted(ACTIVATIONS)), st.booleans(), st.booleans())
+def test_fused_steps_are_the_reference_to_rounding(problem, name, with_base, with_slope):
+    geometry, activation = problem[0], ACTIVATIONS[name]
+    s, Y, Z = arrays(problem, integers=False)
+    bias, base = np.linspace(-1, 1, len(s)).astype(s.dtype), Z if with_base else None
+
+    def results(backend):
+        K = backend.convolution(s, geometry)
+        value, slope = backend.activated(K, Y, bias, activation, base, 0.3, slope=with_slope)
+        assert (slope is not None) == with_slope
+        Q, sums = backend.cotangent(np.abs(Z), Z, 0.7)
+        return [value, *([slope] if with_slope else []), backend.tangent(Z, Z, bias, base, 0.5), Q, sums]
+
+    # K Y is a sum of `terms` products, in another order; the smooth relu's slope is at most 5 times as
+    # steep as its argument, and sums over cells have as many terms as there are cells and examples.
+    terms = s[0].size * geometry.taps + Z[0].size + 40
+    size = max(1.0, np.abs(s).sum(axis=tuple(range(1, s.ndim))).max()) * max(1.0, np.abs(Y).max())
+    bound = 10 * terms * np.finfo(s.dtype).eps * max(size, np.abs(Z).max() ** 2)
+    for ours, truth in zip(results(NUMBA), results(REFERENCE), strict=True):
+        assert ours.dtype == s.dtype
+        jumps = name == "relu" and ours.shape == Z.shape and set(np.unique(truth)) <= {0, 1}
+        if jumps:  # relu's slope jumps where the argument is zero to rounding
+            assert np.mean(ours != truth) <= 0.01
+        else:
+            assert np.abs(ours - truth).max() <= bound
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_tanh_is_accurate_in_every_range(dtype):
+    x = np.concatenate([np.linspace(-25, 25, 4001), np.geomspace(1e-30, 1, 400), -np.geomspace(1e-30, 1, 399)])
+    x = np.concatenate([x, np.zeros(-x.size % 16)]).astype(dtype)
+    K = NUMBA.convolution(np.ones((1, 1, 1), dtype), Geometry((1,), (1,)))
+    found, slope = NUMBA.activated(K, x[None, None], np.zeros(1, dtype), ACTIVATIONS["tanh"], slope=True)
+    truth = np.tanh(x.astype(np.longdouble))
+    error = np.abs(found[0, 0] - truth) / np.spacing(np.abs(truth).astype(dtype))
+    assert error.max() <= 8
+    assert np.array_equal(slope[0, 0], 1 - found[0, 0] * found[0, 0]) or np.abs(
+        slope[0, 0] - (1 - truth**2)
+    ).max() <= 16 * np.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("name", sorted(ACTIVATIONS))
+def test_not_a_number_and_infinities_go_through_as_in_numpy(name):
+    x = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e300, -1e300, 1e-300])
+    K = NUMBA.convolution(np.ones((1, 1, 1)), Geometry((1,), (1,)))
+    found = NUMBA.activated(K, x[None, None], np.zeros(1), ACTIVATIONS[name])[0][0, 0]
+    with np.errstate(over="ignore"):
+        assert np.array_equal(found, ACTIVATIONS[name].value(np, x), equal_nan=True)
+
+
+def test_an_activation_of_ones_own_is_used_and_not_the_named_one():
+    from dataclasses import replace
+
+    other = replace(ACTIVATIONS["tanh"], value=lambda xp, x: 2 * x)
+    K = NUMBA.convolution(np.ones((1, 1, 1)), Geometry((1,), (1,)))
+    found = NUMBA.activated(K, np.full((1, 1, 8), 3.0), np.zeros(1), other)[0]
+    assert (found == 6).all()
+
+
+@pytest.mark.parametrize("dtype", ["int64", "complex128", "float16"])
+def test_other_types_go_to_the_matrix(dtype):
+    geometry = Geometry((4, 5), (3, 3))
+    s, Y = np.ones((2, 3, 3, 3), dtype), np.ones((3, 20, 4), dtype)
+    assert isinstance(NUMBA.convolution(s, geometry), NumbaConvolution)
+    if dtype != "float16":  # SciPy has no sparse float16 either
+        assert (NUMBA.convolution(s, geometry).apply(Y) == 27).all()
+    mixed = NUMBA.convolution(np.ones((2, 3, 3, 3), np.float32), geometry).apply(np.ones((3, 20, 4)))
+    assert mixed.dtype == np.float64
+
+
+_HASH = """
+import hashlib
+import numpy as np
+import numba
+from refmg import Architecture, random_network
+from refmg.batches import Batches
+from refmg.objective import NetworkObjective
+rng = np.random.default_rng(0)
+network = random_network(Architecture((9, 10), channels=5, layers=3), 0, "numba", "float32")
+x, labels = rng.normal(size=(1, 9, 10, 50)), rng.integers(0, 10, 50)
+objective = NetworkObjective(network, [Batches(x, labels, 10, 50, network.backend, "float32")[0]])
+vector = objective.vector(network)
+gradient = objective.value_and_gradient(vector)[1]
+product = objective.gauss_newton(vector)(gradient)
+print(hashlib.sha256(gradient.tobytes() + product.tobytes()).hexdigest(), numba.get_num_threads())
+"""
+
+
+def in_fresh_process(program, **environment):
+    path = os.pathsep.join(p for p in sys.path if p)
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONPATH": path} | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return found.stdout.split()
+
+
+def test_no_result_depends_on_the_number_of_threads():
+    counts = [n for n in (1, 2, 3) if n <= max(2, os.cpu_count() or 1)]
+    found = [in_fresh_process(_HASH, NUMBA_NUM_THREADS=str(n)) for n in counts]
+    assert [int(threads) for _, threads in found] == counts
+    assert len({digest for digest, _ in found}) == 1
+
+
+def test_importing_refmg_loads_neither_numba_nor_cupy():
+    program = "import sys, refmg; print('numba' in sys.modules, 'cupy' in sys.modules, 'torch' in sys.modules)"
+    assert in_fresh_process(program) == ["False"] * 3
+
+
+# --- memory ---------------------------------------------------------------------------------------
+
+
+def test_arrays_begin_on_a_cache_line():
+    for size in (1, 100, 10**5):
+        assert aligned_empty((size,), np.float64).ctypes.data % LINE == 0
+
+
+def test_memory_comes_back_when_the_last_view_is_gone_and_not_before():
+    pool = Pool()
+    array = np.frombuffer(pool.lend(10**6), np.uint8)
+    view, address = array[5:], array.ctypes.data
+    del array
+    assert (pool.lent, pool.kept) == (10**6, 0)
+    del view
+    assert (pool.lent, pool.kept) == (0, 10**6)
+    assert np.frombuffer(pool.lend(10**6), np.uint8).ctypes.data == address
+
+
+def test_the_pool_keeps_no_more_than_was_ever_lent_at_once():
+    pool = Pool()
+    for size in range(1000, 50000, 1000):
+        del_me = pool.lend(size)
+        del del_me
+        assert pool.kept <= pool.most_lent
+    pool.clear()
+    assert pool.kept == 0
+
+
+def test_user_arrays_are_aligned_once_when_they_become_features():
+    raw = np.empty(4 * 100 * 128 + 1, np.float32)[1:].reshape(4, 100, 128)
+    raw[...] = 1
+    found = NUMBA.asarray(raw)
+    assert found.ctypes.data % LINE == 0
+    assert np.array_equal(found, raw)
+    assert NUMBA.asarray(found) is found
