@@ -33,7 +33,7 @@ class Gather:
     """
 
     def __init__(self, backend: ArrayBackend, rows: np.ndarray[Any, Any], cells: int) -> None:
-        self.backend, self.taps, self.outputs = backend, *rows.shape
+        self.backend, self.taps, self.outputs = backend, rows.shape[0], rows.shape[1]
         self.outside = bool((rows == OUTSIDE).any())
         self._rows = np.where(rows == OUTSIDE, cells, rows)
         self._blocks: dict[int, list[tuple[slice, Array]]] = {}

@@ -94,16 +94,19 @@ def test_fused_steps_are_the_reference_to_rounding(problem, name, with_base, wit
 
 @pytest.mark.parametrize("dtype", TYPES)
 def test_tanh_is_accurate_in_every_range(dtype):
-    x = np.concatenate([np.linspace(-25, 25, 4001), np.geomspace(1e-30, 1, 400), -np.geomspace(1e-30, 1, 399)])
+    x = np.concatenate(
+        [np.linspace(-25, 25, 4001), np.geomspace(1e-30, 1, 400), -np.geomspace(1e-30, 1, 399)]
+    )
     x = np.concatenate([x, np.zeros(-x.size % 16)]).astype(dtype)
     K = NUMBA.convolution(np.ones((1, 1, 1), dtype), Geometry((1,), (1,)))
     found, slope = NUMBA.activated(K, x[None, None], np.zeros(1, dtype), ACTIVATIONS["tanh"], slope=True)
     truth = np.tanh(x.astype(np.longdouble))
     error = np.abs(found[0, 0] - truth) / np.spacing(np.abs(truth).astype(dtype))
     assert error.max() <= 8
-    assert np.array_equal(slope[0, 0], 1 - found[0, 0] * found[0, 0]) or np.abs(
-        slope[0, 0] - (1 - truth**2)
-    ).max() <= 16 * np.finfo(dtype).eps
+    assert (
+        np.array_equal(slope[0, 0], 1 - found[0, 0] * found[0, 0])
+        or np.abs(slope[0, 0] - (1 - truth**2)).max() <= 16 * np.finfo(dtype).eps
+    )
 
 
 @pytest.mark.parametrize("name", sorted(ACTIVATIONS))
@@ -173,7 +176,9 @@ def test_no_result_depends_on_the_number_of_threads():
 
 
 def test_importing_refmg_loads_neither_numba_nor_cupy():
-    program = "import sys, refmg; print('numba' in sys.modules, 'cupy' in sys.modules, 'torch' in sys.modules)"
+    program = (
+        "import sys, refmg; print('numba' in sys.modules, 'cupy' in sys.modules, 'torch' in sys.modules)"
+    )
     assert in_fresh_process(program) == ["False"] * 3
 
 

@@ -49,6 +49,7 @@ def test_a_ratio_above_the_target_is_not_called_reached():
     assert found[0]["ratio"] > found[0]["to reach"]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
 def test_the_peer_computes_the_same():
     pytest.importorskip("torch", reason="the peer is PyTorch: pip install 'refmg[torch]'")
     peer, backend = TorchPeer("cpu", 1), get_backend("numba")
@@ -90,5 +91,3 @@ def test_kernels_are_timed_without_a_peer_too():
     row = next(iter(kernel_cases(get_backend("numba"), None, "float32", limits, quick=True)))
     assert "torch" not in row
     assert row["share of limit"] > 0
-
-

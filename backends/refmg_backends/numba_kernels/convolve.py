@@ -63,7 +63,7 @@ def pack(taps: NDArray[Any]) -> NDArray[Any]:
 
 def _make_cell(vectors: int) -> Any:
     @njit(cache=True)
-    def cell(out, at, out_stride, start, use_start, X, l, x_stride, taps, offsets, jumps, count):  # noqa: E741
+    def cell(out, at, out_stride, start, use_start, X, l, x_stride, taps, offsets, jumps, count):
         """Sum up all output channels of one cell, for `vectors` vectors of examples."""
         c_out, c_in, each = out.shape[0], X.shape[0], taps.size // out.shape[0]
         o = 0

@@ -15,7 +15,7 @@ TILE = 14  # cells whose products are summed up in registers before the lanes ar
 
 def _make_pairs(vectors: int) -> Any:
     @njit(cache=True)
-    def block(G, o, c, c_in, Z, Y, l, z_cells, y_cells, counts, size_o, size_c):  # noqa: E741
+    def block(G, o, c, c_in, Z, Y, l, z_cells, y_cells, counts, size_o, size_c):
         """Add the products of a block of channels, tap after tap while the tile is in the cache."""
         z_stride, y_stride, taps = Z.shape[1] * Z.shape[2], Y.shape[1] * Y.shape[2], counts.size
         z_at, y_at = o * z_stride + l, c * y_stride + l
@@ -37,7 +37,7 @@ def _make_pairs(vectors: int) -> Any:
                          y_cells[tap], n, 1, 1, vectors)  # fmt: skip
 
     @njit(cache=True)
-    def pairs(G, c_out, c_in, Z, Y, l, z_cells, y_cells, counts):  # noqa: E741
+    def pairs(G, c_out, c_in, Z, Y, l, z_cells, y_cells, counts):
         """Add the products of all pairs of channels; ``G`` is ``(C_out, taps, C_in)``."""
         c = 0
         while c < c_in:
@@ -89,7 +89,7 @@ def stencil_gradient(Y, Z, table, lanes, parts):
             tiles * groups * part // parts.shape[0], tiles * groups * (part + 1) // parts.shape[0]
         ):
             g, tile = u // tiles, u % tiles
-            l = g * lanes * RUN if g < wide else (wide * RUN + g - wide) * lanes  # noqa: E741
+            l = g * lanes * RUN if g < wide else (wide * RUN + g - wide) * lanes
             _cells(table, tile * TILE, min(M, (tile + 1) * TILE), m, z_cells, y_cells, counts)
             if g < wide:
                 _pairs(G, c_out, c_in, Z, Y, l, z_cells, y_cells, counts)

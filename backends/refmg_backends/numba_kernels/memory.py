@@ -44,7 +44,7 @@ class Pool:
                 self.kept -= size
                 block = blocks.pop()
             else:
-                block = (ctypes.c_char * size).from_buffer(np.empty(size, np.uint8))
+                block = (ctypes.c_char * size).from_buffer(memoryview(np.empty(size, np.uint8)))
             self.lent += size
             self.most_lent = max(self.most_lent, self.lent)
         buffer = (ctypes.c_char * size).from_buffer(block)

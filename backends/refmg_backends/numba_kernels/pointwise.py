@@ -29,7 +29,7 @@ def cotangent(slope, P, scale, Q, sums):
         # One sum an example, so that the additions are vectors and nothing is reordered.
         columns = np.zeros(m, P.dtype)
         for i in range(j * cells // _SUM_BLOCKS, (j + 1) * cells // _SUM_BLOCKS):
-            for l in range(m):  # noqa: E741
+            for l in range(m):
                 q = scale * (slope[c, i, l] * P[c, i, l])
                 Q[c, i, l] = q
                 columns[l] += q

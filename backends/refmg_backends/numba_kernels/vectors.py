@@ -115,7 +115,7 @@ def tap_sum(
         out, at, out_stride, start, use_start, X, x_at, x_stride,
         taps, taps_at, offsets, jumps, count, channels, outputs, vectors,
     )  # fmt: skip
-    O, V = outputs.literal_value, vectors.literal_value  # noqa: E741
+    O, V = outputs.literal_value, vectors.literal_value
 
     def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
         e = Emitter(context, b, signature, arguments)
@@ -191,7 +191,7 @@ def pair_sum(
         G, at, o_stride, c_stride, Z, z_at, z_stride, z_cells,
         Y, y_at, y_stride, y_cells, count, outputs, inputs, vectors,
     )  # fmt: skip
-    O, T, V = outputs.literal_value, inputs.literal_value, vectors.literal_value  # noqa: E741
+    O, T, V = outputs.literal_value, inputs.literal_value, vectors.literal_value
 
     def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
         e = Emitter(context, b, signature, arguments)

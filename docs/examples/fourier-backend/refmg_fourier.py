@@ -13,7 +13,9 @@ class FourierConvolution:
         self.geometry, self.axes = geometry, tuple(range(1, 1 + len(geometry.shape)))
         spread = np.zeros((*stencil.shape[:2], *geometry.shape), stencil.dtype)
         for tap in np.ndindex(geometry.width):
-            cell = tuple((j - k // 2) % n for j, k, n in zip(tap, geometry.width, geometry.shape))
+            cell = tuple(
+                (j - k // 2) % n for j, k, n in zip(tap, geometry.width, geometry.shape, strict=True)
+            )
             spread[(..., *cell)] += stencil[(..., *tap)]  # on a tiny grid several taps meet in one cell
         # Cross-correlation: the conjugate of the transform of the taps.
         self.symbol = np.conj(np.fft.fftn(spread, axes=tuple(axis + 1 for axis in self.axes)))

@@ -54,7 +54,7 @@ def _case(
     one = 2.0 * 9 * channels**2 * n * n * EXAMPLES
     for name, call in ours.items():
         count = 3 if name.startswith("layer") else 1
-        mine, other = compare(call, theirs.get(name), backend, peer and peer.wait)
+        mine, other = compare(call, theirs.get(name), backend, peer.wait if peer else None)
         # Each convolution reads one array of features and writes one; the gradient reads two.
         share = share_of_limit(mine.median, count * one, count * 2.0 * y.nbytes, limits)
         row = {"operation": name, "dtype": dtype, "channels": channels, "grid": n, "examples": EXAMPLES}
