@@ -22,7 +22,8 @@ for boundary in ("periodic", "zero"):
 values = []
 for name in ("fourier", "numpy"):
     network = random_network(Architecture((6, 6), channels=3, classes=2), 0, name, "float64")
-    batches = Batches(rng.normal(size=(1, 6, 6, 4)) * 0 + 1, np.array([0, 1, 0, 1]), 2, 4, network.backend, "float64")
+    x, labels = np.random.default_rng(1).normal(size=(1, 6, 6, 4)), np.array([0, 1, 0, 1])
+    batches = Batches(x, labels, 2, 4, network.backend, "float64")
     objective = NetworkObjective(network, list(batches))
     values.append(objective.value_and_gradient(objective.vector(network))[1])
 print(np.abs(values[0] - values[1]).max() < 1e-13)

@@ -44,10 +44,10 @@ class Pool:
                 self.kept -= size
                 block = blocks.pop()
             else:
-                block = (ctypes.c_char * size).from_buffer(memoryview(np.empty(size, np.uint8)))
+                block = np.empty(size, np.uint8)
             self.lent += size
             self.most_lent = max(self.most_lent, self.lent)
-        buffer = (ctypes.c_char * size).from_buffer(block)
+        buffer = (ctypes.c_char * size).from_buffer(block)  # type: ignore[arg-type]
         weakref.finalize(buffer, self._take_back, block, size).atexit = False
         return buffer
 
