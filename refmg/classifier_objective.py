@@ -52,7 +52,7 @@ class ClassifierObjective:
             return self.loss.value(xp, logits, batch.targets), correct(xp, logits, batch.targets)
 
         loss, hits = 0.0, 0
-        for part, count in self.backend.map(terms, self.batches):
+        for part, count in self.backend.map_arrays(terms, self.batches):
             loss, hits = loss + part, hits + count
         return Evaluation(loss / self.examples, self._penalty(classifier), hits / self.examples)
 
@@ -72,7 +72,7 @@ class ClassifierObjective:
             return point.value, gradient, point.hessian_product
 
         loss, total, curvatures = 0.0, self._penalty_product(classifier), []
-        for part, gradient, curvature in self.backend.map(terms, self.batches):
+        for part, gradient, curvature in self.backend.map_arrays(terms, self.batches):
             loss, total = loss + part, total + gradient
             curvatures.append(curvature)
 
@@ -91,7 +91,7 @@ class ClassifierObjective:
             return direction.weight_gradient(xp, self.volume, batch.x, curved).flat(xp)
 
         total = self._penalty_product(direction)
-        for part in self.backend.map(term, zip(self.batches, curvatures, strict=True)):
+        for part in self.backend.map_arrays(term, zip(self.batches, curvatures, strict=True)):
             total = total + part
         return total
 

@@ -14,6 +14,7 @@ from scipy.sparse.linalg import LinearOperator
 from refmg.stencil import per_axis, with_channels
 from refmg_backends import Activation, Backend, Geometry, RefmgError, assemble, get_backend
 from refmg_backends.backend import Array
+from refmg_backends.errors import check_shape
 
 Shape = tuple[int, ...]
 
@@ -150,7 +151,7 @@ class Convolution:
             If the shape of `Y` does not fit.
         """
         flat, g = self._flat(Y, self.c_in, self.geometry.shape), self.geometry
-        start = None if add_to is None else self._flat(add_to, self.c_out, g.out_shape)
+        start = None if add_to is None else self._flat(add_to, self.c_out, g.out_shape, Y.shape[-1])
         return self._grid(self._kernel.apply(flat, start), self.c_out, g.out_shape)
 
     def apply_transpose(self, Z: Array, add_to: Array | None = None) -> Array:
@@ -173,7 +174,7 @@ class Convolution:
             If the shape of `Z` does not fit.
         """
         flat, g = self._flat(Z, self.c_out, self.geometry.out_shape), self.geometry
-        start = None if add_to is None else self._flat(add_to, self.c_in, g.shape)
+        start = None if add_to is None else self._flat(add_to, self.c_in, g.shape, Z.shape[-1])
         return self._grid(self._kernel.apply_transpose(flat, start), self.c_in, g.shape)
 
     def activated(
@@ -201,9 +202,15 @@ class Convolution:
             Factor, such as the time step.
         slope : bool
             Whether the derivative is wanted, else None is returned in its place.
+
+        Raises
+        ------
+        RefmgError
+            If a shape does not fit.
         """
         flat, shape = self._flat(Y, self.c_in, self.geometry.shape), self.geometry.out_shape
-        under = None if base is None else self._flat(base, self.c_out, shape)
+        under = None if base is None else self._flat(base, self.c_out, shape, Y.shape[-1])
+        check_shape("bias", bias.shape, (self.c_out,))
         value, rate = self.backend.activated(self._kernel, flat, bias, activation, under, scale, slope)
         grid = self._grid(value, self.c_out, shape)
         return grid, None if rate is None else self._grid(rate, self.c_out, shape)
@@ -254,12 +261,12 @@ class Convolution:
         result = function(self.backend.asarray(np.reshape(x, shape)))
         return self.backend.to_numpy(result).ravel()
 
-    def _flat(self, X: Array, channels: int, shape: Shape) -> Array:
+    def _flat(self, X: Array, channels: int, shape: Shape, examples: int | None = None) -> Array:
         expected = (channels, *shape)
-        if tuple(X.shape[:-1]) != expected:
+        if tuple(X.shape[:-1]) != expected or examples not in (None, X.shape[-1]):
             layout = ", ".join(str(n) for n in expected)
             raise RefmgError(
-                f"found features of shape {tuple(X.shape)}; expected ({layout}, examples): "
+                f"found features of shape {tuple(X.shape)}; expected ({layout}, {examples or 'examples'}): "
                 "channels first, grid, examples last"
             )
         return self.backend.xp.reshape(X, (channels, prod(shape), X.shape[-1]))

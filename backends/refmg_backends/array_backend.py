@@ -118,6 +118,10 @@ class ArrayBackend:
         """Yield `function` of each item, in order; other backends may overlap the calls."""
         return map(function, items)
 
+    def map_arrays(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        """Do what :meth:`map` does, for functions that call array operations only, and no kernel."""
+        return self.map(function, items)
+
     def gather(self, padded: Array, row: Indices) -> Array:
         """Return the cells named by `row`, ``OUTSIDE`` reading the appended zero cell."""
         index = np.where(row == OUTSIDE, padded.shape[1] - 1, row)

@@ -83,6 +83,9 @@ class Backend(Protocol):
         What it yields must not depend on how the calls overlap, to the last bit.
         """
 
+    def map_arrays(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        """Do what :meth:`map` does, for functions that call array operations only, and no kernel."""
+
     def convolution(self, stencil: Array, geometry: Geometry) -> ConvolutionKernel:
         """Prepare a stencil of shape ``(C_out, C_in, k_1, .., k_d)`` for application."""
 

@@ -1,8 +1,8 @@
 """The ``cupy`` backend: arrays on an NVIDIA GPU, convolutions as large matrix products.
 
-Explicit matrices (``cupyx.scipy.sparse``) are the method of integers and complex numbers, and of floats
-on request. They are assembled on the host in canonical form and moved; their products with dense
-matrices are not bitwise repeatable, so they are not the default.
+Explicit matrices (``cupyx.scipy.sparse``, which has none of integers) serve on request. They are
+assembled on the host in canonical form and moved; their products with dense matrices are not bitwise
+repeatable, so they are not the default.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class CupyBackend(GemmBackend):
     tf32 : bool
         Whether CuPy was told to allow TF32.
     method : {"gemm", "explicit"}
-        How floats are convolved.
+        How arrays of floats are convolved; integers always by ``"gemm"``.
 
     Attributes
     ----------
@@ -158,7 +158,7 @@ class CupyBackend(GemmBackend):
 
     def convolution(self, stencil: Array, geometry: Geometry) -> Any:
         """Prepare a stencil for application."""
-        if self.method == "explicit" or stencil.dtype.kind != "f":
+        if self.method == "explicit" and stencil.dtype.kind in "fc":
             return ExplicitConvolution(self.cupy, self.to_numpy(stencil), geometry)
         return GemmConvolution(self, stencil, geometry)
 

@@ -19,6 +19,25 @@ class BackendUnavailableError(RefmgError):
     """The backend is known, but its library or its device is missing."""
 
 
+def check_shape(what: str, found: object, expected: object) -> None:
+    """Refuse an array of another shape; compiled kernels would read and write beyond it.
+
+    Raises
+    ------
+    RefmgError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> check_shape("bias", (3,), (2,))
+    Traceback (most recent call last):
+        ...
+    refmg_backends.errors.RefmgError: found bias of shape (3,); expected (2,)
+    """
+    if tuple(found) != tuple(expected):  # type: ignore[arg-type]
+        raise RefmgError(f"found {what} of shape {tuple(found)}; expected {tuple(expected)}")  # type: ignore[arg-type]
+
+
 def one_of(kind: str, found: object, expected: object) -> str:
     """Return "unknown <kind> ..." with the closest match and the whole list.
 

@@ -13,10 +13,12 @@ from threadpoolctl import ThreadpoolController
 
 from refmg_backends.activation import ACTIVATIONS, Activation
 from refmg_backends.backend import ConvolutionKernel
+from refmg_backends.errors import check_shape
 from refmg_backends.geometry import Geometry
 from refmg_backends.numba_kernels import codes, gradient, pointwise
 from refmg_backends.numba_kernels import convolve as kernels
 from refmg_backends.numba_kernels.memory import LINE, POOL, SMALLEST, aligned_empty, whole_vectors
+from refmg_backends.numba_kernels.vectors import lanes
 from refmg_backends.numpy_backend import NumpyBackend, SparseConvolution
 
 Real = NDArray[Any]
@@ -50,6 +52,9 @@ class NumbaConvolution:
         """The matrix: for integers, complex numbers, or mixed precisions."""
         return SparseConvolution(self.stencil, self.geometry)
 
+    def _check(self, X: Real, channels: int, cells: int) -> None:
+        check_shape("features", X.shape, (channels, cells, X.shape[-1]))
+
     def _together(self, X: Real) -> int:
         return kernels.groups_together(self.geometry, X.shape[0], X.dtype.itemsize)
 
@@ -67,6 +72,7 @@ class NumbaConvolution:
         """Return ``add_to + K Y``."""
         if not has_kernels(self.taps, Y, *([] if add_to is None else [add_to])):
             return self.explicit.apply(Y, add_to)
+        self._check(Y, self.taps.shape[1], self.geometry.cells)
         rows = *kernels.gather_rows(self.geometry), self._together(Y)
         return run(Y, self.packed, rows, self.taps.shape[0], start=add_to)[0]
 
@@ -74,6 +80,7 @@ class NumbaConvolution:
         """Return ``add_to + K^T Z``."""
         if not has_kernels(self.taps, Z, *([] if add_to is None else [add_to])):
             return self.explicit.apply_transpose(Z, add_to)
+        self._check(Z, self.taps.shape[0], self.geometry.out_cells)
         rows = *kernels.scatter_rows(self.geometry), self._together(Z)
         return run(Z, self.packed_transpose, rows, self.taps.shape[1], start=add_to)[0]
 
@@ -81,6 +88,7 @@ class NumbaConvolution:
         self, Y: Real, bias: Real, activation: str, base: Real | None, scale: float, slope: bool
     ) -> tuple[Real, Real | None]:
         """Return ``base + scale * sigma(K Y + b)`` and its slope, while the sums are in the cache."""
+        self._check(Y, self.taps.shape[1], self.geometry.cells)
         rows = *kernels.gather_rows(self.geometry), self._together(Y)
         code, c_out = codes.CODES[activation], self.taps.shape[0]
         return run(Y, self.packed, rows, c_out, bias=bias, code=code, base=base, scale=scale, slope=slope)
@@ -99,7 +107,11 @@ def run(
     slope: bool = False,
 ) -> tuple[Real, Real | None]:
     """Call the compiled convolution on whole vectors of examples; see ``numba_kernels.convolve``."""
-    m, dtype, width = X.shape[2], X.dtype, kernels.lanes(X.dtype.itemsize)
+    m, dtype, width = X.shape[2], X.dtype, lanes(X.dtype.itemsize)
+    shape = (channels, rows[0].shape[0], m)
+    for what, array, expected in (("add_to", start, shape), ("base", base, shape), ("bias", bias, shape[:1])):
+        if array is not None:
+            check_shape(what, array.shape, expected)
     X = whole_vectors(X, dtype, width)
     out = aligned_empty((channels, rows[0].shape[0], X.shape[2]), dtype)
     rate = aligned_empty(out.shape, dtype) if slope else out
@@ -140,6 +152,10 @@ class NumbaBackend(NumpyBackend):
                 found = function(item)
             yield found
 
+    def map_arrays(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        """Yield `function` of each item in order, side by side: it calls no kernels of ours."""
+        return super().map(function, items)
+
     def asarray(self, x: Any, dtype: str | None = None) -> Real:
         """Return `x` as an array; a large one that does not begin on a cache line is copied."""
         array = super().asarray(x, dtype)
@@ -154,7 +170,9 @@ class NumbaBackend(NumpyBackend):
         """Return the taps ``G_j = Z (C_j Y)^T``."""
         if not has_kernels(Y, Z):
             return super().stencil_gradient(Y, Z, geometry)
-        width, dtype = kernels.lanes(Y.dtype.itemsize), Y.dtype
+        width, dtype, m = lanes(Y.dtype.itemsize), Y.dtype, Y.shape[-1]
+        check_shape("features Y", Y.shape, (Y.shape[0], geometry.cells, m))
+        check_shape("features Z", Z.shape, (Z.shape[0], geometry.out_cells, m))
         Y, Z = (whole_vectors(a, dtype, width) for a in (Y, Z))
         count = min(MOST_PARTS, 1 << (Z.shape[1] * Z.shape[2] // PART).bit_length())
         parts = np.zeros((count, Z.shape[0], geometry.taps, Y.shape[0]), dtype)
@@ -182,6 +200,9 @@ class NumbaBackend(NumpyBackend):
         """Return ``base + scale * slope * (X + b)`` in one pass."""
         if not has_kernels(slope, X, bias, *([] if base is None else [base])):
             return super().tangent(slope, X, bias, base, scale)
+        check_shape("slope", slope.shape, X.shape)
+        check_shape("bias", bias.shape, X.shape[:1])
+        check_shape("base", X.shape if base is None else base.shape, X.shape)
         slope, X, bias = (whole_vectors(a, X.dtype, 1) for a in (slope, X, bias))
         out = aligned_empty(X.shape, X.dtype)
         under = out if base is None else whole_vectors(base, X.dtype, 1)
@@ -193,6 +214,7 @@ class NumbaBackend(NumpyBackend):
         """Return ``Q = scale * slope * P`` and its sums by channel, in one pass."""
         if not has_kernels(slope, P):
             return super().cotangent(slope, P, scale)
+        check_shape("slope", slope.shape, P.shape)
         slope, P = (whole_vectors(a, P.dtype, 1) for a in (slope, P))
         Q = aligned_empty(P.shape, P.dtype)
         sums = np.empty((P.shape[0], pointwise.sum_blocks()), P.dtype)

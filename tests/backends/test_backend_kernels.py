@@ -233,8 +233,8 @@ def test_lists_become_arrays_of_the_backend(backend):
 
 
 def test_a_backend_says_its_name_and_device(backend):
-    assert backend.device == "cpu"
-    assert repr(backend) == f"<refmg backend {backend.name!r} on cpu>"
+    assert backend.device.startswith("cuda: " if backend.name == "cupy" else "cpu")
+    assert repr(backend) == f"<refmg backend {backend.name!r} on {backend.device}>"
 
 
 def test_the_zero_cell_is_appended_after_the_last_one(backend):

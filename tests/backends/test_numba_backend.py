@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refmg_backends import ArrayBackend, Geometry, get_backend
+from refmg_backends import ArrayBackend, Geometry, RefmgError, get_backend
 from refmg_backends.activation import ACTIVATIONS
 from refmg_backends.numba_backend import NumbaConvolution
 from refmg_backends.numba_kernels.memory import LINE, Pool, aligned_empty
@@ -180,6 +180,35 @@ def test_importing_refmg_loads_neither_numba_nor_cupy():
         "import sys, refmg; print('numba' in sys.modules, 'cupy' in sys.modules, 'torch' in sys.modules)"
     )
     assert in_fresh_process(program) == ["False"] * 3
+
+
+# --- bad input: compiled code would read beyond the arrays -----------------------------------------
+
+
+def wrong_calls():
+    """Calls with one array of a wrong shape, by name."""
+    geometry = Geometry((4, 5), (3, 3))
+    K, tanh = NUMBA.convolution(np.ones((3, 2, 3, 3)), geometry), ACTIVATIONS["tanh"]
+    Y, Z, b = np.ones((2, 20, 8)), np.ones((3, 20, 8)), np.ones(3)
+    return {
+        "channels": lambda: K.apply(np.ones((1, 20, 8))),
+        "cells": lambda: K.apply(np.ones((2, 19, 8))),
+        "transpose": lambda: K.apply_transpose(Y),
+        "start": lambda: K.apply(Y, add_to=np.ones((3, 20, 7))),
+        "bias": lambda: NUMBA.activated(K, Y, np.ones(4), tanh),
+        "base": lambda: NUMBA.activated(K, Y, b, tanh, base=Y),
+        "gradient": lambda: NUMBA.stencil_gradient(Y, Z[..., :7], geometry),
+        "gradient cells": lambda: NUMBA.stencil_gradient(Y[:, :19], Z, geometry),
+        "tangent": lambda: NUMBA.tangent(Z, Y, b),
+        "tangent bias": lambda: NUMBA.tangent(Z, Z, np.ones(2)),
+        "cotangent": lambda: NUMBA.cotangent(Y, Z),
+    }
+
+
+@pytest.mark.parametrize("name", wrong_calls())
+def test_arrays_that_do_not_fit_are_refused_before_compiled_code_sees_them(name):
+    with pytest.raises(RefmgError, match=r"found .* of shape .*; expected \("):
+        wrong_calls()[name]()
 
 
 # --- memory ---------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import pytest
 from scipy import ndimage, optimize, sparse
 from scipy.sparse.linalg import aslinearoperator
 
+from refmg.activation import named_activation
 from refmg.convolution import Convolution, convolution_matrix
 from refmg_backends import RefmgError, UnknownBackendError
 
@@ -461,6 +462,23 @@ def test_nothing_warns_in_the_common_case():
         warnings.simplefilter("error")
         K = Convolution(np.ones((2, 2, 3, 3)), (4, 4), backend="numpy")
         K.apply_transpose(K.apply(np.ones((2, 4, 4, 2))))
+
+
+@every_backend
+@pytest.mark.parametrize("what", ["add_to", "transpose", "base", "bias"])
+def test_what_is_added_must_fit(what, backend):
+    K = Convolution(np.ones((3, 2, 3, 3)), (4, 5), backend=backend)
+    Y, Z, fewer = (K.backend.asarray(np.ones(n)) for n in ((2, 4, 5, 6), (3, 4, 5, 6), (3, 4, 5, 1)))
+    bias, wrong = K.backend.asarray(np.ones(3)), K.backend.asarray(np.ones(4))
+    tanh = named_activation("tanh")
+    calls = {
+        "add_to": lambda: K.apply(Y, add_to=fewer),
+        "transpose": lambda: K.apply_transpose(Z, add_to=Y[..., :1]),
+        "base": lambda: K.activated(Y, bias, tanh, base=fewer),
+        "bias": lambda: K.activated(Y, wrong, tanh),
+    }
+    with pytest.raises(RefmgError, match="expected"):
+        calls[what]()
 
 
 @every_backend

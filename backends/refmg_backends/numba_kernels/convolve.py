@@ -177,6 +177,3 @@ def convolve(X, taps, rows, tap_of, complete, together, lanes, start, use_start,
                     _narrow(out, i * m + l, M * m, start, use_start, X, l, N * m, taps, offsets, jumps, count)
                 if post:
                     _post(flat, slopes, bases, bias, i, M, m, l, vectors, k, scale, use_base, use_slope, code)
-
-
-__all__ = ["convolve", "gather_rows", "lanes", "pack", "scatter_rows"]
