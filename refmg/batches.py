@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
+from types import ModuleType
 from typing import Any, overload
 
 import numpy as np
@@ -143,7 +145,7 @@ def mapped(backend: Backend, function: Callable[[Batch], Any], batches: Iterable
         cut = [(batch.x[..., s], batch.targets[..., s]) for s in (slice(half), slice(half, None))]
         return [found for x, targets in cut for found in parts(Batch(x, targets))]
 
-    for found in backend.map(parts, batches):
+    for found in backend.map(parts, cut(backend, batches)):
         yield from found
 
 
@@ -152,3 +154,64 @@ def examples_in(batches: Sequence[Batch]) -> int:
     if isinstance(batches, Batches):
         return int(batches.targets.shape[1])
     return sum(batch.size for batch in batches)
+
+
+def cut(backend: Backend, batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Yield the same examples in batches that suit the backend's kernels.
+
+    At most ``backend.examples`` in each; what does not fill its vectors (``backend.lanes``) comes alone,
+    so that nothing else is copied to be filled up.
+
+    Parameters
+    ----------
+    backend : Backend
+        Where the batches live.
+    batches : iterable of Batch
+        Of any size.
+    """
+    for batch in batches:
+        most = backend.examples or batch.size
+        whole = batch.size - batch.size % backend.lanes
+        ends = [*range(most, whole, most), *([whole] if whole else []), batch.size]
+        starts = [0, *ends[:-1]]
+        for start, end in zip(starts, ends, strict=True):
+            if (start, end) == (0, batch.size):
+                yield batch
+            elif start < end:
+                yield Batch(batch.x[..., start:end], batch.targets[..., start:end])
+
+
+def merged(backend: Backend, batches: Iterable[Batch], size: int) -> Iterator[Batch]:
+    """Yield the same examples in fewer batches; those that do not fill vectors stay as they are.
+
+    Parameters
+    ----------
+    backend : Backend
+        Where the batches live.
+    batches : iterable of Batch
+        Small ones.
+    size : int
+        So many numbers of images or features close a batch.
+
+    Examples
+    --------
+    >>> from refmg_backends import get_backend
+    >>> small = [Batch(np.ones((3, i)), np.ones((2, i))) for i in (2, 2, 1)]
+    >>> [batch.size for batch in merged(get_backend("numpy"), small, 12)]
+    [4, 1]
+    """
+    waiting, ragged = list[Batch](), list[Batch]()
+    for batch in batches:
+        (ragged if batch.size % backend.lanes else waiting).append(batch)
+        if sum(prod(each.x.shape) for each in waiting) >= size:
+            yield _joined(backend.xp, waiting)
+            waiting = []
+    if waiting:
+        yield _joined(backend.xp, waiting)
+    yield from ragged
+
+
+def _joined(xp: ModuleType, batches: list[Batch]) -> Batch:
+    if len(batches) == 1:
+        return batches[0]
+    return Batch(*(xp.concat([getattr(b, name) for b in batches], axis=-1) for name in ("x", "targets")))

@@ -40,13 +40,13 @@ class Classifier:
         size = prod(self.W.shape)
         return Classifier(xp.reshape(vector[:size], self.W.shape), vector[size:])
 
-    def logits(self, xp: ModuleType, cell_volume: float, Y: Array) -> Array:
+    def logits(self, backend: Backend, cell_volume: float, Y: Array) -> Array:
         """Return the logits.
 
         Parameters
         ----------
-        xp : module
-            Array namespace.
+        backend : Backend
+            Where the arrays live.
         cell_volume : float
             ``h^d``.
         Y : array, shape (C, n_1, .., n_d, m)
@@ -58,23 +58,25 @@ class Classifier:
 
         Examples
         --------
-        >>> ones = lambda n: Classifier(np.ones((1, n, 1)), np.zeros(1)).logits(np, 1 / n, np.ones((1, n, 1)))
-        >>> ones(4), ones(8)
-        (array([[1.]]), array([[1.]]))
+        >>> from refmg_backends import get_backend
+        >>> place, constant = get_backend("numpy"), lambda n: Classifier(np.ones((1, n, 1)), np.zeros(1))
+        >>> [constant(n).logits(place, 1 / n, np.ones((1, n, 1))).tolist() for n in (4, 8)]
+        [[[1.0]], [[1.0]]]
         """
-        matrix = xp.reshape(self.W, (-1, self.W.shape[-1]))
-        products = xp.matrix_transpose(matrix) @ xp.reshape(Y, (matrix.shape[0], -1))
+        matrix = backend.xp.reshape(self.W, (-1, self.W.shape[-1]))
+        products = backend.logits(matrix, backend.xp.reshape(Y, (matrix.shape[0], -1)))
         return cell_volume * products + self.mu[:, None]
 
-    def logits_adjoint(self, xp: ModuleType, cell_volume: float, G: Array) -> Array:
+    def logits_adjoint(self, backend: Backend, cell_volume: float, G: Array) -> Array:
         """Return ``h^d W G``, the adjoint in the features; shape ``(C, n_1, .., n_d, m)``."""
+        xp = backend.xp
         matrix = xp.reshape(self.W, (-1, self.W.shape[-1]))
         return xp.reshape(cell_volume * (matrix @ G), (*self.W.shape[:-1], G.shape[1]))
 
-    def weight_gradient(self, xp: ModuleType, cell_volume: float, Y: Array, G: Array) -> Classifier:
+    def weight_gradient(self, backend: Backend, cell_volume: float, Y: Array, G: Array) -> Classifier:
         """Return the adjoint in weights and biases, for `G` of shape ``(classes, m)``."""
-        columns = xp.reshape(Y, (-1, Y.shape[-1]))
-        gradient = cell_volume * (columns @ xp.matrix_transpose(G))
+        xp = backend.xp
+        gradient = cell_volume * backend.weight_gradient(xp.reshape(Y, (-1, Y.shape[-1])), G)
         return Classifier(xp.reshape(gradient, self.W.shape), xp.sum(G, axis=1))
 
 

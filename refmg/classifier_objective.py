@@ -48,11 +48,11 @@ class ClassifierObjective:
         xp = self.xp
 
         def terms(batch: Batch) -> tuple[float, int]:
-            logits = classifier.logits(xp, self.volume, batch.x)
+            logits = classifier.logits(self.backend, self.volume, batch.x)
             return self.loss.value(xp, logits, batch.targets), correct(xp, logits, batch.targets)
 
         loss, hits = 0.0, 0
-        for part, count in self.backend.map_arrays(terms, self.batches):
+        for part, count in self.backend.map(terms, self.batches):
             loss, hits = loss + part, hits + count
         return Evaluation(loss / self.examples, self._penalty(classifier), hits / self.examples)
 
@@ -65,14 +65,14 @@ class ClassifierObjective:
         xp = self.xp
 
         def terms(batch: Batch) -> tuple[float, Array, Callable[[Array], Array]]:
-            logits = classifier.logits(xp, self.volume, batch.x)
+            logits = classifier.logits(self.backend, self.volume, batch.x)
             point = self.loss.linearize(xp, logits, batch.targets)
             residual = point.gradient / self.examples
-            gradient = classifier.weight_gradient(xp, self.volume, batch.x, residual).flat(xp)
+            gradient = classifier.weight_gradient(self.backend, self.volume, batch.x, residual).flat(xp)
             return point.value, gradient, point.hessian_product
 
         loss, total, curvatures = 0.0, self._penalty_product(classifier), []
-        for part, gradient, curvature in self.backend.map_arrays(terms, self.batches):
+        for part, gradient, curvature in self.backend.map(terms, self.batches):
             loss, total = loss + part, total + gradient
             curvatures.append(curvature)
 
@@ -86,12 +86,12 @@ class ClassifierObjective:
 
         def term(pair: tuple[Batch, Product]) -> Array:
             batch, curvature = pair
-            logits = direction.logits(xp, self.volume, batch.x)
+            logits = direction.logits(self.backend, self.volume, batch.x)
             curved = curvature(logits) / self.examples
-            return direction.weight_gradient(xp, self.volume, batch.x, curved).flat(xp)
+            return direction.weight_gradient(self.backend, self.volume, batch.x, curved).flat(xp)
 
         total = self._penalty_product(direction)
-        for part in self.backend.map_arrays(term, zip(self.batches, curvatures, strict=True)):
+        for part in self.backend.map(term, zip(self.batches, curvatures, strict=True)):
             total = total + part
         return total
 

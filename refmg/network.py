@@ -78,7 +78,7 @@ class Network:
     def logits(self, x: Array) -> Array:
         """Return the logits of images `x` of shape ``(C_in, n_1, .., n_d, m)``; shape ``(classes, m)``."""
         volume = self.architecture.grid.cell_volume
-        return self.classifier.logits(self.backend.xp, volume, self.propagation.apply(x))
+        return self.classifier.logits(self.backend, volume, self.propagation.apply(x))
 
     def predict(self, x: Array, batch_size: int = 128) -> np.ndarray:
         """Return the most likely class of each image.

@@ -113,7 +113,7 @@ class NetworkObjective:
         propagation, m = self._propagation(network.controls), examples_in(self.batches)
 
         def terms(batch: Batch) -> tuple[float, int]:
-            logits = network.classifier.logits(self.xp, self.volume, propagation.apply(batch.x))
+            logits = network.classifier.logits(self.backend, self.volume, propagation.apply(batch.x))
             return self.loss.value(self.xp, logits, batch.targets), correct(self.xp, logits, batch.targets)
 
         loss, hits = 0.0, 0
@@ -189,27 +189,27 @@ class NetworkObjective:
 
     def _linearized(self, propagation: Propagation, classifier: Classifier, batch: Batch) -> _Point:
         trajectory = linearized(propagation, batch.x, self.storage)
-        logits = classifier.logits(self.xp, self.volume, trajectory.Y)
+        logits = classifier.logits(self.backend, self.volume, trajectory.Y)
         point = self.loss.linearize(self.xp, logits, batch.targets)
         return _Point(trajectory, point, correct(self.xp, logits, batch.targets))
 
     def _back(self, network: Network, point: _Point, G: Array) -> Array:
         """Return the adjoint of the logits' derivative, for one batch."""
-        xp, W = self.xp, network.classifier
-        controls = point.trajectory.adjoint(W.logits_adjoint(xp, self.volume, G))
-        return self._free(controls, W.weight_gradient(xp, self.volume, point.trajectory.Y, G))
+        W = network.classifier
+        controls = point.trajectory.adjoint(W.logits_adjoint(self.backend, self.volume, G))
+        return self._free(controls, W.weight_gradient(self.backend, self.volume, point.trajectory.Y, G))
 
     def _curvature(self, network: Network, point: _Point, d: Parameters, along: Propagation) -> Array:
         """Return ``J^T H J`` times a direction, for one batch."""
         xp, Y = self.xp, point.trajectory.Y
         dY = point.trajectory.tangent(along)
         constant = xp.zeros_like(network.classifier.mu)
-        logits = Classifier(network.classifier.W, constant).logits(xp, self.volume, dY)
+        logits = Classifier(network.classifier.W, constant).logits(self.backend, self.volume, dY)
         logits = logits + self._classifier_tangent(d, Y)
         return self._back(network, point, point.loss.hessian_product(logits))
 
     def _classifier_tangent(self, direction: Parameters, Y: Array) -> Array | float:
-        return direction.classifier.logits(self.xp, self.volume, Y)
+        return direction.classifier.logits(self.backend, self.volume, Y)
 
     def penalty_product(self, vector: Array) -> Array:
         """Return the regularisers' matrix times a vector."""
@@ -241,7 +241,7 @@ class ControlObjective(NetworkObjective):
         return controls.flat(self.xp)
 
     def _back(self, network: Network, point: _Point, G: Array) -> Array:
-        back = network.classifier.logits_adjoint(self.xp, self.volume, G)
+        back = network.classifier.logits_adjoint(self.backend, self.volume, G)
         return point.trajectory.adjoint(back).flat(self.xp)
 
     def _classifier_tangent(self, direction: Parameters, Y: Array) -> Array | float:

@@ -89,6 +89,8 @@ class ArrayBackend:
 
     deterministic = True
     tf32 = False
+    lanes = 1
+    examples = 0
 
     def __init__(self, name: str, xp: ModuleType, device: str = "cpu") -> None:
         self.name, self.xp, self.device = name, xp, device
@@ -117,10 +119,6 @@ class ArrayBackend:
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         """Yield `function` of each item, in order; other backends may overlap the calls."""
         return map(function, items)
-
-    def map_arrays(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        """Do what :meth:`map` does, for functions that call array operations only, and no kernel."""
-        return self.map(function, items)
 
     def gather(self, padded: Array, row: Indices) -> Array:
         """Return the cells named by `row`, ``OUTSIDE`` reading the appended zero cell."""
@@ -170,3 +168,11 @@ class ArrayBackend:
         """Return ``Q = scale * slope * P`` and its sums by channel."""
         Q = slope * P if scale == 1 else scale * slope * P
         return Q, self.xp.sum(Q, axis=(1, 2))
+
+    def logits(self, W: Array, Y: Array) -> Array:
+        """Return ``W^T Y``."""
+        return self.xp.matrix_transpose(W) @ Y
+
+    def weight_gradient(self, Y: Array, G: Array) -> Array:
+        """Return ``Y G^T``."""
+        return Y @ self.xp.matrix_transpose(G)

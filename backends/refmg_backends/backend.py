@@ -15,7 +15,16 @@ Array = Any  # an array of the backend's own library
 
 
 # What a backend may compute in its own way, in the order of the capability table.
-KERNELS = ("convolution", "stencil_gradient", "activated", "tangent", "cotangent", "map")
+KERNELS = (
+    "convolution",
+    "stencil_gradient",
+    "activated",
+    "tangent",
+    "cotangent",
+    "logits",
+    "weight_gradient",
+    "map",
+)
 
 
 class ConvolutionKernel(Protocol):
@@ -54,6 +63,10 @@ class Backend(Protocol):
         Whether the same call gives the same bits each time.
     tf32 : bool
         Whether products of float32 numbers may be rounded to TF32, on request only.
+    lanes : int
+        Numbers of examples that are multiples of it suit the kernels; 1 where any does.
+    examples : int
+        Batches of more examples are better cut; 0 where any size does.
     """
 
     name: str
@@ -61,6 +74,8 @@ class Backend(Protocol):
     device: str
     deterministic: bool
     tf32: bool
+    lanes: int
+    examples: int
 
     def asarray(self, x: Any, dtype: str | None = None) -> Array:
         """Return `x` as an array of this backend, moved to its device."""
@@ -82,9 +97,6 @@ class Backend(Protocol):
 
         What it yields must not depend on how the calls overlap, to the last bit.
         """
-
-    def map_arrays(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        """Do what :meth:`map` does, for functions that call array operations only, and no kernel."""
 
     def convolution(self, stencil: Array, geometry: Geometry) -> ConvolutionKernel:
         """Prepare a stencil of shape ``(C_out, C_in, k_1, .., k_d)`` for application."""
@@ -114,3 +126,9 @@ class Backend(Protocol):
 
     def cotangent(self, slope: Array, P: Array, scale: float = 1.0) -> tuple[Array, Array]:
         """Return ``Q = scale * slope * P`` of shape ``(C, cells, m)``, and its sums by channel."""
+
+    def logits(self, W: Array, Y: Array) -> Array:
+        """Return ``W^T Y`` for `W` of shape ``(features, classes)`` and `Y` of shape ``(features, m)``."""
+
+    def weight_gradient(self, Y: Array, G: Array) -> Array:
+        """Return ``Y G^T`` for `Y` of shape ``(features, m)`` and `G` of shape ``(classes, m)``."""

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 
 from refmg_backends.activation import ACTIVATIONS, Activation
 from refmg_backends.backend import ConvolutionKernel
 from refmg_backends.errors import check_shape
 from refmg_backends.geometry import Geometry
-from refmg_backends.numba_kernels import codes, gradient, pointwise
+from refmg_backends.numba_kernels import classifier, codes, gradient, pointwise
 from refmg_backends.numba_kernels import convolve as kernels
 from refmg_backends.numba_kernels.memory import LINE, POOL, SMALLEST, aligned_empty, whole_vectors
 from refmg_backends.numba_kernels.vectors import lanes
 from refmg_backends.numpy_backend import NumpyBackend, SparseConvolution
+from refmg_backends.processors import one_blas_thread
 
 Real = NDArray[Any]
 # Cells times examples that one part of a stencil gradient sums up, at most 32 parts.
@@ -133,6 +133,9 @@ class NumbaBackend(NumpyBackend):
     by one thread, or in blocks of a size that the shapes decide.
     """
 
+    lanes = lanes(4)
+    examples = 128  # more outgrow the caches between one layer and the next
+
     def __init__(self) -> None:
         super().__init__()
         self.name = "numba"
@@ -147,14 +150,8 @@ class NumbaBackend(NumpyBackend):
         BLAS is held to one thread meanwhile: after each product its threads wait for the next one, busy,
         for as long as several of our kernels take.
         """
-        for item in items:
-            with _controller().limit(limits=1, user_api="blas"):
-                found = function(item)
-            yield found
-
-    def map_arrays(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        """Yield `function` of each item in order, side by side: it calls no kernels of ours."""
-        return super().map(function, items)
+        with one_blas_thread():
+            yield from map(function, items)
 
     def asarray(self, x: Any, dtype: str | None = None) -> Real:
         """Return `x` as an array; a large one that does not begin on a cache line is copied."""
@@ -221,6 +218,28 @@ class NumbaBackend(NumpyBackend):
         pointwise.cotangent(slope, P, P.dtype.type(scale), Q, sums)
         return Q, sums.sum(axis=1)
 
+    def logits(self, W: Real, Y: Real) -> Real:
+        """Return ``W^T Y``, in a fixed number of parts."""
+        if not has_kernels(W, Y):
+            return super().logits(W, Y)
+        check_shape("features", Y.shape, (W.shape[0], Y.shape[1]))
+        m, width = Y.shape[1], lanes(Y.dtype.itemsize)
+        W, Y = (whole_vectors(a, a.dtype, n) for a, n in ((W, 1), (Y, width)))
+        parts = np.zeros((classifier.PARTS, W.shape[1], Y.shape[1]), Y.dtype)
+        classifier.logits(W, Y, width, parts)
+        return parts.sum(axis=0)[:, :m]
+
+    def weight_gradient(self, Y: Real, G: Real) -> Real:
+        """Return ``Y G^T``."""
+        if not has_kernels(Y, G):
+            return super().weight_gradient(Y, G)
+        check_shape("gradient of the logits", G.shape, (G.shape[0], Y.shape[1]))
+        width = lanes(Y.dtype.itemsize)
+        Y, G = (whole_vectors(a, a.dtype, width) for a in (Y, G))
+        out = np.zeros((Y.shape[0], G.shape[0]), Y.dtype)
+        classifier.weight_gradient(Y, G, width, out)
+        return out
+
     def release(self) -> None:
         """Give memory that is kept for later arrays back to the system."""
         POOL.clear()
@@ -228,11 +247,6 @@ class NumbaBackend(NumpyBackend):
     def threads(self) -> int:
         """Return how many threads the kernels use."""
         return int(numba.get_num_threads())
-
-
-@cache
-def _controller() -> ThreadpoolController:
-    return ThreadpoolController()
 
 
 def table(geometry: Geometry) -> NDArray[Any]:

@@ -12,11 +12,10 @@ import numpy as np
 from array_api_compat import numpy as xp
 from numpy.typing import NDArray
 from scipy import sparse
-from threadpoolctl import threadpool_limits
 
 from refmg_backends.array_backend import ArrayBackend
 from refmg_backends.geometry import Geometry
-from refmg_backends.processors import processors
+from refmg_backends.processors import one_blas_thread, processors
 from refmg_backends.sparse_assembly import assemble
 
 
@@ -69,7 +68,7 @@ class NumpyBackend(ArrayBackend):
         SciPy's sparse products run on one thread each and release the interpreter's lock. BLAS is held
         to one thread meanwhile: threads within threads made the whole slower than one thread alone.
         """
-        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(processors()) as pool:
+        with one_blas_thread(), ThreadPoolExecutor(processors()) as pool:
             # Few calls ahead: `items` may be read from disk, and must not all be in memory at once.
             ahead: deque[Future[Any]] = deque()
             for item in items:

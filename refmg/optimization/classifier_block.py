@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from refmg.batches import Batch
+from refmg.batches import Batch, cut, merged
 from refmg.classifier import Classifier
 from refmg.classifier_objective import ClassifierObjective
 from refmg.evaluation import Evaluation
 from refmg.network import Network
 from refmg.optimization.newton import NewtonStep, newton_step
 from refmg.optimization.settings import TrainingSettings
+
+# Numbers in one product: few calls, and a second pass finds what the first has read in the cache.
+FEATURES = 1 << 21
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,10 @@ def classifier_steps(
     """
     xp, a, weights = network.backend.xp, network.architecture, settings.regularization
     propagation = network.propagation.prepared
-    features = list(network.backend.map(lambda batch: replace(batch, x=propagation.apply(batch.x)), batches))
+    parts = network.backend.map(
+        lambda batch: replace(batch, x=propagation.apply(batch.x)), cut(network.backend, batches)
+    )
+    features = list(merged(network.backend, parts, FEATURES))
     objective = ClassifierObjective(a, features, weights, network.backend, settings.loss)
     current: Classifier = network.classifier
     steps: list[NewtonStep] = []

@@ -216,6 +216,26 @@ def test_blas_has_its_threads_back_when_the_batches_are_done_or_left(backend, ta
     assert threads() == before
 
 
+# --- the classifier's products --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("features", "m"), [(1, 1), (3, 7), (9, 16), (70, 65), (200, 391)])
+@pytest.mark.parametrize("classes", [1, 3, 5, 10, 12])
+def test_products_of_the_classifier_are_those_of_matrices(backend, dtype, features, m, classes):
+    rng = np.random.default_rng(features)
+    # Sums of at most 391 products below 100 are exact in both precisions.
+    W, Y, G = (
+        rng.integers(-9, 10, n).astype(dtype) for n in ((features, classes), (features, m), (classes, m))
+    )
+    at = {name: backend.asarray(array) for name, array in (("W", W), ("Y", Y), ("G", G))}
+    logits = backend.to_numpy(backend.logits(at["W"], at["Y"]))
+    gradient = backend.to_numpy(backend.weight_gradient(at["Y"], at["G"]))
+    assert logits.dtype == gradient.dtype == np.dtype(dtype)
+    assert np.array_equal(logits, W.T @ Y)
+    assert np.array_equal(gradient, Y @ G.T)
+
+
 # --- arrays in and out ----------------------------------------------------------------------------
 
 

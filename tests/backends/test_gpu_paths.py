@@ -91,10 +91,10 @@ class SmallMemory(ArrayBackend):
 
     def __init__(self, examples):
         super().__init__("small", xp)
-        self.examples, self.released = examples, 0
+        self.most, self.released = examples, 0
 
     def activated(self, kernel, Y, *arguments, **options):
-        if Y.shape[-1] > self.examples:
+        if Y.shape[-1] > self.most:
             raise MemoryError("out of device memory")
         return super().activated(kernel, Y, *arguments, **options)
 

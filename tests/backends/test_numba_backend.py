@@ -202,6 +202,8 @@ def wrong_calls():
         "tangent": lambda: NUMBA.tangent(Z, Y, b),
         "tangent bias": lambda: NUMBA.tangent(Z, Z, np.ones(2)),
         "cotangent": lambda: NUMBA.cotangent(Y, Z),
+        "logits": lambda: NUMBA.logits(np.ones((4, 3)), np.ones((5, 8))),
+        "weight gradient": lambda: NUMBA.weight_gradient(np.ones((4, 8)), np.ones((3, 7))),
     }
 
 

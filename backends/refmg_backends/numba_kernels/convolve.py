@@ -69,19 +69,19 @@ def _make_cell(vectors: int) -> Any:
         o = 0
         while o + OUTPUTS <= c_out:
             tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps, o * each,
-                    offsets, jumps[0], count, c_in, OUTPUTS, vectors)  # fmt: skip
+                    OUTPUTS, offsets, jumps[0], count, c_in, OUTPUTS, vectors)  # fmt: skip
             o += OUTPUTS
         if o + 4 <= c_out:
             tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps, o * each,
-                    offsets, jumps[1], count, c_in, 4, vectors)  # fmt: skip
+                    4, offsets, jumps[1], count, c_in, 4, vectors)  # fmt: skip
             o += 4
         if o + 2 <= c_out:
             tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps, o * each,
-                    offsets, jumps[2], count, c_in, 2, vectors)  # fmt: skip
+                    2, offsets, jumps[2], count, c_in, 2, vectors)  # fmt: skip
             o += 2
         if o < c_out:
             tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps, o * each,
-                    offsets, jumps[3], count, c_in, 1, vectors)  # fmt: skip
+                    1, offsets, jumps[3], count, c_in, 1, vectors)  # fmt: skip
 
     return cell
 

@@ -20,6 +20,8 @@ REGISTER_BYTES = 64 if WIDE else 32 if _FEATURES.get("avx2") else 16
 # Sums in registers: of 32 (AVX-512) or 16, some must stay free for loads and a coefficient.
 OUTPUTS, VECTORS = (8, 2) if WIDE else (4, 2)
 PAIRS, RUN = (4, 4) if WIDE else (2, 4)
+# Features times classes whose inner products are summed up together; five divides ten classes.
+FEATURES, CLASSES = (4, 5) if WIDE else (2, 5)
 
 
 def lanes(itemsize: int) -> int:
@@ -103,17 +105,17 @@ def _feed(phis: list[list[Any]], values: list[list[Any]], source: Any) -> None:
 def tap_sum(
     typing_context,
     out, at, out_stride, start, use_start, X, x_at, x_stride,
-    taps, taps_at, offsets, jumps, count, channels, outputs, vectors,
+    taps, taps_at, taps_stride, offsets, jumps, count, channels, outputs, vectors,
 ):  # fmt: skip
     """Add to a block of `outputs` channels times `vectors` vectors its taps times channels.
 
-    ``out[at + o*out_stride + v] = start[..] + sum_t sum_c taps[taps_at + jumps[t] + c*outputs + o] *
+    ``out[at + o*out_stride + v] = start[..] + sum_t sum_c taps[taps_at + jumps[t] + c*taps_stride + o] *
     X[x_at + offsets[t] + c*x_stride + v]``; `start` counts as zero unless `use_start`. `count`, the
     number of `offsets`, must be positive. `outputs` and `vectors` are literals.
     """
     signature = types.void(
         out, at, out_stride, start, use_start, X, x_at, x_stride,
-        taps, taps_at, offsets, jumps, count, channels, outputs, vectors,
+        taps, taps_at, taps_stride, offsets, jumps, count, channels, outputs, vectors,
     )  # fmt: skip
     O, V = outputs.literal_value, vectors.literal_value
 
@@ -122,8 +124,8 @@ def tap_sum(
         rows = e.steps(b.gep(e.address(0), [e.number(1)]), e.number(2), O)
         starts = e.steps(b.gep(e.address(3), [e.number(1)]), e.number(2), O)
         x0, x_stride = b.gep(e.address(5), [e.number(6)]), e.number(7)
-        taps0, offsets, jumps = b.gep(e.address(8), [e.number(9)]), e.address(10), e.address(11)
-        count, channels = e.number(12), e.number(13)
+        taps0, taps_stride = b.gep(e.address(8), [e.number(9)]), e.number(10)
+        offsets, jumps, count, channels = e.address(11), e.address(12), e.number(13), e.number(14)
         before = b.block
         loading, outer, inner, after, done = (
             b.append_basic_block(name) for name in ("loading", "outer", "inner", "after", "done")
@@ -149,7 +151,7 @@ def tap_sum(
         for phi, first, later in (
             (c, INDEX(0), following),
             (x, x1, b.gep(x, [x_stride])),
-            (tap, taps1, b.gep(tap, [INDEX(O)])),
+            (tap, taps1, b.gep(tap, [taps_stride])),
         ):
             phi.add_incoming(first, outer)
             phi.add_incoming(later, inner)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from refmg import Classifier, RefmgError, named_loss
+from refmg import Classifier, RefmgError, get_backend, named_loss
 from refmg.checks import taylor_test
 from refmg.losses import LOSSES, as_targets, check_training_labels
 
@@ -190,7 +190,7 @@ def test_gradient_and_hessian_in_weights_biases_and_features(name, block):
     T = as_targets([0, 1, 2, 1], 3)
 
     def logits(parts):
-        return Classifier(parts["W"], parts["mu"]).logits(np, volume, parts["y"])
+        return Classifier(parts["W"], parts["mu"]).logits(get_backend("numpy"), volume, parts["y"])
 
     def moved(v):
         return at | {block: v.reshape(at[block].shape)}
@@ -198,8 +198,8 @@ def test_gradient_and_hessian_in_weights_biases_and_features(name, block):
     def back(G):
         classifier = Classifier(at["W"], at["mu"])
         if block == "y":
-            return classifier.logits_adjoint(np, volume, G).ravel()
-        return getattr(classifier.weight_gradient(np, volume, at["y"], G), block).ravel()
+            return classifier.logits_adjoint(get_backend("numpy"), volume, G).ravel()
+        return getattr(classifier.weight_gradient(get_backend("numpy"), volume, at["y"], G), block).ravel()
 
     def tangent(v):
         return logits(moved(v)) - logits(moved(0 * v))

@@ -146,7 +146,7 @@ def test_the_gauss_newton_matrix_is_j_transposed_h_j():
     J = np.stack(
         [trajectory.tangent(Propagation(p.a, at.unflat(np, e), p.backend)).ravel() for e in np.eye(size)], 1
     )
-    logits = p.classifier.logits(np, volume, trajectory.Y)
+    logits = p.classifier.logits(p.backend, volume, trajectory.Y)
     W = volume * p.classifier.W.reshape(-1, 3)
     J = np.kron(W.T, np.eye(2)) @ J
     point = named_loss("softmax").linearize(np, logits, p.batches[0].targets)
@@ -179,7 +179,9 @@ def test_a_constant_image_has_the_same_loss_at_h_and_2h(shape, loss):
     losses = []
     for grid in (coarse, fine):
         W = np.broadcast_to(np.array([0.3, -0.2]), (1, *grid.shape, 2))
-        logits = Classifier(W, np.zeros(2)).logits(np, grid.cell_volume, np.full((1, *grid.shape, 1), 0.7))
+        logits = Classifier(W, np.zeros(2)).logits(
+            get_backend("numpy"), grid.cell_volume, np.full((1, *grid.shape, 1), 0.7)
+        )
         losses.append(named_loss(loss).value(np, logits, as_targets(np.array([1]), 2)))
     assert losses[0] == pytest.approx(losses[1], rel=fine.cells * EPS)
 
@@ -187,7 +189,9 @@ def test_a_constant_image_has_the_same_loss_at_h_and_2h(shape, loss):
 def test_without_the_cell_volume_the_losses_would_differ():
     losses = []
     for n in (4, 8):
-        logits = Classifier(np.ones((1, n, 2)) * [0.3, -0.2], np.zeros(2)).logits(np, 1.0, np.ones((1, n, 1)))
+        logits = Classifier(np.ones((1, n, 2)) * [0.3, -0.2], np.zeros(2)).logits(
+            get_backend("numpy"), 1.0, np.ones((1, n, 1))
+        )
         losses.append(named_loss("softmax").value(np, logits, as_targets(np.array([1]), 2)))
     assert abs(losses[0] - losses[1]) > 0.1
 

@@ -13,8 +13,10 @@ from refmg import (
     NetworkObjective,
     RefmgError,
     Regularization,
+    get_backend,
     random_network,
 )
+from refmg.batches import Batch, cut, merged
 from refmg.checks import taylor_test
 from refmg.losses import LOSSES
 
@@ -147,3 +149,37 @@ def test_bad_examples_are_refused():
         Batches(x, np.arange(4) % 2, 2, 0, net.backend, "float64")
     with pytest.raises(RefmgError, match="unknown loss"):
         NetworkObjective(net, data, loss="l2")
+
+
+# --- batches that suit the kernels ----------------------------------------------------------------
+
+
+def numbered(*sizes):
+    """Batches whose examples are numbered, in order."""
+    ends = np.cumsum(sizes)
+    return [
+        Batch(np.arange(e - n, e, dtype=float)[None], np.ones((2, n)))
+        for n, e in zip(sizes, ends, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("sizes", [(1,), (16,), (44,), (128,), (300, 5), (512, 512, 100), (143,)])
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_cut_and_merged_batches_hold_the_same_examples(sizes, backend):
+    place = get_backend(backend)
+    pieces = list(cut(place, numbered(*sizes)))
+    found = list(merged(place, pieces, 200))
+    for batches in (pieces, found):
+        assert sorted(np.concatenate([b.x[0] for b in batches])) == list(range(sum(sizes)))
+        assert all(b.size == b.targets.shape[1] for b in batches)
+    if backend == "numpy":
+        assert [b.size for b in pieces] == list(sizes)
+    else:
+        assert all(b.size <= place.examples for b in pieces)
+        # What does not fill vectors is less than one vector, and alone.
+        assert all(b.size < place.lanes for b in (*pieces, *found) if b.size % place.lanes)
+
+
+def test_whole_batches_are_not_copied():
+    (batch,) = numbered(128)
+    assert next(iter(cut(get_backend("numba"), [batch]))) is batch

@@ -53,14 +53,14 @@ def all_at_once(p: ControlProblem) -> Iterator[Finding]:
     yield Finding(f"{label}: adjoint", difference(adjoint, system.adjoint(P.ravel())), p.bound, ROUNDING)
     objective = ControlObjective(p.network, p.batches)
     at, W = objective.vector(p.network), p.network.classifier
-    volume, m = p.architecture.grid.cell_volume, p.x.shape[-1]
-    point = named_loss("softmax").linearize(np, W.logits(np, volume, trajectory.Y), p.batches[0].targets)
+    volume, m, place = p.architecture.grid.cell_volume, p.x.shape[-1], p.network.backend
+    point = named_loss("softmax").linearize(np, W.logits(place, volume, trajectory.Y), p.batches[0].targets)
     _, gradient = objective.value_and_gradient(at)
-    reduced = system.adjoint(W.logits_adjoint(np, volume, point.gradient / m).ravel())
+    reduced = system.adjoint(W.logits_adjoint(place, volume, point.gradient / m).ravel())
     yield Finding(f"{label}: reduced gradient", difference(gradient, reduced), p.bound, ROUNDING)
     dY = system.tangent(d).reshape(trajectory.Y.shape)
-    curved = point.hessian_product(W.logits(np, volume, dY) - W.mu[:, None]) / m
-    product = system.adjoint(W.logits_adjoint(np, volume, curved).ravel())
+    curved = point.hessian_product(W.logits(place, volume, dY) - W.mu[:, None]) / m
+    product = system.adjoint(W.logits_adjoint(place, volume, curved).ravel())
     ours = objective.gauss_newton(at)(d)
     yield Finding(f"{label}: Gauss-Newton product", difference(ours, product), 4 * p.bound, f"4 x {ROUNDING}")
 

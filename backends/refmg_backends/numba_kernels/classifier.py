@@ -1,0 +1,112 @@
+"""The classifier's products: many features, few classes.
+
+BLAS copies both factors into an order of its own first, which costs as much as such a product itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, prange
+
+from refmg_backends.numba_kernels.vectors import CLASSES, FEATURES, RUN, pair_sum, tap_sum
+
+PARTS = 8  # of a sum over features; fixed, so that no result depends on the number of threads
+PIECE = 1 << 16  # bytes of features that meet all classes while they are in the first-level cache
+
+
+def _make_sums(vectors: int) -> Any:
+    @njit(cache=True)
+    def sums(out, at, W, Y, l, first, last, zero):
+        """Add ``W[first:last]^T Y[first:last]`` for `vectors` vectors of examples to all classes of `out`."""
+        k, m, n, o = W.shape[1], Y.shape[1], last - first, 0
+        flat, x_at = W.reshape(-1), first * m + l
+        while o + CLASSES <= k:
+            tap_sum(out, at + o * m, m, out, 1, Y, x_at, m, flat, first * k + o, k, zero, zero, 1, n,
+                    CLASSES, vectors)  # fmt: skip
+            o += CLASSES
+        while o + 2 <= k:
+            tap_sum(out, at + o * m, m, out, 1, Y, x_at, m, flat, first * k + o, k, zero, zero, 1, n,
+                    2, vectors)  # fmt: skip
+            o += 2
+        if o < k:
+            tap_sum(out, at + o * m, m, out, 1, Y, x_at, m, flat, first * k + o, k, zero, zero, 1, n,
+                    1, vectors)  # fmt: skip
+
+    return sums
+
+
+_sums, _narrow_sums = _make_sums(RUN), _make_sums(1)
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def logits(W, Y, lanes, parts):
+    """Write into `parts`, ``(P, classes, m)`` and full of zeros, sums whose sum is ``W^T Y``.
+
+    Parameters
+    ----------
+    W, Y : ndarray, shapes (features, classes) and (features, m)
+        `m` a multiple of `lanes`.
+    """
+    features, m = Y.shape
+    P, k, wide = parts.shape[0], parts.shape[1], m // (lanes * RUN)
+    out, piece = parts.reshape(-1), max(8, PIECE // (m * Y.itemsize))
+    for p in prange(P):
+        zero, end = np.zeros(1, np.int64), (p + 1) * features // P
+        for first in range(p * features // P, end, piece):
+            last = min(end, first + piece)
+            for g in range(wide):
+                l = g * lanes * RUN
+                _sums(out, p * k * m + l, W, Y, l, first, last, zero)
+            for l in range(wide * lanes * RUN, m, lanes):
+                _narrow_sums(out, p * k * m + l, W, Y, l, first, last, zero)
+
+
+def _make_pairs(vectors: int) -> Any:
+    @njit(cache=True)
+    def pairs(out, i, size, Y, G, l, cells, count):
+        """Add the inner products of `size` features, FEATURES or 1, with all classes."""
+        k, m, o = G.shape[0], Y.shape[1], 0
+        while o < k:
+            if o + CLASSES <= k and size > 1:
+                pair_sum(out, i * k + o, k, 1, Y, i * m + l, m, cells[0], G, o * m + l, m, cells[0], count,
+                         FEATURES, CLASSES, vectors)  # fmt: skip
+                o += CLASSES
+            elif size > 1:
+                pair_sum(out, i * k + o, k, 1, Y, i * m + l, m, cells[0], G, o * m + l, m, cells[0], count,
+                         FEATURES, 1, vectors)  # fmt: skip
+                o += 1
+            else:
+                pair_sum(out, i * k + o, k, 1, Y, i * m + l, m, cells[0], G, o * m + l, m, cells[0], count,
+                         1, 1, vectors)  # fmt: skip
+                o += 1
+
+    return pairs
+
+
+_pairs, _narrow_pairs = _make_pairs(RUN), _make_pairs(1)
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def weight_gradient(Y, G, lanes, out):
+    """Write ``Y G^T`` into `out`, ``(features, classes)`` and full of zeros.
+
+    Parameters
+    ----------
+    Y, G : ndarray, shapes (features, m) and (classes, m)
+        `m` a multiple of `lanes`.
+    """
+    features, m = Y.shape
+    wide = m // (lanes * RUN)
+    rest, blocks = wide * lanes * RUN, (features + FEATURES - 1) // FEATURES
+    flat = out.reshape(-1)
+    for block in prange(blocks):
+        runs = np.arange(wide).reshape(1, -1) * (lanes * RUN)
+        tails = np.arange((m - rest) // lanes).reshape(1, -1) * lanes
+        whole = (block + 1) * FEATURES <= features
+        for i in range(block * FEATURES, min(features, (block + 1) * FEATURES), FEATURES if whole else 1):
+            if runs.size:
+                _pairs(flat, i, FEATURES if whole else 1, Y, G, 0, runs, runs.size)
+            if tails.size:
+                _narrow_pairs(flat, i, FEATURES if whole else 1, Y, G, rest, tails, tails.size)
