@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
 from typing import Any
 
 import numba
@@ -14,116 +13,17 @@ from refmg_backends.activation import ACTIVATIONS, Activation
 from refmg_backends.backend import ConvolutionKernel
 from refmg_backends.errors import check_shape
 from refmg_backends.geometry import Geometry
-from refmg_backends.numba_kernels import classifier, codes, gradient, pointwise
-from refmg_backends.numba_kernels import convolve as kernels
+from refmg_backends.numba_convolution import NumbaConvolution, has_kernels
+from refmg_backends.numba_kernels import classifier, gradient, pointwise, winograd
+from refmg_backends.numba_kernels.convolve import gather_rows
 from refmg_backends.numba_kernels.memory import LINE, POOL, SMALLEST, aligned_empty, whole_vectors
 from refmg_backends.numba_kernels.vectors import lanes
-from refmg_backends.numpy_backend import NumpyBackend, SparseConvolution
+from refmg_backends.numpy_backend import NumpyBackend
 from refmg_backends.processors import one_blas_thread
 
 Real = NDArray[Any]
 # Cells times examples that one part of a stencil gradient sums up, at most 32 parts.
 PART, MOST_PARTS = 2048, 32
-
-
-def has_kernels(*arrays: Real) -> bool:
-    """Return whether the compiled kernels take these arrays; others go to explicit matrices."""
-    kinds = {a.dtype.name for a in arrays}
-    return len(kinds) == 1 and kinds <= {"float32", "float64"} and all(a.size for a in arrays)
-
-
-class NumbaConvolution:
-    """A convolution that is computed from its taps; its matrix is made only for other types than floats.
-
-    Parameters
-    ----------
-    stencil : ndarray, shape (C_out, C_in, k_1, .., k_d)
-        Taps.
-    geometry : Geometry
-        Grid, width, boundary and stride.
-    """
-
-    def __init__(self, stencil: Real, geometry: Geometry) -> None:
-        self.stencil, self.geometry = stencil, geometry
-        self.taps = stencil.reshape(*stencil.shape[:2], geometry.taps)
-
-    @cached_property
-    def explicit(self) -> SparseConvolution:
-        """The matrix: for integers, complex numbers, or mixed precisions."""
-        return SparseConvolution(self.stencil, self.geometry)
-
-    def _check(self, X: Real, channels: int, cells: int) -> None:
-        check_shape("features", X.shape, (channels, cells, X.shape[-1]))
-
-    def _together(self, X: Real) -> int:
-        return kernels.groups_together(self.geometry, X.shape[0], X.dtype.itemsize)
-
-    @cached_property
-    def packed(self) -> Real:
-        """The taps in the kernel's order."""
-        return kernels.pack(self.taps)
-
-    @cached_property
-    def packed_transpose(self) -> Real:
-        """The taps of the transpose in the kernel's order."""
-        return kernels.pack(self.taps.transpose(1, 0, 2))
-
-    def apply(self, Y: Real, add_to: Real | None = None) -> Real:
-        """Return ``add_to + K Y``."""
-        if not has_kernels(self.taps, Y, *([] if add_to is None else [add_to])):
-            return self.explicit.apply(Y, add_to)
-        self._check(Y, self.taps.shape[1], self.geometry.cells)
-        rows = *kernels.gather_rows(self.geometry), self._together(Y)
-        return run(Y, self.packed, rows, self.taps.shape[0], start=add_to)[0]
-
-    def apply_transpose(self, Z: Real, add_to: Real | None = None) -> Real:
-        """Return ``add_to + K^T Z``."""
-        if not has_kernels(self.taps, Z, *([] if add_to is None else [add_to])):
-            return self.explicit.apply_transpose(Z, add_to)
-        self._check(Z, self.taps.shape[0], self.geometry.out_cells)
-        rows = *kernels.scatter_rows(self.geometry), self._together(Z)
-        return run(Z, self.packed_transpose, rows, self.taps.shape[1], start=add_to)[0]
-
-    def activated(
-        self, Y: Real, bias: Real, activation: str, base: Real | None, scale: float, slope: bool
-    ) -> tuple[Real, Real | None]:
-        """Return ``base + scale * sigma(K Y + b)`` and its slope, while the sums are in the cache."""
-        self._check(Y, self.taps.shape[1], self.geometry.cells)
-        rows = *kernels.gather_rows(self.geometry), self._together(Y)
-        code, c_out = codes.CODES[activation], self.taps.shape[0]
-        return run(Y, self.packed, rows, c_out, bias=bias, code=code, base=base, scale=scale, slope=slope)
-
-
-def run(
-    X: Real,
-    taps: Real,
-    rows: tuple[Real, Real, bool, int],
-    channels: int,
-    start: Real | None = None,
-    bias: Real | None = None,
-    code: int = codes.IDENTITY,
-    base: Real | None = None,
-    scale: float = 1.0,
-    slope: bool = False,
-) -> tuple[Real, Real | None]:
-    """Call the compiled convolution on whole vectors of examples; see ``numba_kernels.convolve``."""
-    m, dtype, width = X.shape[2], X.dtype, lanes(X.dtype.itemsize)
-    shape = (channels, rows[0].shape[0], m)
-    for what, array, expected in (("add_to", start, shape), ("base", base, shape), ("bias", bias, shape[:1])):
-        if array is not None:
-            check_shape(what, array.shape, expected)
-    X = whole_vectors(X, dtype, width)
-    out = aligned_empty((channels, rows[0].shape[0], X.shape[2]), dtype)
-    rate = aligned_empty(out.shape, dtype) if slope else out
-    first, under = (out if a is None else whole_vectors(a, dtype, width) for a in (start, base))
-    b = np.zeros(channels, dtype) if bias is None else np.array(bias, dtype)
-    k, post = codes.constants(dtype.name), bias is not None
-    kernels.convolve(
-        X, taps, *rows, width, first, start is not None, out, post, rate, under, b, k,
-        dtype.type(scale), base is not None, slope, code,
-    )  # fmt: skip
-    found = [np.ascontiguousarray(a[..., :m]) for a in (out, rate)]
-    return found[0], found[1] if slope else None
 
 
 class NumbaBackend(NumpyBackend):
@@ -171,6 +71,8 @@ class NumbaBackend(NumpyBackend):
         check_shape("features Y", Y.shape, (Y.shape[0], geometry.cells, m))
         check_shape("features Z", Z.shape, (Z.shape[0], geometry.out_cells, m))
         Y, Z = (whole_vectors(a, dtype, width) for a in (Y, Z))
+        if winograd.suits(geometry, len(Z), len(Y)):
+            return winograd.stencil_gradient(Y, Z, geometry, width)
         count = min(MOST_PARTS, 1 << (Z.shape[1] * Z.shape[2] // PART).bit_length())
         parts = np.zeros((count, Z.shape[0], geometry.taps, Y.shape[0]), dtype)
         gradient.stencil_gradient(Y, Z, table(geometry), width, parts)
@@ -251,4 +153,4 @@ class NumbaBackend(NumpyBackend):
 
 def table(geometry: Geometry) -> NDArray[Any]:
     """Return the geometry's table as the kernels want it: writable, of 64-bit indices."""
-    return np.array(kernels.gather_rows(geometry)[0].T, order="C")
+    return np.array(gather_rows(geometry)[0].T, order="C")

@@ -17,7 +17,10 @@ def processors() -> int:
 
 @cache
 def _controller() -> ThreadpoolController:
-    # Looking for the loaded libraries takes milliseconds, which small batches would notice.
+    # Looking for the loaded libraries takes milliseconds, which small batches would notice: it is done
+    # once, so what may be loaded later comes first. Compiled code calls SciPy's BLAS, not NumPy's.
+    import scipy.linalg.cython_blas  # noqa: F401
+
     return ThreadpoolController()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from refmg_backends import ArrayBackend, Geometry, RefmgError, get_backend
 from refmg_backends.activation import ACTIVATIONS
 from refmg_backends.numba_backend import NumbaConvolution
+from refmg_backends.numba_kernels import winograd
 from refmg_backends.numba_kernels.memory import LINE, Pool, aligned_empty
 
 NUMBA, NUMPY = get_backend("numba"), get_backend("numpy")
@@ -39,6 +41,24 @@ def problems(draw):
     return geometry, c_out, c_in, m, draw(st.sampled_from(TYPES)), draw(st.integers(0, 99))
 
 
+@st.composite
+def filtered_problems(draw):
+    """A problem that minimal filtering can take, once it is allowed few channels."""
+    shape = draw(st.tuples(st.integers(1, 7), st.integers(1, 7)))
+    geometry = Geometry(shape, (3, 3), draw(st.sampled_from(["periodic", "zero", "reflect"])))
+    c_out, c_in = draw(st.integers(1, 9)), draw(st.integers(1, 9))
+    m = draw(st.sampled_from([1, 16, 31, 80, 144, 300]))
+    return geometry, c_out, c_in, m, draw(st.sampled_from(TYPES)), draw(st.integers(0, 99))
+
+
+@contextmanager
+def filtering_from(channels):
+    """Minimal filtering from so many channels on."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(winograd, "CHANNELS", channels)
+        yield
+
+
 def arrays(problem, integers):
     geometry, c_out, c_in, m, dtype, seed = problem
     rng = np.random.default_rng(seed)
@@ -56,7 +76,19 @@ def linear_results(backend, s, Y, Z, geometry):
 @settings(deadline=None, max_examples=150)
 @given(problems())
 def test_small_integers_in_floats_are_exact(problem):
-    # Sums of fewer than 2^24 / 9 products of at most 9: every partial sum is an integer of float32.
+    check_integers(problem)
+
+
+@settings(deadline=None, max_examples=100)
+@given(filtered_problems())
+def test_small_integers_are_exact_by_minimal_filtering(problem):
+    with filtering_from(1):
+        check_integers(problem)
+
+
+def check_integers(problem):
+    # Sums of fewer than 2^24 / 9 products of at most 9: every partial sum is an integer of float32. With
+    # minimal filtering sums of fewer than 2^24 / 16 / 81 products, of multiples of 1/4 below 81.
     s, Y, Z = arrays(problem, integers=True)
     results = (linear_results(backend, s, Y, Z, problem[0]) for backend in (NUMBA, NUMPY))
     for ours, truth in zip(*results, strict=True):
@@ -67,6 +99,17 @@ def test_small_integers_in_floats_are_exact(problem):
 @settings(deadline=None, max_examples=60)
 @given(problems(), st.sampled_from(sorted(ACTIVATIONS)), st.booleans(), st.booleans())
 def test_fused_steps_are_the_reference_to_rounding(problem, name, with_base, with_slope):
+    check_fused_steps(problem, name, with_base, with_slope)
+
+
+@settings(deadline=None, max_examples=40)
+@given(filtered_problems(), st.sampled_from(sorted(ACTIVATIONS)), st.booleans(), st.booleans())
+def test_fused_steps_are_the_reference_by_minimal_filtering(problem, name, with_base, with_slope):
+    with filtering_from(1):
+        check_fused_steps(problem, name, with_base, with_slope, winograd.GROWTH)
+
+
+def check_fused_steps(problem, name, with_base, with_slope, growth=1.0):
     geometry, activation = problem[0], ACTIVATIONS[name]
     s, Y, Z = arrays(problem, integers=False)
     bias, base = np.linspace(-1, 1, len(s)).astype(s.dtype), Z if with_base else None
@@ -82,7 +125,7 @@ def test_fused_steps_are_the_reference_to_rounding(problem, name, with_base, wit
     # steep as its argument, and sums over cells have as many terms as there are cells and examples.
     terms = s[0].size * geometry.taps + Z[0].size + 40
     size = max(1.0, np.abs(s).sum(axis=tuple(range(1, s.ndim))).max()) * max(1.0, np.abs(Y).max())
-    bound = 10 * terms * np.finfo(s.dtype).eps * max(size, np.abs(Z).max() ** 2)
+    bound = growth * 10 * terms * np.finfo(s.dtype).eps * max(size, np.abs(Z).max() ** 2)
     for ours, truth in zip(results(NUMBA), results(REFERENCE), strict=True):
         assert ours.dtype == s.dtype
         jumps = name == "relu" and ours.shape == Z.shape and set(np.unique(truth)) <= {0, 1}
@@ -90,6 +133,23 @@ def test_fused_steps_are_the_reference_to_rounding(problem, name, with_base, wit
             assert np.mean(ours != truth) <= 0.01
         else:
             assert np.abs(ours - truth).max() <= bound
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_rounding_of_minimal_filtering_grows_by_no_more_than_its_bound(dtype):
+    c, m, geometry = winograd.CHANNELS, 48, Geometry((6, 7), (3, 3))
+    s, Y, Z = arrays((geometry, c, c, m, dtype, 5), integers=False)
+    exact = linear_results(NUMPY, *(a.astype(np.float64) for a in (s, Y, Z)), geometry)
+    found = linear_results(NUMBA, s, Y, Z, geometry)
+    with filtering_from(c + 1):
+        direct = linear_results(NUMBA, s, Y, Z, geometry)
+    sizes = linear_results(NUMPY, *(np.abs(a).astype(np.float64) for a in (s, Y, Z)), geometry)
+    for ours, plain, truth, size in zip(found, direct, exact, sizes, strict=True):
+        assert not np.array_equal(ours, plain)  # or minimal filtering was not used
+        # A sum of n products has an error of at most n eps times the sum of their absolute values; those
+        # that the transforms meet are at most GROWTH times the largest.
+        terms = 9 * c if ours.ndim == 3 else geometry.cells * m
+        assert np.abs(ours - truth).max() <= winograd.GROWTH * terms * np.finfo(dtype).eps * size.max()
 
 
 @pytest.mark.parametrize("dtype", TYPES)
@@ -146,7 +206,7 @@ from refmg import Architecture, random_network
 from refmg.batches import Batches
 from refmg.objective import NetworkObjective
 rng = np.random.default_rng(0)
-network = random_network(Architecture((9, 10), channels=5, layers=3), 0, "numba", "float32")
+network = random_network(Architecture((9, 10), channels=CHANNELS, layers=3), 0, "numba", "float32")
 x, labels = rng.normal(size=(1, 9, 10, 50)), rng.integers(0, 10, 50)
 objective = NetworkObjective(network, [Batches(x, labels, 10, 50, network.backend, "float32")[0]])
 vector = objective.vector(network)
@@ -168,9 +228,11 @@ def in_fresh_process(program, **environment):
     return found.stdout.split()
 
 
-def test_no_result_depends_on_the_number_of_threads():
+@pytest.mark.parametrize("channels", [5, winograd.CHANNELS])
+def test_no_result_depends_on_the_number_of_threads(channels):
     counts = [n for n in (1, 2, 3) if n <= max(2, os.cpu_count() or 1)]
-    found = [in_fresh_process(_HASH, NUMBA_NUM_THREADS=str(n)) for n in counts]
+    program = _HASH.replace("CHANNELS", str(channels))
+    found = [in_fresh_process(program, NUMBA_NUM_THREADS=str(n)) for n in counts]
     assert [int(threads) for _, threads in found] == counts
     assert len({digest for digest, _ in found}) == 1
 

@@ -70,15 +70,15 @@ def _make_pairs(vectors: int) -> Any:
         k, m, o = G.shape[0], Y.shape[1], 0
         while o < k:
             if o + CLASSES <= k and size > 1:
-                pair_sum(out, i * k + o, k, 1, Y, i * m + l, m, cells[0], G, o * m + l, m, cells[0], count,
+                pair_sum(out, i * k + o, k, Y, i * m + l, m, cells[0], G, o * m + l, m, cells[0], count,
                          FEATURES, CLASSES, vectors)  # fmt: skip
                 o += CLASSES
             elif size > 1:
-                pair_sum(out, i * k + o, k, 1, Y, i * m + l, m, cells[0], G, o * m + l, m, cells[0], count,
+                pair_sum(out, i * k + o, k, Y, i * m + l, m, cells[0], G, o * m + l, m, cells[0], count,
                          FEATURES, 1, vectors)  # fmt: skip
                 o += 1
             else:
-                pair_sum(out, i * k + o, k, 1, Y, i * m + l, m, cells[0], G, o * m + l, m, cells[0], count,
+                pair_sum(out, i * k + o, k, Y, i * m + l, m, cells[0], G, o * m + l, m, cells[0], count,
                          1, 1, vectors)  # fmt: skip
                 o += 1
 

@@ -112,18 +112,16 @@ def _offsets(rows, tap_of, i, m, c_in, offsets, jumps):
 
 
 @njit(cache=True)
-def _post(flat, slopes, bases, bias, i, M, m, l, vectors, k, scale, use_base, use_slope, code):
-    """Activate all channels of one cell while they are in the cache."""
-    for o in range(bias.size):
-        at = (o * M + i) * m + l
-        if code == TANH:
-            finish(flat, slopes, bases, at, vectors, bias[o], k, scale, use_base, use_slope, TANH)
-        elif code == RELU:
-            finish(flat, slopes, bases, at, vectors, bias[o], k, scale, use_base, use_slope, RELU)
-        elif code == SMOOTH_RELU:
-            finish(flat, slopes, bases, at, vectors, bias[o], k, scale, use_base, use_slope, SMOOTH_RELU)
-        else:
-            finish(flat, slopes, bases, at, vectors, bias[o], k, scale, use_base, use_slope, IDENTITY)
+def activate(flat, slopes, bases, at, vectors, bias, k, scale, use_base, use_slope, code):
+    """Activate some vectors of one channel while they are in the cache; see ``finish``."""
+    if code == TANH:
+        finish(flat, slopes, bases, at, vectors, bias, k, scale, use_base, use_slope, TANH)
+    elif code == RELU:
+        finish(flat, slopes, bases, at, vectors, bias, k, scale, use_base, use_slope, RELU)
+    elif code == SMOOTH_RELU:
+        finish(flat, slopes, bases, at, vectors, bias, k, scale, use_base, use_slope, SMOOTH_RELU)
+    else:
+        finish(flat, slopes, bases, at, vectors, bias, k, scale, use_base, use_slope, IDENTITY)
 
 
 @njit(parallel=True, cache=True, nogil=True)
@@ -176,4 +174,8 @@ def convolve(X, taps, rows, tap_of, complete, together, lanes, start, use_start,
                 else:
                     _narrow(out, i * m + l, M * m, start, use_start, X, l, N * m, taps, offsets, jumps, count)
                 if post:
-                    _post(flat, slopes, bases, bias, i, M, m, l, vectors, k, scale, use_base, use_slope, code)
+                    for o in range(bias.size):
+                        at = (o * M + i) * m + l
+                        activate(
+                            flat, slopes, bases, at, vectors, bias[o], k, scale, use_base, use_slope, code
+                        )

@@ -24,16 +24,16 @@ def _make_pairs(vectors: int) -> Any:
             if n == 0:
                 continue
             if size_o > 1 and size_c > 1:
-                pair_sum(G, at, taps * c_in, 1, Z, z_at, z_stride, z_cells[tap], Y, y_at, y_stride,
+                pair_sum(G, at, taps * c_in, Z, z_at, z_stride, z_cells[tap], Y, y_at, y_stride,
                          y_cells[tap], n, PAIRS, PAIRS, vectors)  # fmt: skip
             elif size_o > 1:
-                pair_sum(G, at, taps * c_in, 1, Z, z_at, z_stride, z_cells[tap], Y, y_at, y_stride,
+                pair_sum(G, at, taps * c_in, Z, z_at, z_stride, z_cells[tap], Y, y_at, y_stride,
                          y_cells[tap], n, PAIRS, 1, vectors)  # fmt: skip
             elif size_c > 1:
-                pair_sum(G, at, taps * c_in, 1, Z, z_at, z_stride, z_cells[tap], Y, y_at, y_stride,
+                pair_sum(G, at, taps * c_in, Z, z_at, z_stride, z_cells[tap], Y, y_at, y_stride,
                          y_cells[tap], n, 1, PAIRS, vectors)  # fmt: skip
             else:
-                pair_sum(G, at, taps * c_in, 1, Z, z_at, z_stride, z_cells[tap], Y, y_at, y_stride,
+                pair_sum(G, at, taps * c_in, Z, z_at, z_stride, z_cells[tap], Y, y_at, y_stride,
                          y_cells[tap], n, 1, 1, vectors)  # fmt: skip
 
     @njit(cache=True)
@@ -95,3 +95,18 @@ def stencil_gradient(Y, Z, table, lanes, parts):
                 _pairs(G, c_out, c_in, Z, Y, l, z_cells, y_cells, counts)
             else:
                 _narrow_pairs(G, c_out, c_in, Z, Y, l, z_cells, y_cells, counts)
+
+
+@njit(cache=True)
+def add_products(G, Z, Y, lanes):
+    """Add ``Z Y^T`` to G, flat, for `Z` and `Y` of shapes ``(C_out, columns)`` and ``(C_in, columns)``."""
+    (c_out, columns), c_in = Z.shape, Y.shape[0]
+    wide = columns // (lanes * RUN)
+    rest = wide * lanes * RUN
+    left, right = Z.reshape(c_out, 1, columns), Y.reshape(c_in, 1, columns)
+    runs = np.arange(wide).reshape(1, -1) * (lanes * RUN)
+    tails = np.arange((columns - rest) // lanes).reshape(1, -1) * lanes
+    if wide:
+        _pairs(G, c_out, c_in, left, right, 0, runs, runs, np.array([wide]))
+    if tails.size:
+        _narrow_pairs(G, c_out, c_in, left, right, rest, tails, tails, np.array([tails.size]))

@@ -78,10 +78,40 @@ class Emitter:
         """Return ``a x + y``, rounded once."""
         return self.b.call(self.function("llvm.fma", self.vector, [self.vector] * 3), [a, x, y])
 
-    def horizontal_sum(self, x: Any) -> Any:
-        """Return the sum of the lanes, in the same order each time."""
-        add = self.function("llvm.vector.reduce.fadd", self.real, [self.real, self.vector])
-        return self.b.call(add, [ir.Constant(self.real, 0.0), x], fastmath=("reassoc",))
+    def pick(self, x: Any, y: Any, lanes: list[int]) -> Any:
+        """Return a vector of lanes of `x`, and of `y`, whose lanes are counted on from those of `x`."""
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
+        return self.b.shuffle_vector(x, y, mask)
+
+    def lane_sums(self, values: list[Any]) -> list[Any]:
+        """Return vectors whose lanes are the sums of the lanes of each of `values`, in their order.
+
+        Pairs of vectors are folded into one until each lane belongs to another value: half the work of
+        adding up the lanes of one vector after the other.
+        """
+        size, none = self.lanes, ir.Constant(self.vector, ir.Undefined)
+        while size > 1:
+            values = [*values, none] if len(values) % 2 else values
+            firsts = [start + j for start in range(0, 2 * self.lanes, size) for j in range(size // 2)]
+            seconds = [lane + size // 2 for lane in firsts]
+            values = [
+                self.b.fadd(self.pick(x, y, firsts), self.pick(x, y, seconds))
+                for x, y in zip(values[::2], values[1::2], strict=True)
+            ]
+            size //= 2
+        return values
+
+    def add_lanes(self, values: list[Any], lanes: range, address: Any) -> None:
+        """Add some lanes of vectors, counted through all of them, to the numbers at an address."""
+        parts: dict[int, list[int]] = {}
+        for lane in lanes:
+            parts.setdefault(lane // self.lanes, []).append(lane % self.lanes)
+        for k, inside in parts.items():
+            added = self.pick(values[k], values[k], inside)
+            place = self.b.bitcast(address, added.type.as_pointer())
+            whole = self.b.load(place, align=self.size)
+            self.b.store(self.b.fadd(whole, added), place, align=self.size)
+            address = self.b.gep(address, [INDEX(len(inside))])
 
     def steps(self, address: Any, stride: Any, count: int) -> list[Any]:
         """Return `count` addresses, `stride` numbers apart."""
@@ -180,27 +210,27 @@ def tap_sum(
 @intrinsic(prefer_literal=True)
 def pair_sum(
     typing_context,
-    G, at, o_stride, c_stride, Z, z_at, z_stride, z_cells,
+    G, at, o_stride, Z, z_at, z_stride, z_cells,
     Y, y_at, y_stride, y_cells, count, outputs, inputs, vectors,
 ):  # fmt: skip
     """Add to a block of `outputs` times `inputs` numbers the inner products of channels.
 
-    ``G[at + o*o_stride + c*c_stride] += sum_t sum_v Z[z_at + o*z_stride + z_cells[t] + v] *
+    ``G[at + o*o_stride + c] += sum_t sum_v Z[z_at + o*z_stride + z_cells[t] + v] *
     Y[y_at + c*y_stride + y_cells[t] + v]`` over `count` pairs of cells and `vectors` vectors in each.
     `count` must be positive; `outputs`, `inputs` and `vectors` are literals.
     """
     signature = types.void(
-        G, at, o_stride, c_stride, Z, z_at, z_stride, z_cells,
+        G, at, o_stride, Z, z_at, z_stride, z_cells,
         Y, y_at, y_stride, y_cells, count, outputs, inputs, vectors,
     )  # fmt: skip
     O, T, V = outputs.literal_value, inputs.literal_value, vectors.literal_value
 
     def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
         e = Emitter(context, b, signature, arguments)
-        corner, o_stride, c_stride = b.gep(e.address(0), [e.number(1)]), e.number(2), e.number(3)
-        z0, z_stride, z_cells = b.gep(e.address(4), [e.number(5)]), e.number(6), e.address(7)
-        y0, y_stride, y_cells = b.gep(e.address(8), [e.number(9)]), e.number(10), e.address(11)
-        count, before = e.number(12), b.block
+        corner, o_stride = b.gep(e.address(0), [e.number(1)]), e.number(2)
+        z0, z_stride, z_cells = b.gep(e.address(3), [e.number(4)]), e.number(5), e.address(6)
+        y0, y_stride, y_cells = b.gep(e.address(7), [e.number(8)]), e.number(9), e.address(10)
+        count, before = e.number(11), b.block
         loop, done = b.append_basic_block("loop"), b.append_basic_block("done")
         b.branch(loop)
 
@@ -222,9 +252,9 @@ def pair_sum(
         b.cbranch(b.icmp_signed("<", following, count), loop, done)
 
         b.position_at_end(done)
-        for row, values in zip(e.steps(corner, o_stride, O), new, strict=True):
-            for entry, value in zip(e.steps(row, c_stride, T), values, strict=True):
-                b.store(b.fadd(b.load(entry), e.horizontal_sum(value)), entry)
+        sums = e.lane_sums([value for row in new for value in row])
+        for o, row in enumerate(e.steps(corner, o_stride, O)):
+            e.add_lanes(sums, range(o * T, (o + 1) * T), row)
         return context.get_dummy_value()
 
     return signature, codegen

@@ -1,0 +1,205 @@
+r"""Winograd's minimal filtering F(2 x 2, 3 x 3): many channels with 2.25 times fewer products.
+
+For two outputs of a stencil of three taps, :math:`y = A^T (G s \odot B^T d)` needs four products for six
+(Lavin and Gray 2016, after Winograd 1980). On tiles of 2 x 2 outputs each of 16 "frequencies" becomes a
+product of matrices over channels, on pieces that stay in the second-level cache:
+
+- convolution: :math:`y = A^T (U \cdot B^T d B) A` with :math:`U = G s G^T`,
+- stencil gradient, its adjoint in s: :math:`G^T (A z A^T \cdot (B^T d B)^T) G`.
+
+The transforms only add and subtract. Rounding grows by a small constant, see :data:`GROWTH`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+from refmg_backends.geometry import OUTSIDE, Geometry, fold
+from refmg_backends.numba_kernels.convolve import activate
+from refmg_backends.numba_kernels.gradient import add_products
+from refmg_backends.numba_kernels.memory import aligned_empty
+from refmg_backends.numba_kernels.tiles import INPUT, OUTPUT, OUTPUT_ADJOINT, transform_tile
+from refmg_backends.processors import one_blas_thread
+
+TO_FREQUENCIES = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])  # G
+# Bytes of both factors and the product at a time, what the second-level cache may be hoped to keep; and most
+# columns, tiles times examples, of a product. Inner products of a gradient want longer rows.
+CONVOLUTION, GRADIENT = (1 << 20, 128), (4 << 20, 512)
+LEAST = 32  # columns
+CHANNELS = 32  # from which on fewer products outweigh the transforms; of both sides
+PARTS = 8  # of a gradient's sum; fixed, so that no result depends on the number of threads
+# By how much the transforms can enlarge rounding errors: the absolute values of the entries of A^T, G and
+# B^T add up to 3, 3/2 and 2 in a row at most, in each of two directions.
+GROWTH = (3 * 1.5 * 2) ** 2
+
+
+@lru_cache(maxsize=64)
+def tile_cells(geometry: Geometry) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the cells that each tile of 2 x 2 outputs reads, ``(tiles, 16)``, and writes, ``(tiles, 4)``.
+
+    ``OUTSIDE`` stands for cells beyond a zero boundary, and for outputs beyond an odd grid.
+    """
+    reads, writes = [], []
+    for n in geometry.shape:
+        first = 2 * np.arange((n + 1) // 2)[:, None]
+        reads.append(fold(first - 1 + np.arange(4), n, geometry.boundary))
+        writes.append(fold(first + np.arange(2), n, "zero"))
+    return tuple(_flat(axes, geometry.shape[1]) for axes in (reads, writes))  # type: ignore[return-value]
+
+
+def _flat(axes: list[NDArray[Any]], columns: int) -> NDArray[Any]:
+    rows, cols = axes[0][:, None, :, None], axes[1][None, :, None, :]
+    cells = np.where((rows == OUTSIDE) | (cols == OUTSIDE), OUTSIDE, rows * columns + cols)
+    return np.ascontiguousarray(cells.reshape(len(axes[0]) * len(axes[1]), -1).astype(np.int64))
+
+
+def stencil_frequencies(stencil: NDArray[Any]) -> NDArray[Any]:
+    """Return ``U = G s G^T`` of stencils ``(C_out, C_in, 3, 3)``, shape ``(16, C_out, C_in)``."""
+    G = TO_FREQUENCIES
+    U = np.einsum("ai,bj,ocij->aboc", G, G, stencil.astype(np.float64))
+    return np.ascontiguousarray(U.reshape(16, *stencil.shape[:2]), dtype=stencil.dtype)
+
+
+def stencil_from_frequencies(M: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """Return ``G^T M G`` for `M` of shape ``(16, C_out, C_in)``: stencils ``(C_out, C_in, 3, 3)``."""
+    G = TO_FREQUENCIES
+    found = np.einsum("ai,bj,aboc->ocij", G, G, M.reshape(4, 4, *M.shape[1:]).astype(np.float64))
+    return np.ascontiguousarray(found, dtype=dtype)
+
+
+@njit(cache=True)
+def _transform(X, cells, tiles, start, examples, lanes, zeros, V, adjoint):
+    """Write the frequencies of some tiles and examples of all channels into V, ``(16, C, columns)``."""
+    channels, n, m = X.shape
+    source, target, size, columns = X.reshape(-1), V.reshape(-1), cells.shape[1], V.shape[2]
+    reads, writes = np.empty(size, np.int64), np.empty(16, np.int64)
+    for c in range(channels):
+        for t in range(tiles[0], tiles[1]):
+            for j in range(size):
+                reads[j] = (c * n + cells[t, j]) * m + start if cells[t, j] != OUTSIDE else -1
+            for j in range(16):
+                writes[j] = (j * channels + c) * columns + (t - tiles[0]) * examples
+            if adjoint:
+                transform_tile(source, reads, zeros, target, writes, zeros, examples // lanes, OUTPUT_ADJOINT)
+            else:
+                transform_tile(source, reads, zeros, target, writes, zeros, examples // lanes, INPUT)
+
+
+@njit(cache=True)
+def _finish(M, cells, tiles, start, examples, lanes, zeros, spare, out, use_start, add_to, post, slope, base,
+            bias, k, scale, use_base, use_slope, code):  # fmt: skip
+    """Write the sums of some tiles and examples, with `post` activated as ``convolve`` does."""
+    channels, n, m = out.shape
+    source, target, flat_add = M.reshape(-1), out.reshape(-1), add_to.reshape(-1)
+    slopes, bases, columns, vectors = slope.reshape(-1), base.reshape(-1), M.shape[2], examples // lanes
+    reads, writes = np.empty(16, np.int64), np.empty(4, np.int64)
+    for o in range(channels):
+        for t in range(tiles[0], tiles[1]):
+            for j in range(16):
+                reads[j] = (j * channels + o) * columns + (t - tiles[0]) * examples
+            for j in range(4):
+                writes[j] = (o * n + cells[t, j]) * m + start if cells[t, j] != OUTSIDE else -1
+            transform_tile(source, reads, zeros, target, writes, spare, vectors, OUTPUT)
+            for at in writes:
+                if at >= 0 and use_start:
+                    for l in range(at, at + examples):
+                        target[l] += flat_add[l]
+                if at >= 0 and post:
+                    activate(target, slopes, bases, at, vectors, bias[o], k, scale, use_base, use_slope, code)
+
+
+@njit(cache=True)
+def _piece(u, tiles, columns, m):
+    """Return the tiles of piece u, where its examples begin and how many they are; none beyond the last."""
+    together = max(1, columns // min(m, columns))
+    runs = (m + columns - 1) // columns
+    first, start = u // runs * together, u % runs * columns
+    return (first, min(tiles, first + together)), start, min(columns, m - start)
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _convolve(X, U, cells, columns, pieces, lanes, work, out, use_start, add_to, post, slope, base, bias, k,
+              scale, use_base, use_slope, code):  # fmt: skip
+    reads, writes = cells
+    c_out, c_in, workers = U.shape[1], U.shape[2], work.shape[0]
+    for w in prange(workers):
+        zeros, spare = np.zeros(columns, X.dtype), np.empty(columns, X.dtype)
+        for u in range(w * pieces // workers, (w + 1) * pieces // workers):
+            tiles, start, examples = _piece(u, len(reads), columns, X.shape[2])
+            size = 16 * (tiles[1] - tiles[0]) * examples
+            V = work[w, : c_in * size].reshape(16, c_in, size // 16)
+            M = work[w, c_in * size : (c_in + c_out) * size].reshape(16, c_out, size // 16)
+            _transform(X, reads, tiles, start, examples, lanes, zeros, V, False)
+            for f in range(16):
+                np.dot(U[f], V[f], M[f])
+            _finish(M, writes, tiles, start, examples, lanes, zeros, spare, out, use_start, add_to, post,
+                    slope, base, bias, k, scale, use_base, use_slope, code)  # fmt: skip
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _stencil_gradient(Y, Z, cells, columns, pieces, lanes, work, parts):
+    reads, writes = cells
+    c_out, c_in, workers = Z.shape[0], Y.shape[0], work.shape[0]
+    for w in prange(workers):
+        zeros = np.zeros(columns, Y.dtype)
+        for u in range(w * pieces // workers, (w + 1) * pieces // workers):
+            tiles, start, examples = _piece(u, len(reads), columns, Y.shape[2])
+            size = 16 * (tiles[1] - tiles[0]) * examples
+            V = work[w, : c_in * size].reshape(16, c_in, size // 16)
+            A = work[w, c_in * size : (c_in + c_out) * size].reshape(16, c_out, size // 16)
+            _transform(Y, reads, tiles, start, examples, lanes, zeros, V, False)
+            _transform(Z, writes, tiles, start, examples, lanes, zeros, A, True)
+            for f in range(16):
+                add_products(parts[w, f].reshape(-1), A[f], V[f], lanes)
+
+
+def suits(geometry: Geometry, c_out: int, c_in: int) -> bool:
+    """Return whether these convolutions are faster by minimal filtering."""
+    return (geometry.width, geometry.stride) == ((3, 3), (1, 1)) and min(c_out, c_in) >= CHANNELS
+
+
+def suits_transpose(geometry: Geometry, c_out: int, c_in: int) -> bool:
+    """Return whether their transposes are: where they are convolutions, by the stencil turned around."""
+    return suits(geometry, c_out, c_in) and geometry.boundary != "reflect"
+
+
+def turned(stencil: NDArray[Any]) -> NDArray[Any]:
+    """Return the stencil ``(C_in, C_out, 3, 3)`` of the transpose."""
+    return stencil[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
+
+
+def _plan(
+    geometry: Geometry, channels: int, X: NDArray[Any], lanes: int, most: tuple[int, int]
+) -> tuple[Any, int, int]:
+    """Return the tiles' cells, the columns of a piece and the number of pieces."""
+    cells, m = tile_cells(geometry), X.shape[2]
+    columns = max(LEAST, min(most[1], most[0] // (16 * channels * X.itemsize))) // lanes * lanes
+    together = max(1, columns // min(m, columns))
+    return cells, columns, -(-len(cells[0]) // together) * -(-m // columns)
+
+
+def convolve(X, U, geometry, workers, lanes, start, use_start, out, *post):  # type: ignore[no-untyped-def]
+    """Do what ``convolve.convolve`` does, for the frequencies `U` of a 3 x 3 stencil.
+
+    Each of `workers` has memory of its own; no result depends on their number.
+    """
+    channels = U.shape[1] + U.shape[2]
+    cells, columns, pieces = _plan(geometry, channels, X, lanes, CONVOLUTION)
+    work = aligned_empty((workers, 16 * channels * columns), X.dtype)
+    with one_blas_thread():
+        _convolve(X, U, cells, columns, pieces, lanes, work, out, use_start, start, *post)
+
+
+def stencil_gradient(Y: NDArray[Any], Z: NDArray[Any], geometry: Geometry, lanes: int) -> NDArray[Any]:
+    """Return the taps ``G_j = Z (C_j Y)^T`` of a 3 x 3 stencil, summed up in a fixed number of parts."""
+    channels = Y.shape[0] + Z.shape[0]
+    cells, columns, pieces = _plan(geometry, channels, Y, lanes, GRADIENT)
+    work = aligned_empty((PARTS, 16 * channels * columns), Y.dtype)
+    parts = np.zeros((PARTS, 16, Z.shape[0], Y.shape[0]), Y.dtype)
+    _stencil_gradient(Y, Z, cells, columns, pieces, lanes, work, parts)
+    return stencil_from_frequencies(parts.sum(axis=0), Y.dtype)
