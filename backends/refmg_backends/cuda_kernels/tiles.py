@@ -142,7 +142,7 @@ def gradient_parts(tile: Tile, channels: int, width: int, steps: int) -> tuple[i
     Examples
     --------
     >>> gradient_parts(gradient_tile(64), 64, 576, 6272)
-    (85, 74)
+    (86, 73)
     >>> gradient_parts(gradient_tile(64), 64, 576, 3)
     (1, 3)
     """
