@@ -31,7 +31,7 @@ __device__ __forceinline__ void multiply(const REAL* A, const REAL* B, REAL (&su
 }
 
 // Z (channels, outputs, m), Y (inner, cells, m), rows (taps, outputs), parts (parts, channels, taps*inner).
-extern "C" __global__ void __launch_bounds__(THREADS, 3) gradient(
+extern "C" __global__ void __launch_bounds__(THREADS) gradient(
     const REAL* Z, const REAL* Y, const int* rows, int channels, int inner, int count, int cells, int outputs, int m,
     int steps_a_part, REAL* parts) {
   extern __shared__ __align__(16) unsigned char memory[];
