@@ -69,7 +69,7 @@ GPU_RUN := PYTHONPATH=.:backends:validation:.gpu-site timeout 540 $(PYTHON) -m
 GPU_REFMG := REFMG_BACKEND=$(GPU_BACKEND) $(GPU_RUN) refmg_validation
 GPU_TIME := $(GPU_REFMG) bench $(GPU_AGAINST) $(GPU_BENCH)
 
-.PHONY: $(GPU_STEPS:%=gpu-%)
+.PHONY: $(GPU_STEPS:%=gpu-%) gpu-folders
 gpu:
 	@rm -rf $(GPU_WORK); mkdir -p $(OUT) $(GPU_WORK)
 	@$(GPU_REFMG) info > $(OUT)/log.txt 2> $(GPU_WORK)/error.txt \
@@ -80,6 +80,10 @@ gpu:
 	  echo "== $$step: $$state"; tail -n 12 $(GPU_WORK)/step.txt; done; \
 	  if [ -n "$$failed" ]; then echo "make gpu: failed:$$failed; see $(OUT)/log.txt"; exit 1; fi
 
+# Each step alone: make gpu-tests, make gpu-verify and so on. None takes more than nine minutes.
+$(GPU_STEPS:%=gpu-%): gpu-folders
+gpu-folders:
+	@mkdir -p $(OUT) $(GPU_WORK)
 gpu-tests:
 	$(GPU_RUN) pytest -q $(GPU_TESTS) -W default -p no:cacheprovider tests/backends/test_backend_kernels.py tests/backends/test_on_gpu.py \
 	  tests/refmg/test_convolution.py tests/refmg/test_training.py

@@ -85,6 +85,21 @@ def test_a_gradient_moves_nothing_but_losses_and_counts(device):
     assert transfers.scalars <= 2 * 3 + 1
 
 
+@pytest.mark.parametrize("method", ["direct", "gemm"])
+@pytest.mark.skipif(not has_compiler(), reason=NO_COMPILER)
+def test_gradient_and_curvature_of_a_network_are_those_of_explicit_matrices(method):
+    (ours, network), (truth, same) = objective_on(cupy_on_cpu(method)), objective_on("numpy")
+    vector, right, back = ours.vector(network), truth.vector(same), network.backend.to_numpy
+    value, gradient = ours.value_and_gradient(vector)
+    expected, slopes = truth.value_and_gradient(right)
+    # Four layers, each with sums of 27 products, and sums over 36 cells and 12 examples.
+    bound = 4 * 27 * 36 * 12 * np.finfo(float).eps
+    assert abs(value - expected) <= bound * abs(expected)
+    assert np.abs(back(gradient) - slopes).max() <= bound * np.abs(slopes).max()
+    product, curved = ours.gauss_newton(vector)(vector), truth.gauss_newton(right)(right)
+    assert np.abs(back(product) - curved).max() <= bound * np.abs(curved).max()
+
+
 def test_the_twin_would_notice_a_hidden_transfer():
     backend = get_backend("adversarial-numpy")
     backend.transfers.clear()
