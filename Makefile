@@ -48,27 +48,59 @@ docs: .venv/.docs
 	$(BIN)/sphinx-build -W --keep-going docs docs/_build
 
 # What a GPU machine without network needs beside CuPy, NumPy and SciPy: run this where there is a network, and take the folder along.
+# GPU_NEEDS='array-api-compat array-api-strict mlxtend' is enough where the rest is there.
 GPU_PYTHON ?= 3.12
-GPU_NEEDS := array-api-compat array-api-strict hypothesis iniconfig markdown-it-py mdurl packaging pluggy pygments pytest rich \
+GPU_NEEDS ?= array-api-compat array-api-strict hypothesis iniconfig markdown-it-py mdurl packaging pluggy pygments pytest rich \
   safetensors shellingham sortedcontainers threadpoolctl typer matplotlib contourpy cycler fonttools kiwisolver pyparsing \
   python-dateutil six pillow pytest-xdist execnet typing-extensions annotated-doc mlxtend
 .gpu-site:
 	$(PYTHON) -m pip install --quiet --no-deps --target $@ --python-version $(GPU_PYTHON) --only-binary=:all: $(GPU_NEEDS)
 
-# Without a GPU this stops at the first line, which says so; it never falls back to the CPU.
-GPU_SOURCE := PYTHONPATH=.:backends:validation:.gpu-site
-GPU := REFMG_BACKEND=cupy $(GPU_SOURCE) timeout 540 $(PYTHON) -m
+# Everything that needs a GPU, from source. Without one the first step stops it with status 2; it never falls back to the CPU. The
+# other steps do not depend on each other: one that fails does not stop the next, and the status at the end says so.
+# OUT gets 8 files. GPU_BACKEND=adversarial-numpy GPU_TESTS= GPU_BENCH=--quick tries the commands on a CPU.
+GPU_BACKEND ?= cupy
+GPU_TESTS ?= -m gpu
+GPU_AGAINST ?= --against torch
+GPU_BENCH ?=
+GPU_WORK ?= build/gpu
+GPU_STEPS := tests verify bench-mnist bench-resnet bench-tf32 resolution
+GPU_RUN := PYTHONPATH=.:backends:validation:.gpu-site timeout 540 $(PYTHON) -m
+GPU_REFMG := REFMG_BACKEND=$(GPU_BACKEND) $(GPU_RUN) refmg_validation
+GPU_TIME := $(GPU_REFMG) bench $(GPU_AGAINST) $(GPU_BENCH)
+
+.PHONY: $(GPU_STEPS:%=gpu-%) gpu-folders
 gpu:
-	@mkdir -p $(OUT)
-	@$(GPU) refmg_validation info > $(OUT)/info.txt 2> $(OUT)/error.txt \
-	  || { echo "make gpu: $$(tail -n 1 $(OUT)/error.txt)"; \
-	  grep -q ModuleNotFoundError $(OUT)/error.txt && echo "run 'make .gpu-site' where there is a network, and take that folder along"; exit 2; }
-	$(GPU_SOURCE) timeout 540 $(PYTHON) -m pytest -m gpu -W default tests/backends tests/refmg > $(OUT)/pytest.txt 2>&1; \
-	  tail -n 1 $(OUT)/pytest.txt
-	$(GPU) refmg_validation verify --json $(OUT)/verify.json > $(OUT)/verify.txt; tail -n 1 $(OUT)/verify.txt
-	$(GPU) refmg_validation bench --against torch --json $(OUT)/bench-gpu.json > $(OUT)/bench.txt; \
-	  tail -n 30 $(OUT)/bench.txt
-	$(GPU) refmg_validation reproduce resolution --output $(OUT)/resolution
+	@rm -rf $(GPU_WORK); mkdir -p $(OUT) $(GPU_WORK)
+	@$(GPU_REFMG) info > $(OUT)/log.txt 2> $(GPU_WORK)/error.txt \
+	  || { echo "make gpu: $$(tail -n 1 $(GPU_WORK)/error.txt)"; exit 2; }
+	@failed=; for step in $(GPU_STEPS); do \
+	  $(MAKE) --no-print-directory gpu-$$step > $(GPU_WORK)/step.txt 2>&1 && state=done || { state=FAILED; failed="$$failed $$step"; }; \
+	  { echo; echo "== $$step: $$state"; tail -n 3000 $(GPU_WORK)/step.txt; } >> $(OUT)/log.txt; \
+	  echo "== $$step: $$state"; tail -n 12 $(GPU_WORK)/step.txt; done; \
+	  if [ -n "$$failed" ]; then echo "make gpu: failed:$$failed; see $(OUT)/log.txt"; exit 1; fi
+
+# Each step alone: make gpu-tests, make gpu-verify and so on. None takes more than nine minutes.
+$(GPU_STEPS:%=gpu-%): gpu-folders
+gpu-folders:
+	@mkdir -p $(OUT) $(GPU_WORK)
+gpu-tests:
+	$(GPU_RUN) pytest -q $(GPU_TESTS) -W default -p no:cacheprovider tests/backends/test_backend_kernels.py tests/backends/test_on_gpu.py \
+	  tests/refmg/test_convolution.py tests/refmg/test_training.py
+gpu-verify:
+	$(GPU_REFMG) verify --json $(OUT)/verify.json
+gpu-bench-mnist:
+	$(GPU_TIME) --shapes mnist --json $(GPU_WORK)/bench-mnist.json
+	cp $(GPU_WORK)/bench-mnist.json $(GPU_WORK)/bench-mnist.png $(OUT)
+gpu-bench-resnet:
+	$(GPU_TIME) --shapes resnet --json $(GPU_WORK)/bench-resnet.json
+	cp $(GPU_WORK)/bench-resnet.json $(OUT)
+gpu-bench-tf32:
+	REFMG_TF32=1 $(GPU_TIME) --shapes resnet --json $(GPU_WORK)/bench-tf32.json
+	cp $(GPU_WORK)/bench-tf32.json $(OUT)
+gpu-resolution:
+	$(GPU_REFMG) reproduce resolution --output $(GPU_WORK)/resolution
+	cp $(GPU_WORK)/resolution/resolution.json $(GPU_WORK)/resolution/resolution.png $(OUT)
 
 clean:
 	rm -rf .venv .gpu-site demo-output docs/_build docs/api/generated build dist *.egg-info

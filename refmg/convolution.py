@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
 
-from refmg.stencil import per_axis, with_channels
+from refmg.stencil import channel_shape, per_axis, with_channels
 from refmg_backends import Activation, Backend, Geometry, RefmgError, assemble, get_backend
 from refmg_backends.backend import Array
 from refmg_backends.errors import check_shape
@@ -79,7 +79,8 @@ class Convolution:
     Parameters
     ----------
     stencil : array, shape (k_1, .., k_d) or (C_out, C_in, k_1, .., k_d)
-        Taps in pixel units: a NumPy array or an array of the backend.
+        Taps in pixel units: a NumPy array or an array of the backend. NaN and infinity are looked for
+        in NumPy arrays only.
     shape : tuple of int
         Cells of the grid.
     boundary : {"periodic", "zero", "reflect"}
@@ -111,16 +112,24 @@ class Convolution:
         backend: Backend | str | None = None,
     ) -> None:
         self.backend = get_backend(backend) if backend is None or isinstance(backend, str) else backend
-        taps = np.asarray(stencil) if isinstance(stencil, list | tuple) else self.backend.to_numpy(stencil)
-        host = with_channels(taps, len(shape))
-        self.stencil = self.backend.asarray(host.copy())  # the caller may go on changing theirs
-        self.geometry = _geometry(host.shape[2:], shape, boundary, stride)
-        self.c_out, self.c_in = host.shape[:2]
+        self.stencil = self._own(stencil, len(shape))
+        self.geometry = _geometry(self.stencil.shape[2:], shape, boundary, stride)
+        self.c_out, self.c_in = self.stencil.shape[:2]
 
     def __repr__(self) -> str:
         g = self.geometry
         channels = f"{self.c_in} -> {self.c_out} channels"
         return f"Convolution({channels}, width {g.width}, grid {g.shape}, {g.boundary})"
+
+    def _own(self, stencil: Array, ndim: int) -> Array:
+        """Return a copy of the stencil, since the caller may go on changing theirs.
+
+        On a device only the shape is checked: to look at the values would wait for them.
+        """
+        if isinstance(stencil, list | tuple | np.ndarray):
+            return self.backend.asarray(with_channels(stencil, ndim).copy())
+        xp = self.backend.xp
+        return xp.asarray(xp.reshape(stencil, channel_shape(stencil.shape, ndim)), copy=True)
 
     @cached_property
     def _kernel(self) -> Any:

@@ -36,23 +36,39 @@ def with_channels(stencil: ArrayLike, ndim: int) -> NDArray[Any]:
     (1, 1, 3, 3)
     """
     s = np.asarray(stencil)
-    if s.ndim == ndim:
-        s = s[None, None]
-    if s.ndim != ndim + 2:
-        raise RefmgError(
-            f"found a stencil of shape {np.shape(stencil)} for a grid of {ndim} axes; expected "
-            f"{ndim} axes (k_1, .., k_d) or {ndim + 2} axes (C_out, C_in, k_1, .., k_d)"
-        )
+    s = s.reshape(channel_shape(s.shape, ndim))
     _check_taps(s)
     return s
 
 
-def _check_taps(s: NDArray[Any]) -> None:
-    if any(k % 2 == 0 for k in s.shape[2:]):
+def channel_shape(shape: tuple[int, ...], ndim: int) -> tuple[int, ...]:
+    """Return the shape ``(C_out, C_in, k_1, .., k_d)`` of a stencil of this shape on a grid of `ndim` axes.
+
+    Raises
+    ------
+    RefmgError
+        If the number of axes fits neither layout, or a width is even.
+
+    Examples
+    --------
+    >>> channel_shape((3, 5), ndim=2)
+    (1, 1, 3, 5)
+    """
+    full = (1, 1, *shape) if len(shape) == ndim else tuple(shape)
+    if len(full) != ndim + 2:
         raise RefmgError(
-            f"found a stencil of width {s.shape[2:]}; expected odd widths, so that a tap lies on the "
+            f"found a stencil of shape {tuple(shape)} for a grid of {ndim} axes; expected "
+            f"{ndim} axes (k_1, .., k_d) or {ndim + 2} axes (C_out, C_in, k_1, .., k_d)"
+        )
+    if any(k % 2 == 0 for k in full[2:]):
+        raise RefmgError(
+            f"found a stencil of width {full[2:]}; expected odd widths, so that a tap lies on the "
             "cell itself: pad the stencil with zeros to an odd width"
         )
+    return full
+
+
+def _check_taps(s: NDArray[Any]) -> None:
     if s.dtype.kind in "fc" and not np.isfinite(s).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(s))[0])
         raise RefmgError(f"found {s[where]} in the stencil at index {where}; expected finite taps")

@@ -8,6 +8,8 @@ counted.
 from __future__ import annotations
 
 from collections.abc import Callable
+from ctypes import memmove
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -112,6 +114,21 @@ class DeviceArray:
     def T(self) -> DeviceArray:
         """The transpose of a matrix."""
         return _wrap(self._values.T)
+
+    @property
+    def data(self) -> SimpleNamespace:
+        """Where the numbers are, as CuPy says it."""
+        return SimpleNamespace(ptr=self._values.ctypes.data)
+
+    def astype(self, dtype: Any) -> DeviceArray:
+        """Return a copy of another type."""
+        return _wrap(self._values.astype(dtype))
+
+    def set(self, host: NDArray[Any], stream: Any = None) -> None:
+        """Overwrite all entries from the host, a transfer."""
+        TRANSFERS.to_device += 1
+        ordered = np.ascontiguousarray(np.broadcast_to(host, self.shape), self.dtype)
+        memmove(self.data.ptr, ordered.ctypes.data, ordered.nbytes)
 
 
 def _unwrap(value: Any) -> Any:

@@ -1,24 +1,24 @@
-"""The ``cupy`` backend: arrays on an NVIDIA GPU, convolutions as large matrix products.
-
-Explicit matrices (``cupyx.scipy.sparse``, which has none of integers) serve on request. They are
-assembled on the host in canonical form and moved; their products with dense matrices are not bitwise
-repeatable, so they are not the default.
-"""
+"""The ``cupy`` backend: arrays on an NVIDIA GPU, convolutions by CUDA kernels or large matrix products."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from refmg_backends.backend import Array
+from refmg_backends.activation import Activation
+from refmg_backends.backend import Array, ConvolutionKernel
+from refmg_backends.cuda_choice import METHODS, Shape, faster, gradient_seconds
+from refmg_backends.cuda_convolution import CupyConvolution
+from refmg_backends.cuda_kernels import direct, pointwise
+from refmg_backends.cuda_kernels.launch import Kernels, activation_code, same_floats
 from refmg_backends.environment import check_environment
-from refmg_backends.errors import BackendUnavailableError
-from refmg_backends.gemm_kernels import GemmBackend, GemmConvolution
+from refmg_backends.errors import BackendUnavailableError, RefmgError, one_of
+from refmg_backends.gemm_kernels import GemmBackend
 from refmg_backends.geometry import Geometry
-from refmg_backends.sparse_assembly import assemble
 
 PINNED = 1 << 20  # bytes; smaller uploads do not gain from page-locked memory
 
@@ -39,7 +39,8 @@ def load_cupy_backend() -> CupyBackend:
     import cupy
     from array_api_compat import cupy as xp
 
-    return CupyBackend(cupy, xp, require_device(cupy), tf32)
+    versions = f"CuPy {cupy.__version__}, CUDA {cupy.cuda.runtime.runtimeGetVersion()}"
+    return CupyBackend(cupy, xp, f"{require_device(cupy)}, {versions}", tf32)
 
 
 def require_device(cupy: Any) -> str:
@@ -65,41 +66,6 @@ def require_device(cupy: Any) -> str:
     return "cuda: " + (found.decode() if isinstance(found, bytes) else str(found))
 
 
-class ExplicitConvolution:
-    """A convolution that is its sparse matrix on the device.
-
-    Parameters
-    ----------
-    cupy : module
-        CuPy.
-    stencil : ndarray, shape (C_out, C_in, k_1, .., k_d)
-        Taps on the host.
-    geometry : Geometry
-        Grid, width, boundary and stride.
-    """
-
-    def __init__(self, cupy: Any, stencil: NDArray[Any], geometry: Geometry) -> None:
-        from importlib import import_module
-
-        K = assemble(stencil, geometry)
-        kind = import_module("cupyx.scipy.sparse").csr_matrix
-        # CSR of K and of its transpose, both canonical: the device never sorts or sums.
-        self.K, self.KT = kind(K), kind(K.T.tocsr())
-        self.geometry, self.channels = geometry, stencil.shape[:2]
-
-    def apply(self, Y: Array, add_to: Array | None = None) -> Array:
-        """Return ``add_to + K Y``."""
-        product = self.K @ Y.reshape(self.K.shape[1], Y.shape[-1])
-        product = product.reshape(self.channels[0], self.geometry.out_cells, Y.shape[-1])
-        return product if add_to is None else add_to + product
-
-    def apply_transpose(self, Z: Array, add_to: Array | None = None) -> Array:
-        """Return ``add_to + K^T Z``."""
-        product = self.KT @ Z.reshape(self.K.shape[0], Z.shape[-1])
-        product = product.reshape(self.channels[1], self.geometry.cells, Z.shape[-1])
-        return product if add_to is None else add_to + product
-
-
 class CupyBackend(GemmBackend):
     """Arrays on a GPU.
 
@@ -115,21 +81,38 @@ class CupyBackend(GemmBackend):
         In words, beginning with ``"cuda"``.
     tf32 : bool
         Whether CuPy was told to allow TF32.
-    method : {"gemm", "explicit"}
-        How arrays of floats are convolved; integers always by ``"gemm"``.
+    method : {"direct", "gemm", "explicit"}, optional
+        How arrays of floats are convolved; by default what :mod:`refmg_backends.cuda_choice` says for
+        each shape. Other types always by ``"gemm"``.
 
     Attributes
     ----------
     uploads, downloads : int
         How many arrays were moved from and to the host.
+
+    Raises
+    ------
+    RefmgError
+        If there is no such method.
     """
 
-    def __init__(self, cupy: Any, xp: Any, device: str, tf32: bool, method: str = "gemm") -> None:
+    def __init__(self, cupy: Any, xp: Any, device: str, tf32: bool, method: str | None = None) -> None:
         super().__init__("cupy", xp, device)
+        if method is not None and method not in METHODS:
+            raise RefmgError(one_of("method", method, METHODS))
         self.cupy, self.tf32, self.method = cupy, tf32, method
-        self.deterministic = method == "gemm"
+        # cupyx's products of sparse and dense matrices are not repeatable to the last bit.
+        self.deterministic = method != "explicit"
         self.uploads = self.downloads = 0
+        self.kernels = Kernels(cupy)
         self._staged: list[tuple[Any, Any]] = []
+        self._tables: dict[tuple[Geometry, bool], direct.Table] = {}
+        # One that does not wait for the default stream, which others wait for otherwise.
+        self._feeding = cupy.cuda.Stream(non_blocking=True)
+
+    def by(self, method: str | None) -> CupyBackend:
+        """Return a backend on the same device that convolves by this method."""
+        return CupyBackend(self.cupy, self.xp, self.device, self.tf32, method)
 
     def asarray(self, x: Any, dtype: str | None = None) -> Array:
         """Return `x` on the device; what is there already is not moved."""
@@ -156,11 +139,102 @@ class CupyBackend(GemmBackend):
         self.downloads += isinstance(x, self.cupy.ndarray)
         return np.asarray(self.cupy.asnumpy(x))
 
+    def empty(self, shape: tuple[int, ...], dtype: str) -> Array:
+        """Return memory on the device that holds anything."""
+        return self.cupy.empty(shape, dtype)
+
+    def contiguous(self, x: Array) -> Array:
+        """Return `x` with its numbers in order, which is `x` itself where they are."""
+        return self.cupy.ascontiguousarray(x)
+
+    def table(self, geometry: Geometry, transposed: bool) -> direct.Table:
+        """Return the kernels' table of a convolution or its transpose, moved once."""
+        key = geometry, transposed
+        if key not in self._tables:
+            self._tables[key] = (direct.backward_table if transposed else direct.forward_table)(
+                self, geometry
+            )
+        return self._tables[key]
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        """Yield `function` of each item in order; the next item is fetched on a stream of its own meanwhile.
+
+        Memory of an item belongs to that stream: before it is lent again there, the stream waits for all
+        work that was begun on the current one.
+        """
+        feeding, iterator, end = self._feeding, iter(items), object()
+
+        def fetch(current: Any) -> tuple[Any, Any]:
+            feeding.wait_event(current.record())
+            with feeding:
+                return next(iterator, end), feeding.record()
+
+        item, ready = fetch(self.cupy.cuda.get_current_stream())
+        while item is not end:
+            current = self.cupy.cuda.get_current_stream()
+            following = fetch(current)
+            current.wait_event(ready)
+            yield function(item)
+            item, ready = following
+
     def convolution(self, stencil: Array, geometry: Geometry) -> Any:
         """Prepare a stencil for application."""
-        if self.method == "explicit" and stencil.dtype.kind in "fc":
-            return ExplicitConvolution(self.cupy, self.to_numpy(stencil), geometry)
-        return GemmConvolution(self, stencil, geometry)
+        return CupyConvolution(self, stencil, geometry)
+
+    def stencil_gradient(self, Y: Array, Z: Array, geometry: Geometry) -> Array:
+        """Return the taps ``G_j = Z (C_j Y)^T``."""
+        if self.gradient_method(Y, Z, geometry) != "direct":
+            return super().stencil_gradient(Y, Z, geometry)
+        G = direct.stencil_gradient(self, Y, Z, self.table(geometry, False))
+        return self.xp.reshape(G, (*G.shape[:2], *geometry.width))
+
+    def gradient_method(self, Y: Array, Z: Array, geometry: Geometry) -> str:
+        """Return by which method a stencil gradient will be computed; there is no explicit one."""
+        if self.method == "explicit" or not same_floats(Y, Z):
+            return "gemm"
+        sizes = Z.shape[0], Y.shape[0], geometry.taps, geometry.cells, geometry.out_cells, Y.shape[2]
+        return self.method or faster(gradient_seconds(Shape(*sizes), Y.dtype.name, self.tf32))
+
+    def chosen(self, kernel: CupyConvolution, Y: Array, Z: Array) -> dict[str, str]:
+        """Return the method of each operation on features ``Y`` before and ``Z`` behind a convolution."""
+        return {
+            "convolve": kernel.method(Y),
+            "transpose": kernel.method(Z, transposed=True),
+            "stencil gradient": self.gradient_method(Y, Z, kernel.geometry),
+        }
+
+    def activated(
+        self,
+        kernel: ConvolutionKernel,
+        Y: Array,
+        bias: Array,
+        activation: Activation,
+        base: Array | None = None,
+        scale: float = 1.0,
+        slope: bool = False,
+    ) -> tuple[Array, Array | None]:
+        """Return ``base + scale * sigma(K Y + b)`` and its slope, in one pass over the sums."""
+        code, others = activation_code(activation), [] if base is None else [base]
+        ours = isinstance(kernel, CupyConvolution) and same_floats(kernel.stencil, Y, bias, *others)
+        if code is None or not ours:
+            return super().activated(kernel, Y, bias, activation, base, scale, slope)
+        if kernel.method(Y) == "direct":  # type: ignore[attr-defined]
+            return kernel.direct.apply(Y, base, bias, code, scale, slope)  # type: ignore[attr-defined]
+        return pointwise.activate(self, kernel.apply(Y), bias, code, base, scale, slope)
+
+    def tangent(
+        self, slope: Array, X: Array, bias: Array, base: Array | None = None, scale: float = 1.0
+    ) -> Array:
+        """Return ``base + scale * slope * (X + b)`` in one pass."""
+        if not same_floats(slope, X, bias, *([] if base is None else [base])):
+            return super().tangent(slope, X, bias, base, scale)
+        return pointwise.tangent(self, slope, X, bias, base, scale)
+
+    def cotangent(self, slope: Array, P: Array, scale: float = 1.0) -> tuple[Array, Array]:
+        """Return ``Q = scale * slope * P`` and its sums by channel, in one pass."""
+        if not same_floats(slope, P):
+            return super().cotangent(slope, P, scale)
+        return pointwise.cotangent(self, slope, P, scale)
 
     def synchronize(self) -> None:
         """Wait until everything that was begun is finished."""

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from cuda_on_cpu import NO_COMPILER, cupy_on_cpu, has_compiler
 from threadpoolctl import threadpool_info
 
 from refmg_backends import Geometry, assemble, get_backend
@@ -14,6 +15,9 @@ from refmg_backends.array_backend import ArrayBackend, with_zero_cell
 EPS = np.finfo(np.float64).eps
 BACKENDS = ["numpy", "numba", "array-api-strict", "adversarial-numpy"]
 BACKENDS += [pytest.param("cupy", marks=pytest.mark.gpu)]
+BACKENDS += [
+    pytest.param("cupy on the CPU", marks=pytest.mark.skipif(not has_compiler(), reason=NO_COMPILER))
+]
 GEOMETRIES = [
     Geometry(shape, width, boundary, (stride,) * len(shape))
     for shape, width in [
@@ -33,7 +37,7 @@ EXAMPLES = 3
 
 @pytest.fixture(params=BACKENDS)
 def backend(request):
-    return get_backend(request.param)
+    return cupy_on_cpu() if request.param == "cupy on the CPU" else get_backend(request.param)
 
 
 def data(geometry, channels=(3, 2), draw="integers", dtype=None):

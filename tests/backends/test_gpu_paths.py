@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
-import types
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from array_api_compat import numpy as xp
+from cuda_on_cpu import NO_COMPILER, cupy_on_cpu, cupy_stand_in, has_compiler
 
 from refmg import Architecture, BackendUnavailableError, RefmgError, get_backend, random_network
 from refmg.batches import Batch, Batches, mapped
 from refmg.objective import NetworkObjective
-from refmg_backends import ArrayBackend, Geometry, check_environment, gemm_kernels, registry
-from refmg_backends.cupy_backend import CupyBackend, require_device
+from refmg_backends import ArrayBackend, Geometry, check_environment, cupy_backend, gemm_kernels, registry
+from refmg_backends.adversarial_backend import TRANSFERS, DeviceArray
+from refmg_backends.cuda_choice import Shape, convolution_seconds, faster, gradient_seconds
+from refmg_backends.cupy_backend import require_device
 from refmg_backends.gemm_kernels import GemmBackend
 
 
@@ -60,19 +63,41 @@ def objective_on(backend, examples=12, size=4):
     return NetworkObjective(network, list(batches)), network
 
 
-def test_a_gradient_moves_nothing_but_losses_and_counts():
-    objective, network = objective_on("adversarial-numpy")
+@pytest.fixture(params=["adversarial-numpy", "cupy on the CPU"])
+def device(request):
+    """Backends whose arrays count their transfers."""
+    if request.param == "adversarial-numpy":
+        return get_backend(request.param)
+    if not has_compiler():
+        pytest.skip(NO_COMPILER)
+    return cupy_on_cpu()
+
+
+def test_a_gradient_moves_nothing_but_losses_and_counts(device):
+    objective, network = objective_on(device)
     vector = objective.vector(network)
     objective.value_and_gradient(vector)  # moves index tables, once
-    transfers = network.backend.transfers
+    transfers = TRANSFERS
     transfers.clear()
     objective.value_and_gradient(vector)
-    stencils = 1 + network.architecture.layers
-    # Stencils go to the host and back, where their shape is checked; images and features never do.
-    assert transfers.to_host <= stencils
-    assert transfers.to_device <= stencils
+    assert (transfers.to_host, transfers.to_device) == (0, 0)
     # A loss and a number of hits a batch, and the regularisers.
-    assert transfers.scalars <= 2 * 3 + 4
+    assert transfers.scalars <= 2 * 3 + 1
+
+
+@pytest.mark.parametrize("method", ["direct", "gemm"])
+@pytest.mark.skipif(not has_compiler(), reason=NO_COMPILER)
+def test_gradient_and_curvature_of_a_network_are_those_of_explicit_matrices(method):
+    (ours, network), (truth, same) = objective_on(cupy_on_cpu(method)), objective_on("numpy")
+    vector, right, back = ours.vector(network), truth.vector(same), network.backend.to_numpy
+    value, gradient = ours.value_and_gradient(vector)
+    expected, slopes = truth.value_and_gradient(right)
+    # Four layers, each with sums of 27 products, and sums over 36 cells and 12 examples.
+    bound = 4 * 27 * 36 * 12 * np.finfo(float).eps
+    assert abs(value - expected) <= bound * abs(expected)
+    assert np.abs(back(gradient) - slopes).max() <= bound * np.abs(slopes).max()
+    product, curved = ours.gauss_newton(vector)(vector), truth.gauss_newton(right)(right)
+    assert np.abs(back(product) - curved).max() <= bound * np.abs(curved).max()
 
 
 def test_the_twin_would_notice_a_hidden_transfer():
@@ -135,53 +160,13 @@ def test_halves_come_in_order_and_cover_every_example():
 # --- CuPy, by a stand-in --------------------------------------------------------------------------
 
 
-class Event:
-    done = True
-
-
-class Stream:
-    synchronized = 0
-
-    def record(self):
-        return Event()
-
-    def synchronize(self):
-        self.synchronized += 1
-
-
-class OnDevice(np.ndarray):
-    def set(self, host, stream=None):
-        self[...] = host
-
-
-def stand_in(devices=1):
-    cupy, stream = types.SimpleNamespace(), Stream()
-    cupy.ndarray = OnDevice
-    cupy.asarray = lambda x: np.array(x).view(OnDevice)
-    cupy.empty = lambda shape, dtype: np.empty(shape, dtype).view(OnDevice)
-    cupy.asnumpy = lambda x: np.array(x)
-    pool = types.SimpleNamespace(free_all_blocks=lambda: None)
-    cupy.get_default_memory_pool = cupy.get_default_pinned_memory_pool = lambda: pool
-    runtime = types.SimpleNamespace(
-        getDeviceCount=lambda: devices, getDeviceProperties=lambda i: {"name": b"Stand-in"}
-    )
-    cupy.cuda = types.SimpleNamespace(
-        runtime=runtime,
-        Device=lambda: types.SimpleNamespace(id=0),
-        alloc_pinned_memory=bytearray,
-        get_current_stream=lambda: stream,
-    )
-    return cupy
-
-
 def test_small_and_large_arrays_reach_the_device_unchanged_and_are_counted():
-    cupy = stand_in()
-    backend = CupyBackend(cupy, xp, require_device(cupy), tf32=False)
+    backend = cupy_on_cpu()
     assert backend.device == "cuda: Stand-in"
     for size in (3, 1 << 18):
         host = np.arange(float(size))
         there = backend.asarray(host, "float32")
-        assert isinstance(there, OnDevice)
+        assert isinstance(there, DeviceArray)
         assert there.dtype == np.float32
         assert np.array_equal(backend.to_numpy(there), host)
         assert backend.asarray(there) is there
@@ -190,13 +175,118 @@ def test_small_and_large_arrays_reach_the_device_unchanged_and_are_counted():
     backend.release()
 
 
+def test_a_batch_is_fetched_on_a_stream_of_its_own_while_the_one_before_is_computed():
+    backend = cupy_on_cpu()
+    feeding, current = backend._feeding, backend.cupy.cuda.get_current_stream()
+    order = []
+
+    def items():
+        for k in range(3):
+            assert backend.cupy.cuda.get_current_stream() is feeding
+            order.append(f"fetched {k}")
+            yield k
+
+    def function(k):
+        assert backend.cupy.cuda.get_current_stream() is current
+        # Only after the current stream was told to wait for this item.
+        order.append(f"computed {k}, waits {sum(entry == ('wait', feeding) for entry in current.log)}")
+        return k
+
+    assert list(backend.map(function, items())) == [0, 1, 2]
+    assert order == [
+        "fetched 0", "fetched 1", "computed 0, waits 1", "fetched 2", "computed 1, waits 2",
+        "computed 2, waits 3",
+    ]  # fmt: skip
+    # Memory of an earlier item is written again only after everything that was begun before.
+    assert feeding.log[0] == ("wait", current)
+    assert feeding.log.count(("wait", current)) == 4
+
+
+def test_the_copy_of_a_batch_is_on_the_stream_that_fetches_it(monkeypatch):
+    backend, streams = cupy_on_cpu(), []
+    monkeypatch.setattr(cupy_backend, "PINNED", 1)
+    monkeypatch.setattr(DeviceArray, "set", lambda self, host, stream=None: streams.append(stream))
+    list(backend.map(lambda x: x, (backend.asarray(np.ones(4)) for _ in range(2))))
+    assert streams == [backend._feeding] * 2
+
+
+def test_page_locked_memory_is_kept_until_the_copy_is_done(monkeypatch):
+    backend = cupy_on_cpu()
+    monkeypatch.setattr(cupy_backend, "PINNED", 1)
+    backend.asarray(np.ones(4))
+    staged, event = backend._staged[0]
+    assert np.array_equal(staged, np.ones(4))
+    backend._staged = [(staged, SimpleNamespace(done=False))]
+    backend.asarray(np.ones(4))
+    assert backend._staged[0][0] is staged
+    backend._staged = [(staged, event)]
+    backend.asarray(np.ones(4))
+    assert backend._staged[0][0] is not staged
+
+
+def test_an_unknown_method_is_refused():
+    with pytest.raises(RefmgError, match="did you mean 'direct'"):
+        cupy_on_cpu("dirct")
+
+
+# --- which way is taken ---------------------------------------------------------------------------
+
+
+def resnet(channels, n):
+    return Shape(channels, channels, 9, n * n, n * n, 32)
+
+
+def test_the_rule_takes_the_direct_way_for_few_channels_and_large_products_for_tf32():
+    few, many = resnet(16, 28), resnet(512, 14)
+    assert faster(convolution_seconds(few, "float32")) == "direct"
+    assert faster(convolution_seconds(few, "float32", tf32=True)) == "direct"
+    assert faster(convolution_seconds(many, "float32")) == "direct"
+    assert faster(convolution_seconds(many, "float32", tf32=True)) == "gemm"
+    # Tensor cores multiply in float64 too, exactly.
+    assert faster(gradient_seconds(many, "float64")) == "gemm"
+    assert convolution_seconds(many, "float64", tf32=True) == convolution_seconds(many, "float64")
+
+
+def test_work_is_counted_as_by_hand():
+    shape = Shape(channels=2, inner=3, taps=9, cells=20, outputs=6, examples=4)
+    assert shape.flops == 2 * 2 * 3 * 9 * 6 * 4
+    assert shape.moved("float64") == 8 * (3 * 20 * 4 + 2 * 6 * 4 + 2 * 3 * 9)
+    assert shape.gathered("float32") == 2 * 4 * 3 * 9 * 6 * 4
+
+
+@pytest.mark.skipif(not has_compiler(), reason=NO_COMPILER)
+@pytest.mark.parametrize("method", [None, "direct", "gemm"])
+def test_every_way_gives_the_same_integers(method):
+    backend, geometry = cupy_on_cpu(method), Geometry((3, 4), (3, 3), "reflect")
+    s, Y, Z = (
+        integers(k, *n).astype("float64") for k, n in enumerate([(3, 2, 3, 3), (2, 12, 4), (3, 12, 4)])
+    )
+    there, truth = [backend.asarray(a) for a in (s, Y, Z)], get_backend("numpy")
+    K, explicit = backend.convolution(there[0], geometry), truth.convolution(s, geometry)
+    assert K.method(there[1]) == (method or "direct")
+    assert np.array_equal(backend.to_numpy(K.apply(there[1])), explicit.apply(Y))
+    assert np.array_equal(backend.to_numpy(K.apply_transpose(there[2])), explicit.apply_transpose(Z))
+    found = backend.to_numpy(backend.stencil_gradient(there[1], there[2], geometry))
+    assert np.array_equal(found, truth.stencil_gradient(Y, Z, geometry))
+
+
+def test_integers_and_mixed_types_go_the_gathered_way():
+    backend, geometry = cupy_on_cpu("direct"), Geometry((4,), (3,))
+    s, Y = integers(0, 2, 1, 3), integers(1, 1, 4, 2)
+    for left, right in ((s, Y), (s.astype("float32"), Y.astype("float64"))):
+        K, there = backend.convolution(backend.asarray(left), geometry), backend.asarray(right)
+        assert K.method(there) == "gemm"
+        found = backend.to_numpy(K.apply(there))
+        assert np.array_equal(found, get_backend("numpy").convolution(s, geometry).apply(Y))
+
+
 def test_no_device_is_said_with_what_to_do():
     with pytest.raises(BackendUnavailableError, match=r"installed but found no GPU .*=numba"):
-        require_device(stand_in(devices=0))
+        require_device(cupy_stand_in(devices=0))
 
 
 def test_a_driver_that_raises_is_no_device():
-    cupy = stand_in()
+    cupy = cupy_stand_in()
 
     def broken():
         raise RuntimeError("cudaErrorInsufficientDriver")

@@ -6,13 +6,18 @@ import json
 
 import numpy as np
 import pytest
+from cuda_on_cpu import NO_COMPILER, cupy_on_cpu, has_compiler
 
 from refmg import RefmgError, get_backend
 from refmg.objective import NetworkObjective
+from refmg_validation.bench import shapes as shapes_module
 from refmg_validation.bench.kernels import kernel_cases
 from refmg_validation.bench.limits import share_of_limit
+from refmg_validation.bench.methods import time_methods
 from refmg_validation.bench.networks import Problem, exponent
-from refmg_validation.bench.run import summary
+from refmg_validation.bench.report import draw_bench, kernel_table, method_table
+from refmg_validation.bench.run import run_bench, summary
+from refmg_validation.bench.shapes import KernelShape, named_shapes
 from refmg_validation.bench.torch_peer import TorchPeer
 from refmg_validation.cli import main
 
@@ -88,6 +93,75 @@ def test_without_pytorch_the_comparison_says_what_to_install(monkeypatch):
 
 def test_kernels_are_timed_without_a_peer_too():
     limits = {"GF/s": 1.0, "GB/s": 1.0}
-    row = next(iter(kernel_cases(get_backend("numba"), None, "float32", limits, quick=True)))
+    shapes = named_shapes("mnist", quick=True)
+    row = next(iter(kernel_cases(get_backend("numba"), None, "float32", limits, shapes)))
+    assert "methods" not in row
     assert "torch" not in row
     assert row["share of limit"] > 0
+
+
+def test_the_shapes_are_those_of_the_record_unless_asked_for():
+    assert [(s.channels, s.grid) for s in named_shapes("mnist")] == [
+        (c, n) for c in (8, 16, 32, 64) for n in (14, 28, 56)
+    ]
+    assert {s.examples for s in named_shapes("mnist")} == {128}
+    assert named_shapes("all") == named_shapes("mnist") + named_shapes("resnet")
+    assert KernelShape(64, 112, 32) in named_shapes("resnet")
+    assert set(named_shapes("all", quick=True)) > set(named_shapes("mnist", quick=True))
+
+
+def test_an_unknown_set_of_shapes_is_one_line(capsys):
+    assert main(["bench", "--shapes", "rsnet"]) == 2
+    assert "did you mean 'resnet'" in capsys.readouterr().err
+
+
+def test_resnet_shapes_are_timed_without_networks(tmp_path, capsys):
+    arguments = ["bench", "--quick", "--shapes", "resnet", "--json", str(tmp_path / "b.json")]
+    assert main(arguments) == 0
+    record = json.loads((tmp_path / "b.json").read_text())
+    assert record["networks"] == []
+    assert {(row["channels"], row["grid"], row["examples"]) for row in record["kernels"]} == {(8, 14, 32)}
+
+
+@pytest.mark.skipif(not has_compiler(), reason=NO_COMPILER)
+def test_every_way_is_timed_beside_the_one_that_is_taken(monkeypatch):
+    from refmg_backends import Geometry
+
+    monkeypatch.setattr("refmg_validation.bench.timing.REPEATS", 3)
+    monkeypatch.setattr("refmg_validation.bench.methods.MOST_ENTRIES", 0)  # cupyx is not there
+    backend, rng = cupy_on_cpu(), np.random.default_rng(0)
+    s, Y, Z = (backend.asarray(rng.normal(size=n), "float32") for n in ((2, 2, 3), (2, 5, 4), (2, 5, 4)))
+    found = time_methods(backend, s, Y, Z, Geometry((5,), (3,)))
+    assert list(found) == ["convolve", "transpose", "stencil gradient"]
+    for ways in found.values():
+        assert ways["chosen"] == "direct"
+        assert (
+            min(ways[method][kind] for method in ("direct", "gemm") for kind in ("ms", "predicted ms")) >= 0
+        )
+    row = {
+        "dtype": "float32",
+        "channels": 2,
+        "grid": 5,
+        "operation": "convolve",
+        "methods": found["convolve"],
+    }
+    cells = [list(column.cells) for column in method_table({"kernels": [row]}).columns]
+    assert cells[4][0].count("*") == 1
+    assert "*" not in cells[5][0]
+    assert cells[6] == ["-"]
+
+
+@pytest.mark.skipif(not has_compiler(), reason=NO_COMPILER)
+def test_with_tf32_only_float32_is_measured(monkeypatch):
+    monkeypatch.setattr("refmg_validation.bench.limits.ORDER", 64)
+    monkeypatch.setattr("refmg_validation.bench.limits.COPIED", 1 << 12)
+    monkeypatch.setattr("refmg_validation.bench.methods.MOST_ENTRIES", 0)
+    monkeypatch.setattr("refmg_validation.bench.timing.REPEATS", 3)
+    monkeypatch.setitem(shapes_module.QUICK, "resnet", (KernelShape(2, 4, 4),))
+    backend = cupy_on_cpu(tf32=True)
+    result = run_bench(backend, None, True, str, "resnet")
+    assert list(result["limits"]) == ["float32"]
+    assert result["tf32"] is True
+    assert {row["dtype"] for row in result["kernels"]} == {"float32"}
+    assert kernel_table(result).row_count == 4
+    assert draw_bench(result).axes

@@ -70,6 +70,7 @@ def bench(
         Path | None, typer.Option(help="Record the measurements here, and a plot beside it.")
     ] = None,
     quick: Annotated[bool, typer.Option(help="Small shapes only, to see that the bench works.")] = False,
+    shapes: Annotated[str, typer.Option(help="mnist, resnet or all: convolutions to time.")] = "mnist",
 ) -> None:
     """Time kernels and networks of the chosen backend."""
     from refmg_backends import get_backend, one_of
@@ -83,8 +84,11 @@ def bench(
     backend, console = get_backend(), _console()
     device = "cpu" if backend.device == "cpu" else "cuda"
     peer = TorchPeer(device, backend.threads(), backend.tf32) if against else None
-    result = provenance() | run_bench(backend, peer, quick, lambda line: console.print(line, style="dim"))
-    tables = [report.kernel_table(result), report.network_table(result)]
+    result = run_bench(backend, peer, quick, lambda line: console.print(line, style="dim"), shapes)
+    result = provenance() | result
+    tables = [report.kernel_table(result)]
+    tables += [report.network_table(result)] if result["networks"] else []
+    tables += [report.method_table(result)] if any("methods" in row for row in result["kernels"]) else []
     console.print(*tables, *([report.summary_table(result)] if peer else []))
     for line in report.surroundings_lines(result):
         console.print(line)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,12 @@ from refmg.dynamics import ResidualLayer
 from refmg.integrators.forward_euler import EulerStep
 from refmg_backends import Backend
 from refmg_validation.bench.limits import share_of_limit
+from refmg_validation.bench.methods import time_methods
+from refmg_validation.bench.shapes import KernelShape
 from refmg_validation.bench.timing import Timing, time_call
 from refmg_validation.bench.torch_peer import TorchPeer
 
-CHANNELS, GRIDS, EXAMPLES, DT = (8, 16, 32, 64), (14, 28, 56), 128, 0.1
+DT = 0.1
 
 
 def compare(
@@ -26,19 +28,21 @@ def compare(
     return first, None if peer is None else time_call(peer, wait)
 
 
-def kernel_cases(backend: Backend, peer: TorchPeer | None, dtype: str, limits: Any, quick: bool) -> Iterator:
-    """Yield one row a channel count, grid and operation."""
-    for channels in CHANNELS[:2] if quick else CHANNELS:
-        for n in GRIDS[:1] if quick else GRIDS:
-            yield from _case(backend, peer, dtype, limits, channels, n)
+def kernel_cases(
+    backend: Backend, peer: TorchPeer | None, dtype: str, limits: Any, shapes: Iterable[KernelShape]
+) -> Iterator[dict[str, Any]]:
+    """Yield one row a shape and operation."""
+    for shape in shapes:
+        yield from _case(backend, peer, dtype, limits, shape)
 
 
 def _case(
-    backend: Backend, peer: TorchPeer | None, dtype: str, limits: Any, channels: int, n: int
+    backend: Backend, peer: TorchPeer | None, dtype: str, limits: Any, shape: KernelShape
 ) -> Iterator[dict[str, Any]]:
+    channels, n, examples = shape.channels, shape.grid, shape.examples
     rng = np.random.default_rng(0)
     s = rng.normal(size=(channels, channels, 3, 3)).astype(dtype)
-    y, z = (rng.normal(size=(channels, n, n, EXAMPLES)).astype(dtype) for _ in range(2))
+    y, z = (rng.normal(size=(channels, n, n, examples)).astype(dtype) for _ in range(2))
     K = Convolution(backend.asarray(s), (n, n), backend=backend).prepare()
     Y, Z = backend.asarray(y), backend.asarray(z)
     layer = ResidualLayer(K, backend.asarray(np.zeros(channels), dtype), named_activation("tanh"))
@@ -51,14 +55,17 @@ def _case(
     theirs: dict[str, Any] = {} if peer is None else peer.kernels(s, y, z)
     if peer is not None:
         theirs["layer, forward and adjoint"] = peer.layer(s, y, z, DT)
-    one = 2.0 * 9 * channels**2 * n * n * EXAMPLES
+    one = 2.0 * 9 * channels**2 * n * n * examples
+    before, behind = (backend.xp.reshape(X, (channels, n * n, examples)) for X in (Y, Z))
+    methods = time_methods(backend, K.stencil, before, behind, K.geometry)
     for name, call in ours.items():
         count = 3 if name.startswith("layer") else 1
         mine, other = compare(call, theirs.get(name), backend, peer.wait if peer else None)
         # Each convolution reads one array of features and writes one; the gradient reads two.
         share = share_of_limit(mine.median, count * one, count * 2.0 * y.nbytes, limits)
-        row = {"operation": name, "dtype": dtype, "channels": channels, "grid": n, "examples": EXAMPLES}
+        row = {"operation": name, "dtype": dtype, "channels": channels, "grid": n, "examples": examples}
         row |= {"refmg": mine.as_dict(count * one), "share of limit": round(share, 3)}
+        row |= {"methods": methods[name]} if name in methods else {}
         yield row | versus(mine, other, peer, count * one)
 
 

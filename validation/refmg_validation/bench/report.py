@@ -7,6 +7,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from rich.table import Table
 
+from refmg_backends.cuda_choice import METHODS
+
 
 def kernel_table(result: dict[str, Any]) -> Table:
     """Return rate, share of the limit and ratio to the peer of every kernel."""
@@ -25,6 +27,24 @@ def kernel_table(result: dict[str, Any]) -> Table:
                    f"{ours['spread']:.0%}", str(r.get("refmg / torch", "-")))  # fmt: skip
         table.add_row(r["dtype"], str(r["channels"]), f"{r['grid']}^2", r["operation"], *numbers)
     return table
+
+
+def method_table(result: dict[str, Any]) -> Table:
+    """Return the time of every way of computing each kernel, the chosen one marked."""
+    table = Table(title="Ways of computing, ms (predicted from ceilings); * is the one that is taken")
+    for name in ("dtype", "channels", "grid", "operation", *METHODS):
+        table.add_column(name)
+    for r in (row for row in result["kernels"] if "methods" in row):
+        ways = [_way(r["methods"], method) for method in METHODS]
+        table.add_row(r["dtype"], str(r["channels"]), f"{r['grid']}^2", r["operation"], *ways)
+    return table
+
+
+def _way(ways: dict[str, Any], method: str) -> str:
+    if method not in ways:
+        return "-"
+    star, ideal = "*" if method == ways["chosen"] else "", ways[method].get("predicted ms")
+    return f"{ways[method]['ms']:.3f}{star}" + (f" ({ideal:.3f})" if ideal is not None else "")
 
 
 def network_table(result: dict[str, Any]) -> Table:
@@ -70,7 +90,7 @@ def draw_bench(result: dict[str, Any]) -> Figure:
     """Draw the rates of the kernels beside the peer's, one panel a precision and operation."""
     operations = ["convolve", "transpose", "stencil gradient"]
     figure = Figure(figsize=(11, 6.5), layout="constrained")
-    axes = figure.subplots(2, 3, sharey="row", squeeze=False)
+    axes = figure.subplots(len(result["limits"]), 3, sharey="row", squeeze=False)
     for row, dtype in zip(axes, result["limits"], strict=True):
         for panel, operation in zip(row, operations, strict=True):
             cases = [r for r in result["kernels"] if (r["dtype"], r["operation"]) == (dtype, operation)]

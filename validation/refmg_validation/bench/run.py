@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from statistics import geometric_mean
 from typing import Any
 
@@ -11,6 +11,7 @@ from refmg_validation.bench import surroundings
 from refmg_validation.bench.kernels import kernel_cases
 from refmg_validation.bench.limits import measure_limits
 from refmg_validation.bench.networks import network_cases, scaling
+from refmg_validation.bench.shapes import named_shapes
 from refmg_validation.bench.torch_peer import TorchPeer
 
 DTYPES = ("float32", "float64")
@@ -20,7 +21,11 @@ KERNELS = ("convolve", "transpose", "stencil gradient")
 
 
 def run_bench(
-    backend: Backend, peer: TorchPeer | None, quick: bool, report: Callable[[str], Any]
+    backend: Backend,
+    peer: TorchPeer | None,
+    quick: bool,
+    report: Callable[[str], Any],
+    shapes: str = "mnist",
 ) -> dict[str, Any]:
     """Return every measurement.
 
@@ -34,16 +39,24 @@ def run_bench(
         Small shapes only, to see that the bench works.
     report : callable
         Is told what is finished.
+    shapes : {"mnist", "resnet", "all"}
+        Which convolutions; networks and what surrounds them belong to ``"mnist"``. Where TF32 is on, which
+        concerns float32 alone, float64 is left out.
     """
+    chosen = named_shapes(shapes, quick)
     result: dict[str, Any] = {"backend": backend.name, "device": backend.device, "quick": quick}
     result |= {"peer": peer and peer.name, "limits": {}, "kernels": [], "networks": []}
-    for dtype in DTYPES:
+    result |= {"shapes": shapes, "tf32": backend.tf32}
+    networks = shapes != "resnet"
+    for dtype in DTYPES[:1] if backend.tf32 else DTYPES:
         limits = result["limits"][dtype] = measure_limits(backend, dtype)
-        for kind, rows in _sections(backend, peer, dtype, limits, quick):
-            for row in rows:
-                result[kind].append(row)
-                report(one_line(row))
-    if not quick:
+        for row in kernel_cases(backend, peer, dtype, limits, chosen):
+            result["kernels"].append(row)
+            report(one_line(row))
+        for row in network_cases(backend, peer, dtype, quick) if networks else ():
+            result["networks"].append(row)
+            report(one_line(row))
+    if networks and not quick:
         result["scaling"] = []
         for row in scaling(backend, "float32", quick):
             result["scaling"].append(row)
@@ -54,13 +67,6 @@ def run_bench(
         if backend.device == "cpu":
             result["memory"] = [surroundings.gradient_memory(backend, dtype) for dtype in DTYPES]
     return result | {"summary": summary(result)}
-
-
-def _sections(
-    backend: Backend, peer: TorchPeer | None, dtype: str, limits: dict[str, float], quick: bool
-) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
-    yield "kernels", kernel_cases(backend, peer, dtype, limits, quick)
-    yield "networks", network_cases(backend, peer, dtype, quick)
 
 
 def one_line(row: dict[str, Any]) -> str:

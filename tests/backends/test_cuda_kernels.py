@@ -1,0 +1,357 @@
+"""The CUDA source itself, run on the CPU against explicit matrices, and compiled for a GPU where nvcc is."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+
+import cuda_on_cpu
+import numpy as np
+import pytest
+from cuda_on_cpu import NAMESPACE, NO_COMPILER, ORDER, DeviceArray, Kernel, cupy_on_cpu, library
+
+from refmg_backends import ArrayBackend, Geometry, RefmgError, assemble
+from refmg_backends.activation import ACTIVATIONS
+from refmg_backends.cuda_kernels import direct, launch, pointwise, tiles
+from refmg_backends.cuda_kernels.launch import Variant, source
+
+needs_compiler = pytest.mark.skipif(not cuda_on_cpu.has_compiler(), reason=NO_COMPILER)
+every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
+BOUNDARIES = ("periodic", "zero", "reflect")
+REFERENCE = ArrayBackend("reference", NAMESPACE)
+
+
+@pytest.fixture(params=[False, True], ids=["forwards", "backwards"])
+def order(request, monkeypatch):
+    """The order in which threads reach a barrier: no result may depend on it."""
+    monkeypatch.setattr(ORDER, "backwards", request.param)
+
+
+def arrays(backend, dtype, *shapes, seed=0):
+    """Integers as floats, so that every order of summation gives the same."""
+    rng = np.random.default_rng(seed)
+    host = [rng.integers(-9, 10, shape).astype(dtype) for shape in shapes]
+    return host, [backend.asarray(a) for a in host]
+
+
+def compare_with_the_matrix(backend, geometry, channels, m, dtype):
+    shapes = (
+        (*channels, *geometry.width),
+        (channels[1], geometry.cells, m),
+        (channels[0], geometry.out_cells, m),
+    )
+    (s, Y, Z), (s_there, Y_there, Z_there) = arrays(backend, dtype, *shapes)
+    K, kernel = assemble(s, geometry), backend.convolution(s_there, geometry)
+    found = kernel.apply(Y_there, add_to=Z_there)
+    assert np.array_equal(backend.to_numpy(found).reshape(-1, m), Z.reshape(-1, m) + K @ Y.reshape(-1, m))
+    found = kernel.apply_transpose(Z_there, add_to=Y_there)
+    assert np.array_equal(backend.to_numpy(found).reshape(-1, m), Y.reshape(-1, m) + K.T @ Z.reshape(-1, m))
+    found = backend.to_numpy(backend.stencil_gradient(Y_there, Z_there, geometry))
+    truth = [
+        np.einsum("oie,cie->oc", Z, shifted(Y, row)) for row in geometry.table
+    ]  # exact: sums of integers far below 2^24
+    assert np.array_equal(found, np.stack(truth, -1).reshape(found.shape))
+
+
+def shifted(Y, row):
+    return np.where((row >= 0)[None, :, None], Y[:, row, :], 0)
+
+
+# --- against the matrix ---------------------------------------------------------------------------
+
+
+@needs_compiler
+@every_dtype
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(
+    ("shape", "width"),
+    [((6,), (3,)), ((2,), (5,)), ((4, 5), (3, 3)), ((1, 3), (3, 5)), ((3, 2, 4), (3, 3, 3))],
+)
+def test_every_geometry_gives_the_matrix(order, dtype, boundary, stride, shape, width):
+    geometry = Geometry(shape, width, boundary, (stride,) * len(shape))
+    for m in (4, 5):  # loads of 16 bytes, and of single numbers
+        compare_with_the_matrix(cupy_on_cpu("direct"), geometry, (3, 2), m, dtype)
+
+
+@needs_compiler
+@every_dtype
+@pytest.mark.parametrize("channels", [(1, 1), (8, 8), (11, 9), (16, 3), (25, 17), (70, 5), (64, 20), (9, 70)])
+@pytest.mark.parametrize("m", [1, 3, 8, 36])
+def test_every_tile_gives_the_matrix(dtype, channels, m):
+    compare_with_the_matrix(cupy_on_cpu("direct"), Geometry((3, 4), (3, 3), "reflect"), channels, m, dtype)
+
+
+@needs_compiler
+@every_dtype
+@pytest.mark.parametrize("m", [40, 33])
+def test_many_parts_of_a_gradient_give_their_sum(order, dtype, m):
+    backend, geometry = cupy_on_cpu("direct"), Geometry((6, 7), (3, 3), "zero")
+    steps = -(-geometry.out_cells * m // tiles.gradient_depth(np.dtype(dtype).itemsize))
+    assert tiles.gradient_parts(tiles.gradient_tile(3), 3, 18, steps)[0] > 8
+    compare_with_the_matrix(backend, geometry, (3, 2), m, dtype)
+
+
+@needs_compiler
+def test_arrays_that_begin_anywhere_or_lie_otherwise_are_taken():
+    backend, geometry = cupy_on_cpu("direct"), Geometry((5,), (3,))
+    (s, Y), (s_there, _) = arrays(backend, "float32", (2, 2, 3), (2, 5, 4))
+    flat = backend.asarray(np.concatenate([[0], Y.ravel()]).astype("float32"))
+    views = [
+        NAMESPACE.reshape(flat[1:], Y.shape),  # 4 bytes off
+        NAMESPACE.permute_dims(backend.asarray(Y.transpose(2, 1, 0).copy()), (2, 1, 0)),
+    ]
+    expected = assemble(s, geometry) @ Y.reshape(-1, 4)
+    for view in views:
+        found = backend.convolution(s_there, geometry).apply(view)
+        assert np.array_equal(backend.to_numpy(found).reshape(-1, 4), expected)
+
+
+# --- the end of a layer, and what is pointwise ----------------------------------------------------
+
+
+def smooth(dtype, *shapes):
+    rng = np.random.default_rng(1)
+    return [DeviceArray((0.3 * rng.standard_normal(shape)).astype(dtype)) for shape in shapes]
+
+
+def close(ours, truth, dtype, terms):
+    """Sums of `terms` products of numbers below 4, and one function whose rounding is a few eps."""
+    ours, truth = (np.asarray(a._values, float) for a in (ours, truth))
+    assert np.abs(ours - truth).max() <= 4 * (terms + 8) * np.finfo(dtype).eps
+
+
+@needs_compiler
+@every_dtype
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("method", ["direct", "gemm"])
+@pytest.mark.parametrize("m", [4, 3])
+@pytest.mark.parametrize("extras", [False, True])
+def test_a_layer_is_that_of_the_reference(dtype, name, method, m, extras):
+    geometry, backend = Geometry((3, 4), (3, 3)), cupy_on_cpu(method)
+    s, Y, bias, base = smooth(dtype, (3, 2, 3, 3), (2, 12, m), (3,), (3, 12, m))
+    options = {"base": base if extras else None, "scale": 0.25 if extras else 1.0, "slope": extras}
+    ours, truth = (
+        b.activated(b.convolution(s, geometry), Y, bias, ACTIVATIONS[name], **options)
+        for b in (backend, REFERENCE)
+    )
+    close(ours[0], truth[0], dtype, terms=18)
+    assert (ours[1] is None) is (not extras)
+    if extras and name != "relu":
+        # The smooth relu's slope is 5 times its argument.
+        close(ours[1], truth[1], dtype, terms=5 * 18)
+    elif extras:
+        assert np.mean(ours[1]._values == truth[1]._values) > 0.98  # a jump, where x is rounded
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_nan_stays_nan(name):
+    backend, geometry = cupy_on_cpu("direct"), Geometry((3,), (3,))
+    s, bias = smooth("float64", (1, 1, 3), (1,))
+    Y = DeviceArray(np.full((1, 3, 2), np.nan))
+    found = backend.activated(backend.convolution(s, geometry), Y, bias, ACTIVATIONS[name])[0]
+    assert np.isnan(backend.to_numpy(found)).all()
+
+
+@needs_compiler
+@every_dtype
+@pytest.mark.parametrize("shape", [(3, 5, 3), (2, 6, 4), (1, 700, 16)])
+@pytest.mark.parametrize("with_base", [False, True])
+def test_tangent_and_cotangent_are_those_of_the_reference(order, dtype, shape, with_base):
+    backend = cupy_on_cpu()
+    slope, X, bias, base = smooth(dtype, shape, shape, shape[:1], shape)
+    under = base if with_base else None
+    ours, truth = (b.tangent(slope, X, bias, under, 0.5) for b in (backend, REFERENCE))
+    close(ours, truth, dtype, terms=1)
+    (ours, sums), (truth, added) = (b.cotangent(slope, X, 0.5) for b in (backend, REFERENCE))
+    close(ours, truth, dtype, terms=1)
+    assert sums.shape == shape[:1]
+    close(sums, added, dtype, terms=shape[1] * shape[2])
+
+
+# --- wrong shapes reach no kernel -----------------------------------------------------------------
+
+
+def refusing(method="direct"):
+    backend = cupy_on_cpu(method)
+
+    def never(*arguments, **options):
+        raise AssertionError("a kernel was begun")
+
+    backend.kernels = never
+    return backend
+
+
+def zeros(*shape, dtype="float32"):
+    return DeviceArray(np.zeros(shape, dtype))
+
+
+@pytest.mark.parametrize(
+    ("what", "wrong"),
+    [
+        ("features", lambda b, K: K.apply(zeros(2, 7, 4))),
+        ("features", lambda b, K: K.apply(zeros(3, 6, 4))),
+        ("features", lambda b, K: K.apply_transpose(zeros(2, 6, 4))),
+        ("base", lambda b, K: K.apply(zeros(2, 6, 4), zeros(3, 6, 5))),
+        ("base", lambda b, K: K.apply_transpose(zeros(3, 6, 4), zeros(3, 6, 4))),
+        ("bias", lambda b, K: b.activated(K, zeros(2, 6, 4), zeros(2), ACTIVATIONS["tanh"])),
+        ("base", lambda b, K: b.activated(K, zeros(2, 6, 4), zeros(3), ACTIVATIONS["tanh"], zeros(3, 5, 4))),
+        ("features Y", lambda b, K: b.stencil_gradient(zeros(2, 5, 4), zeros(3, 6, 4), K.geometry)),
+        ("features Z", lambda b, K: b.stencil_gradient(zeros(2, 6, 4), zeros(3, 7, 4), K.geometry)),
+        ("features Y", lambda b, K: b.stencil_gradient(zeros(2, 6, 5), zeros(3, 6, 4), K.geometry)),
+        ("slope", lambda b, K: b.tangent(zeros(2, 5, 4), zeros(2, 6, 4), zeros(2))),
+        ("bias", lambda b, K: b.tangent(zeros(2, 6, 4), zeros(2, 6, 4), zeros(3))),
+        ("base", lambda b, K: b.tangent(zeros(2, 6, 4), zeros(2, 6, 4), zeros(2), zeros(2, 6, 3))),
+        ("slope", lambda b, K: b.cotangent(zeros(2, 5, 4), zeros(2, 6, 4))),
+    ],
+)
+def test_a_wrong_shape_is_refused_before_a_kernel_begins(what, wrong):
+    backend = refusing()
+    kernel = backend.convolution(zeros(3, 2, 3), Geometry((6,), (3,)))
+    with pytest.raises(RefmgError, match=f"^found {what} of shape"):
+        wrong(backend, kernel)
+
+
+def test_a_bias_for_the_gathered_product_is_checked_too():
+    backend = refusing("gemm")
+    kernel = backend.convolution(zeros(3, 2, 3), Geometry((6,), (3,)))
+    with pytest.raises(RefmgError, match="found bias of shape"):
+        backend.activated(kernel, zeros(2, 6, 4), zeros(2), ACTIVATIONS["tanh"])
+
+
+def test_sizes_beyond_32_bits_are_not_cut_off():
+    with pytest.raises(OverflowError):
+        launch.integers(1 << 31)
+
+
+# --- the checkers reject --------------------------------------------------------------------------
+
+
+def product(spoil=str):
+    """A convolution by source that may have been spoilt; whether it is right in both orders of threads."""
+
+    def spoiling(code, **options):
+        return cuda_on_cpu.Module(spoil(code), **options)
+
+    geometry, right = Geometry((3, 4), (3, 3), "zero"), []
+    for backwards in (False, True):
+        ORDER.backwards = backwards
+        backend = cupy_on_cpu("direct")
+        (s, Y), (s_there, Y_there) = arrays(backend, "float32", (3, 8, 3, 3), (8, 12, 4))
+        backend.cupy.RawModule = spoiling
+        found = backend.to_numpy(backend.convolution(s_there, geometry).apply(Y_there))
+        right.append(np.array_equal(found.reshape(-1, 4), assemble(s, geometry) @ Y.reshape(-1, 4)))
+    ORDER.backwards = False
+    return all(right)
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("kept", "spoilt"),
+    [
+        ("    __syncthreads();", ""),
+        ("wait_for_copies<STAGES - 2>();", ""),
+        ("wait_for_copies<STAGES - 2>();", "wait_for_copies<STAGES - 1>();"),
+        ("X + from, row >= 0);", "X + from, true);"),
+        ("static_cast<Index>(row) * m;", "static_cast<Index>(row + 1) * m;"),
+    ],
+)
+def test_a_spoilt_kernel_is_noticed(kept, spoilt):
+    assert kept in source("convolve.cu")
+    assert product()
+    assert not product(lambda code: code.replace(kept, spoilt))
+
+
+@needs_compiler
+def test_writing_beyond_an_array_or_the_shared_memory_is_an_error():
+    code = source("pointwise.cu")
+    spoilt = code.replace("packed[i] = found;", "packed[i + 1] = found;")
+    assert spoilt != code
+    with pytest.raises(IndexError, match="beyond an array"):
+        product(lambda text: spoilt if text == code else text)
+    backend = cupy_on_cpu()
+    size = tiles.convolution_memory
+    try:
+        tiles.convolution_memory = lambda *a: size(*a) - 4
+        with pytest.raises(IndexError, match="beyond the shared memory"):
+            backend.convolution(zeros(3, 16, 3), Geometry((6,), (3,))).apply(zeros(16, 6, 4))
+    finally:
+        tiles.convolution_memory = size
+
+
+@needs_compiler
+def test_a_kernel_is_not_called_with_too_few_arguments_or_inexact_arithmetic():
+    shared = library(source("pointwise.cu"), Variant("pointwise.cu", "float32", 1).options)
+    with pytest.raises(TypeError, match="takes 6 arguments"):
+        Kernel(shared, "add_parts")((1,), (256,), ())
+    with pytest.raises(ValueError, match="exact arithmetic"):
+        cuda_on_cpu.Module("", options=("--use_fast_math",))
+
+
+def test_the_source_asks_for_exact_arithmetic():
+    for file in ("convolve.cu", "gradient.cu", "pointwise.cu"):
+        text = source(file)
+        assert not re.search(r"\b(__\w+f|atomic\w*|tanh\.approx|use_fast_math)\b", text.replace("fmaf", ""))
+        options = Variant(file, "float32", 4).options
+        assert not any("fast" in option or "ftz" in option for option in options)
+
+
+# --- the compiler for GPUs ------------------------------------------------------------------------
+
+
+def variants():
+    for dtype, vectors in (("float32", (4, 1)), ("float64", (2, 1))):
+        itemsize = np.dtype(dtype).itemsize
+        for vector in vectors:
+            yield Variant("pointwise.cu", dtype, vector, activation=1)
+            for channels in (8, 16, 32, 64):
+                for activation in (0, 1):
+                    tile = tiles.convolution_tile(channels, itemsize, vector)
+                    yield Variant("convolve.cu", dtype, vector, tile, activation)
+                yield Variant("gradient.cu", dtype, vector, tiles.gradient_tile(channels))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="compiles for sm_90: needs nvcc")
+@pytest.mark.parametrize(
+    "variant", list(variants()), ids=lambda v: f"{v.file}-{v.dtype}-{v.vector}-{v.tile.rows}-{v.activation}"
+)
+def test_it_compiles_for_a_gpu_without_spills(tmp_path, variant):
+    unit = tmp_path / "kernel.cu"
+    unit.write_text(source(variant.file))
+    command = [
+        "nvcc",
+        "-arch=sm_90",
+        "-cubin",
+        "-Xptxas",
+        "-v",
+        *variant.options,
+        unit,
+        "-o",
+        tmp_path / "k.cubin",
+    ]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    assert "warning" not in found.stderr
+    frames = re.findall(r"(\d+) bytes stack frame, (\d+) bytes spill stores", found.stderr)
+    assert frames
+    assert set(frames) == {("0", "0")}
+
+
+def test_shared_memory_stays_below_what_needs_no_permission():
+    for v in variants():
+        itemsize = np.dtype(v.dtype).itemsize
+        assert tiles.convolution_memory(v.tile, itemsize) <= 48 * 1024
+        assert tiles.gradient_memory(tiles.gradient_tile(64), itemsize) <= 48 * 1024
+
+
+def test_every_activation_of_the_backends_has_a_number_in_the_source():
+    text = source("convolve.cu")
+    names = re.search(r"enum \{ (.*) \}", text).group(1).lower().replace("_", "-").split(", ")
+    assert names == ["none", *launch.ACTIVATION_CODES]
+    assert set(launch.ACTIVATION_CODES) == set(ACTIVATIONS)
+    assert (
+        direct.THREADS == pointwise.THREADS == int(re.search(r"THREADS = (\d+)", source("pointwise.cu"))[1])
+    )

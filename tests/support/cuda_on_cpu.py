@@ -1,0 +1,179 @@
+"""A stand-in for CuPy: arrays of the adversarial twin, and kernels compiled by g++ from their CUDA source.
+
+``Module`` takes the place of ``cupy.RawModule``. Every array that a kernel gets lies between guards of NaN
+that must not change, so that reading beyond an array spoils the result and writing beyond it is an error.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
+
+import numpy as np
+
+from refmg_backends.adversarial_backend import NAMESPACE, TRANSFERS, DeviceArray
+from refmg_backends.cupy_backend import CupyBackend, require_device
+
+NO_COMPILER = "runs the CUDA kernels on the CPU: needs g++"
+HEADER = Path(__file__).with_name("cuda_on_cpu.h")
+GUARD = 1024  # bytes, a multiple of 16
+# The order in which the threads of a block run; tests turn it around.
+ORDER = SimpleNamespace(backwards=False)
+
+
+def has_compiler():
+    return shutil.which("g++") is not None
+
+
+def library(code, options):
+    """Compile, once for all processes of this user on this machine."""
+    names = re.findall(r'extern "C" __global__ void[^(]*(?:\([^)]*\))? (\w+)\(', code)
+    text = f'#include "{HEADER}"\n' + code + "".join(f"\nLAUNCHER({name})" for name in names) + "\n"
+    flags = ["-O1", "-shared", "-fPIC", "-w", "-Werror=return-type", *options]
+    key = hashlib.sha256("\n".join([text, HEADER.read_text(), *flags]).encode()).hexdigest()[:24]
+    folder = Path(tempfile.gettempdir()) / f"refmg-cuda-on-cpu-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    made = folder / f"{key}.so"
+    if not made.exists():
+        with tempfile.TemporaryDirectory(dir=folder) as new:
+            unit, out = Path(new, "kernels.cpp"), Path(new, "kernels.so")
+            unit.write_text(text)
+            subprocess.run(["g++", *flags, unit, "-o", out], check=True, capture_output=True, text=True)
+            out.replace(made)
+    return ctypes.CDLL(str(made))
+
+
+class Module:
+    """``cupy.RawModule`` for source whose kernels are ``extern "C"``."""
+
+    def __init__(self, code, *, options=(), backend="nvrtc"):
+        if any("fast" in option for option in options):
+            raise ValueError(f"found {options}; expected exact arithmetic")
+        self.library = library(code, options)
+
+    def get_function(self, name):
+        return Kernel(self.library, name)
+
+
+class Guarded:
+    """A copy of an array's bytes between guards, as far off a 16-byte boundary as the array is."""
+
+    def __init__(self, array):
+        if not array._values.flags.c_contiguous:
+            raise ValueError("a kernel was given an array whose numbers do not lie in order")
+        self.array, self.size = array, array._values.nbytes
+        self.buffer = np.full(self.size + 2 * GUARD + 16, 0xFF, np.uint8)
+        self.first = GUARD + (array.data.ptr - self.buffer.ctypes.data - GUARD) % 16
+        self.inside = self.buffer[self.first : self.first + self.size]
+        self.inside[...] = np.frombuffer(array._values.tobytes(), np.uint8)
+        self.pointer = ctypes.c_void_p(self.buffer.ctypes.data + self.first)
+
+    def back(self):
+        outside = [self.buffer[: self.first], self.buffer[self.first + self.size :]]
+        if not all((part == 0xFF).all() for part in outside):
+            raise IndexError(f"a kernel wrote beyond an array of shape {self.array.shape}")
+        ctypes.memmove(self.array.data.ptr, self.pointer, self.size)
+
+
+class Kernel:
+    """A function of a module, called as CuPy's are."""
+
+    def __init__(self, library, name):
+        self.name = name
+        self.run, self.count = getattr(library, f"launch_{name}"), getattr(library, f"arguments_of_{name}")()
+
+    def __call__(self, grid, block, arguments, *, shared_mem=0):
+        if len(arguments) != self.count:
+            raise TypeError(f"{self.name} takes {self.count} arguments, {len(arguments)} were given")
+        guarded = [Guarded(a) if isinstance(a, DeviceArray) else None for a in arguments]
+        kept = [np.array(a) if g is None else g.pointer for a, g in zip(arguments, guarded, strict=True)]
+        addresses = [a.ctypes.data if isinstance(a, np.ndarray) else ctypes.addressof(a) for a in kept]
+        x, y = (*grid, 1)[:2]
+        sizes = map(ctypes.c_uint, (x, y, block[0]))
+        pointers = (ctypes.c_void_p * len(addresses))(*addresses)
+        if self.run(*sizes, ctypes.c_size_t(shared_mem), int(ORDER.backwards), pointers):
+            raise IndexError(f"{self.name} wrote beyond the shared memory of a block")
+        for array in guarded:
+            if array is not None:
+                array.back()
+
+
+class Event:
+    done = True
+
+
+class Stream:
+    """A stream that finishes everything at once, and notes who waited for whom."""
+
+    current: ClassVar[list[Stream]] = []
+
+    def __init__(self, non_blocking=False):
+        self.log = []
+
+    def record(self):
+        event = Event()
+        event.stream = self
+        self.log.append("record")
+        return event
+
+    def wait_event(self, event):
+        self.log.append(("wait", event.stream))
+
+    def synchronize(self):
+        self.log.append("synchronize")
+
+    def __enter__(self):
+        Stream.current.append(self)
+        return self
+
+    def __exit__(self, *error):
+        Stream.current.pop()
+
+
+def cupy_stand_in(devices=1):
+    """Return an object with what the backend uses of CuPy."""
+    default, pool = Stream(), SimpleNamespace(free_all_blocks=lambda: None)
+
+    def on_device(x):
+        TRANSFERS.to_device += 1
+        return DeviceArray(np.array(x))
+
+    def on_host(x):
+        TRANSFERS.to_host += isinstance(x, DeviceArray)
+        return np.array(x._values if isinstance(x, DeviceArray) else x)
+
+    runtime = SimpleNamespace(
+        getDeviceCount=lambda: devices, getDeviceProperties=lambda i: {"name": b"Stand-in"}
+    )
+    cuda = SimpleNamespace(
+        runtime=runtime,
+        Device=lambda: SimpleNamespace(id=0),
+        Stream=Stream,
+        alloc_pinned_memory=bytearray,
+        get_current_stream=lambda: Stream.current[-1] if Stream.current else default,
+    )
+    return SimpleNamespace(
+        ndarray=DeviceArray,
+        asarray=on_device,
+        asnumpy=on_host,
+        empty=NAMESPACE.empty,
+        ascontiguousarray=lambda x: x if x._values.flags.c_contiguous else DeviceArray(x._values.copy()),
+        RawModule=Module,
+        cuda=cuda,
+        get_default_memory_pool=lambda: pool,
+        get_default_pinned_memory_pool=lambda: pool,
+    )
+
+
+def cupy_on_cpu(method=None, tf32=False):
+    """Return the backend on the stand-in."""
+    cupy = cupy_stand_in()
+    return CupyBackend(cupy, NAMESPACE, require_device(cupy), tf32, method)

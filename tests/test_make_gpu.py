@@ -1,0 +1,58 @@
+"""``make gpu`` on a machine without a GPU: one line, status 2, and nothing computed."""
+
+import re
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def make(folder, *variables, goal="gpu"):
+    command = ["make", "--silent", goal, f"PYTHON={sys.executable}", f"OUT={folder / 'out'}"]
+    command += [f"GPU_WORK={folder / 'work'}", *variables]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="runs make, which is not installed")
+
+
+@needs_make
+@pytest.mark.skipif(find_spec("cupy") is not None, reason="CuPy is installed: there may be a GPU")
+def test_without_a_gpu_it_stops_with_one_line(tmp_path):
+    found = make(tmp_path)
+    assert found.returncode == 2
+    assert found.stdout.count("\n") == 1
+    assert found.stdout.startswith("make gpu: refmg: backend 'cupy' is known but cannot be loaded")
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["log.txt"]
+
+
+@needs_make
+def test_a_step_that_fails_does_not_stop_the_next_and_shows_in_the_status(tmp_path):
+    wrong = "GPU_STEPS=bench-mnist verify", "GPU_AGAINST=--against troch"
+    found = make(tmp_path, "GPU_BACKEND=numpy", *wrong)
+    assert found.returncode == 2  # what make makes of a failed recipe
+    assert "== verify: done" in found.stdout
+    assert "== bench-mnist: FAILED" in found.stdout
+    assert "make gpu: failed: bench-mnist" in found.stdout
+    assert "did you mean 'torch'" in (tmp_path / "out" / "log.txt").read_text()
+
+
+def test_the_folder_of_results_has_eight_files():
+    recipes = (ROOT / "Makefile").read_text().split("gpu-tests:\n")[1].split("clean:")[0]
+    copied = [line.split()[1:-1] for line in recipes.splitlines() if line.startswith("\tcp ")]
+    written = {path.split("/")[-1] for paths in copied for path in paths}
+    written |= set(re.findall(r"--json \$\(OUT\)/(\S+)", recipes)) | {"log.txt"}
+    assert written == {"log.txt", "verify.json", "bench-mnist.json", "bench-mnist.png", "bench-resnet.json",
+                       "bench-tf32.json", "resolution.json", "resolution.png"}  # fmt: skip
+
+
+@needs_make
+def test_a_step_runs_alone(tmp_path):
+    found = make(tmp_path, "GPU_BACKEND=numpy", goal="gpu-verify")
+    assert found.returncode == 0, found.stderr
+    assert (tmp_path / "out" / "verify.json").exists()
