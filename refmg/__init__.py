@@ -7,6 +7,8 @@ convolution neural networks", AAAI 2018.
 from refmg.activation import Activation, named_activation
 from refmg.architecture import Architecture
 from refmg.batches import Batch, Batches
+from refmg.best_prolongation import BestProlongation
+from refmg.calibration import Calibration
 from refmg.checkpoint import load_network, save_network
 from refmg.classifier import Classifier
 from refmg.classifier_objective import ClassifierObjective
@@ -15,6 +17,7 @@ from refmg.controls import Controls
 from refmg.convolution import Convolution, convolution_matrix
 from refmg.covariance import Covariance, PowerLaw, Spectrum
 from refmg.evaluation import Evaluation
+from refmg.exponent import fit_exponent
 from refmg.galerkin import GalerkinReport, check_galerkin, coarse_operator
 from refmg.grid import Grid
 from refmg.integrators import named_integrator
@@ -47,6 +50,8 @@ __all__ = [
     "BackendUnavailableError",
     "Batch",
     "Batches",
+    "BestProlongation",
+    "Calibration",
     "Classifier",
     "ClassifierObjective",
     "ClosureError",
@@ -81,6 +86,7 @@ __all__ = [
     "coarse_shape",
     "constraint_jacobian",
     "convolution_matrix",
+    "fit_exponent",
     "get_backend",
     "jacobian",
     "load_network",
