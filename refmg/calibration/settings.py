@@ -31,8 +31,8 @@ class Calibration:
     """
 
     prior: AnyTransfer = "power-law"
-    ridge: float = 1e-4
-    classifier_ridge: float = 1e-3
+    ridge: float = 1e-2
+    classifier_ridge: float = 1e-2
     batch_size: int = 128
 
     def __post_init__(self) -> None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from refmg import RefmgError, load_network
-from refmg_validation import example1, presets, training_run
+from refmg import RefmgError, load_network, network_transfer_names
+from refmg_validation import example1, exponent_study, presets, training_run
 from refmg_validation.cli import main
 from refmg_validation.presets import PRESETS
 
@@ -69,6 +69,13 @@ def test_resolution_writes_table_networks_and_records(capsys, tmp_path):
         "images resized",
     ]
     assert load_network(tmp_path / "out" / "fine.safetensors")[0].architecture.shape == (28, 28)
+
+
+def test_all_transfers_are_those_that_there_are(tmp_path):
+    assert run("reproduce", "resolution", "--output", "out", "--transfer", "all") == 0
+    result = json.loads((tmp_path / "out" / "resolution.json").read_text())
+    named = {row["network"] for row in result["rows"]} - {"native", "images resized"}
+    assert named == set(network_transfer_names())
 
 
 def test_an_interrupted_run_goes_on_to_the_same_result(capsys, tmp_path, monkeypatch):
@@ -144,3 +151,18 @@ def test_a_damaged_network_is_refused(capsys, tmp_path):
 
 def test_every_error_of_refmg_is_a_value_error():
     assert issubclass(RefmgError, ValueError)
+
+
+def test_the_exponent_study_resumes_and_records(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(exponent_study, "REGIMES", {"preset": exponent_study.REGIMES["preset"]})
+    arguments = ["study", "--output", "out", "--work", "work", "--iterations", "1"]
+    monkeypatch.setattr("sys.argv", arguments)
+    exponent_study.main()
+    first = json.loads((tmp_path / "out" / "exponents.json").read_text())["found"]
+    monkeypatch.setattr(
+        training_run, "block_coordinate_descent", lambda *arguments: iter(())
+    )  # trains no more
+    exponent_study.main()
+    assert json.loads((tmp_path / "out" / "exponents.json").read_text())["found"] == first
+    assert "p = 1.5" in capsys.readouterr().out
+    assert (tmp_path / "out" / "exponents.png").read_bytes().startswith(b"\x89PNG")
