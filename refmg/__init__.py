@@ -16,6 +16,7 @@ from refmg.constraint_jacobian import ConstraintJacobian, constraint_jacobian
 from refmg.controls import Controls
 from refmg.convolution import Convolution, convolution_matrix
 from refmg.covariance import Covariance, PowerLaw, Spectrum
+from refmg.derivatives import Derivative, derivatives
 from refmg.evaluation import Evaluation
 from refmg.exponent import fit_exponent
 from refmg.galerkin import GalerkinReport, check_galerkin, coarse_operator
@@ -23,7 +24,9 @@ from refmg.grid import Grid
 from refmg.integrators import named_integrator
 from refmg.jacobian import jacobian
 from refmg.joint_map import JointMap
+from refmg.local_fourier import galerkin_symbol, stencil_symbol, symbol_error, transfer_symbols
 from refmg.losses import named_loss
+from refmg.matrix_map import MatrixMap
 from refmg.network import Network, random_network
 from refmg.network_transfer import network_transfer_names, transfer_network
 from refmg.objective import ControlObjective, NetworkObjective
@@ -35,6 +38,7 @@ from refmg.stencil_maps import named_map, stencil_transfer_names
 from refmg.time_grid import ControlGrid
 from refmg.transfer import Taps, TransferPair, coarse_shape, named_pair
 from refmg.transfer_matrix import prolongation_matrix, restriction_matrix
+from refmg.transfer_report import TransferReport, transfer_report
 from refmg_backends import (
     BackendUnavailableError,
     RefmgError,
@@ -61,11 +65,13 @@ __all__ = [
     "Controls",
     "Convolution",
     "Covariance",
+    "Derivative",
     "Evaluation",
     "GalerkinReport",
     "Grid",
     "JointMap",
     "LayerStability",
+    "MatrixMap",
     "Network",
     "NetworkObjective",
     "PowerLaw",
@@ -78,6 +84,7 @@ __all__ = [
     "StencilMap",
     "Taps",
     "TransferPair",
+    "TransferReport",
     "UnknownBackendError",
     "__version__",
     "backend_names",
@@ -86,7 +93,9 @@ __all__ = [
     "coarse_shape",
     "constraint_jacobian",
     "convolution_matrix",
+    "derivatives",
     "fit_exponent",
+    "galerkin_symbol",
     "get_backend",
     "jacobian",
     "load_network",
@@ -103,6 +112,10 @@ __all__ = [
     "restriction_matrix",
     "save_network",
     "stability",
+    "stencil_symbol",
     "stencil_transfer_names",
+    "symbol_error",
     "transfer_network",
+    "transfer_report",
+    "transfer_symbols",
 ]
