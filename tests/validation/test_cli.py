@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from refmg import RefmgError, load_network, network_transfer_names
-from refmg_validation import example1, exponent_study, presets, training_run
+from refmg_validation import example1, exponent_study, presets, training_run, transfer_figures
 from refmg_validation.cli import main
 from refmg_validation.presets import PRESETS
 
@@ -166,3 +166,10 @@ def test_the_exponent_study_resumes_and_records(capsys, tmp_path, monkeypatch):
     assert json.loads((tmp_path / "out" / "exponents.json").read_text())["found"] == first
     assert "p = 1.5" in capsys.readouterr().out
     assert (tmp_path / "out" / "exponents.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_figures_of_the_transfers_are_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["figures", "--output", "images"])
+    transfer_figures.main()
+    for name in ("symbol-errors", "eigenvectors"):
+        assert (tmp_path / "images" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
