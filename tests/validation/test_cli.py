@@ -7,10 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from refmg import RefmgError, load_network, network_transfer_names
-from refmg_validation import example1, exponent_study, presets, training_run, transfer_figures
+from refmg import RefmgError, load_network, network_transfer_names, transfer_network
+from refmg_validation import (
+    example1,
+    exponent_study,
+    moving_study,
+    presets,
+    training_run,
+    transfer_figures,
+)
 from refmg_validation.cli import main
 from refmg_validation.presets import PRESETS
+from refmg_validation.resolution import load_levels
 
 
 @pytest.fixture(autouse=True)
@@ -173,3 +181,19 @@ def test_the_figures_of_the_transfers_are_drawn(tmp_path, monkeypatch):
     transfer_figures.main()
     for name in ("symbol-errors", "eigenvectors"):
         assert (tmp_path / "images" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_study_of_moving_records_every_rule(tmp_path, monkeypatch):
+    monkeypatch.setattr(exponent_study, "REGIMES", {"preset": exponent_study.REGIMES["preset"]})
+    monkeypatch.setattr(moving_study, "COUNTS", (20, 40))
+    monkeypatch.setattr("sys.argv", ["study", "--output", "out", "--work", "work", "--iterations", "1"])
+    moving_study.main()
+    found = json.loads((tmp_path / "out" / "moving.json").read_text())["found"]["preset"]
+    linear = next(r for r in found["classifier"] if (r["images"], r["stencils"]) == ("fine", "linear"))
+    # The rule of the library for this pair is among those compared.
+    nets = {n: load_network(tmp_path / "work" / "preset" / f"{n}.safetensors")[0] for n in ("coarse", "fine")}
+    levels, _ = load_levels(presets.PRESETS["small"], None, 0)
+    moved = transfer_network(nets["coarse"], (28, 28), "linear")
+    validation = levels["fine"].validation
+    assert linear["P"] == moved.accuracy(validation.x, validation.labels)
+    assert len(found["calibration"]) == 2 * (2 + len(moving_study.RIDGES))

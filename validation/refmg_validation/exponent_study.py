@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from rich.table import Table
 
 from refmg import Calibration, Network, PowerLaw, Regularization, fit_exponent, transfer_network
 from refmg_validation.figures import draw_exponents
-from refmg_validation.presets import PRESETS, Preset
+from refmg_validation.presets import PRESETS
 from refmg_validation.records import provenance, write_figure, write_json
 from refmg_validation.resolution import (
     LEVELS,
@@ -27,6 +28,7 @@ from refmg_validation.resolution import (
 )
 
 EXPONENTS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
+CONSTANTS = (1.0, 4.0)
 NAMED = (UNCHANGED, "linear", "average", "power-law-joint", "spectrum", "calibrated")
 REGIMES = {
     "weak regularisation": Regularization(alpha_W=1e-8, alpha_t=1e-5, alpha_0=1e-5),
@@ -35,11 +37,15 @@ REGIMES = {
 }
 
 
+Regime = tuple[str, dict[str, Network], dict[str, LevelData]]
+
+
 def ways(levels: dict[str, LevelData]) -> dict[str, Any]:
     """Return every transfer of the study by its label."""
     fitted = {level: fit_exponent(levels[level].train.x) for level in LEVELS}
     laws = {f"p = {p:g}": PowerLaw(p) for p in EXPONENTS}
     laws |= {f"p fitted to {level} images, {p:.2f}": PowerLaw(p) for level, p in fitted.items()}
+    laws |= {f"p = 2, constant = {c:g}": PowerLaw(2.0, constant=c) for c in CONSTANTS}
     calibrations = {"calibrated, prior 'unchanged'": Calibration(prior=UNCHANGED)}
     return laws | {name: name for name in NAMED} | calibrations
 
@@ -47,37 +53,41 @@ def ways(levels: dict[str, LevelData]) -> dict[str, Any]:
 def measure(networks: dict[str, Network], levels: dict[str, LevelData]) -> list[dict[str, Any]]:
     """Return the validation accuracies of both moved networks, a row a transfer."""
     images, rows = unlabelled(levels), []
-    natives = {level: _accuracy(networks[level], levels[level]) for level in LEVELS}
+    natives = {level: accuracy_of(networks[level], levels[level]) for level in LEVELS}
     rows.append({"transfer": "native"} | natives)
     for label, transfer in ways(levels).items():
         row: dict[str, Any] = {"transfer": label}
         for source, target in (("fine", "coarse"), ("coarse", "fine")):
             shape = networks[target].architecture.shape
             moved = transfer_network(networks[source], shape, transfer, **images)
-            row[target] = _accuracy(moved, levels[target])
-        if isinstance(transfer, PowerLaw):
+            row[target] = accuracy_of(moved, levels[target])
+        if isinstance(transfer, PowerLaw) and transfer.constant == float("inf"):
             row["exponent"] = transfer.exponent
         rows.append(row)
     return rows
 
 
-def _accuracy(network: Network, data: LevelData) -> float:
+def accuracy_of(network: Network, data: LevelData) -> float:
+    """Return the accuracy on validation images."""
     return network.accuracy(data.validation.x, data.validation.labels)
 
 
-def run_study(data: Path | None, iterations: int, work: Path) -> dict[str, list[dict[str, Any]]]:
-    """Train two networks a regime and move each in every way; goes on where it was interrupted."""
-    base, found = PRESETS["small"], {}
+def trained_regimes(data: Path | None, iterations: int, work: Path) -> Iterator[Regime]:
+    """Yield name, networks and images of every regime; training goes on where it was interrupted."""
+    base = PRESETS["small"]
     for name, weights in REGIMES.items():
-        preset: Preset = replace(
-            base, training=replace(base.training, iterations=iterations, regularization=weights)
-        )
+        training = replace(base.training, iterations=iterations, regularization=weights)
+        preset = replace(base, training=training)
         levels, about = load_levels(preset, data, seed=0)
         folder = work / name.replace(" ", "-")
         networks, _ = trained_networks(preset, levels, about, folder, lambda level, record: None)
-        found[name] = measure(networks, levels)
-        print(f"{name}: done", flush=True)
-    return found
+        yield name, networks, levels
+
+
+def run_study(data: Path | None, iterations: int, work: Path) -> dict[str, list[dict[str, Any]]]:
+    """Train two networks a regime and move each in every way."""
+    regimes = trained_regimes(data, iterations, work)
+    return {name: measure(networks, levels) for name, networks, levels in regimes}
 
 
 def study_table(found: dict[str, list[dict[str, Any]]]) -> Table:

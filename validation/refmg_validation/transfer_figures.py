@@ -9,9 +9,10 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from refmg import derivatives, named_map, symbol_error
+from refmg import PowerLaw, PredictiveMap, derivatives, named_map, symbol_error
 from refmg_validation.example1 import S_FINE
 from refmg_validation.records import write_figure
 
@@ -20,15 +21,20 @@ TRANSFERS = ("unchanged", "average", "linear", "power-law")
 
 
 def draw_symbol_errors() -> Figure:
-    """Draw, for the stencil of Example 1, how far ``K_H R`` is from ``R K_h`` at every frequency."""
+    """Draw, for the stencil of Example 1, how far ``K_H R`` is from ``R K_h`` at every frequency.
+
+    The titles say which share of the energy of ``R K_h y`` that is over images with a power law.
+    """
     figure = Figure(figsize=(12, 3.4), layout="constrained")
-    panels = figure.subplots(1, len(TRANSFERS), sharey=True)
+    panels, images = figure.subplots(1, len(TRANSFERS), sharey=True), PredictiveMap(PowerLaw(2.0))
     for axes, name in zip(panels, TRANSFERS, strict=True):
-        error = symbol_error(S_FINE, named_map(name).restrict(S_FINE), SHAPE)[0, 0]
+        coarse = named_map(name).restrict(S_FINE)
+        error = symbol_error(S_FINE, coarse, SHAPE)[0, 0]
         image = axes.imshow(
-            np.fft.fftshift(error), extent=(-1, 1, -1, 1), origin="lower", vmin=0, vmax=1.5, cmap="viridis"
+            np.fft.fftshift(error), extent=(-1, 1, -1, 1), origin="lower", norm=LogNorm(0.01, 10)
         )
-        axes.set_title(f"{name}: mean {error.mean():.3f}")
+        share = images.relative_error(S_FINE, coarse)
+        axes.set_title(f"{name}: {100 * share:.1f} % over images")
         axes.set_xlabel(r"$\theta_2 / \pi$")
     panels[0].set_ylabel(r"$\theta_1 / \pi$")
     figure.colorbar(image, ax=list(panels), label=r"$|\hat r|\,|\hat s_H(2\theta) - \hat s_h(\theta)|$")
