@@ -45,7 +45,9 @@ def fetch(output: Output = Path("mnist")) -> None:
 
 @app.command()
 def verify(
-    only: Annotated[str | None, typer.Option(help="operators, transfers or control; all by default.")] = None,
+    only: Annotated[
+        str | None, typer.Option(help="operators, transfers, images or control; all by default.")
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="Record the findings in this file.")] = None,
 ) -> int:
     """Print every check with its measured error and bound; exit status 1 if one fails."""

@@ -34,7 +34,7 @@ def draw_symbol_errors() -> Figure:
             np.fft.fftshift(error), extent=(-1, 1, -1, 1), origin="lower", norm=LogNorm(0.01, 10)
         )
         share = images.relative_error(S_FINE, coarse)
-        axes.set_title(f"{name}: {100 * share:.1f} % over images")
+        axes.set_title(f"{name}: {100 * share:.0f} %")
         axes.set_xlabel(r"$\theta_2 / \pi$")
     panels[0].set_ylabel(r"$\theta_1 / \pi$")
     figure.colorbar(image, ax=list(panels), label=r"$|\hat r|\,|\hat s_H(2\theta) - \hat s_h(\theta)|$")
