@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from functools import reduce
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from refmg.axis_map import RationalMatrix, axis_map, coarse_width
 from refmg.rational import inverse, rank, to_float
-from refmg.stencil import per_axis, stencil_ndim, with_channels
+from refmg.stencil import check_width, of_width, per_axis, stencil_ndim, with_channels
 from refmg.transfer import Shape, Transfer, TransferPair, named_pair
 from refmg_backends import RefmgError, one_of
 
-RationalMatrix = NDArray[Any]  # of Fraction, or of float for pseudoinverses
 CLOSURES = ("exact", "least-squares")
 
 
@@ -39,6 +38,8 @@ class StencilMap:
         ``"exact"`` refuses a pair that does not close. ``"least-squares"`` takes instead the stencil
         whose ``K(s_H)`` is nearest to ``R K(s_h) P`` in the Frobenius norm, and prolongs by the
         pseudoinverse.
+    stride : int or tuple of int
+        Of the convolution, which keeps it: ``K(s_H) = R_out K(s_h) P_in`` with R on the outputs.
 
     Attributes
     ----------
@@ -50,7 +51,7 @@ class StencilMap:
     ClosureError
         If a restricted stencil needs more taps than `width`; the message names how many.
     RefmgError
-        For an even width, an unknown transfer, a factor below 2.
+        For an even width, an unknown transfer, a factor below 1.
 
     Notes
     -----
@@ -79,30 +80,45 @@ class StencilMap:
         transfer: Transfer = "linear",
         factor: int | Shape = 2,
         closure: str = "exact",
+        stride: int | Shape = 1,
     ) -> None:
         if closure not in CLOSURES:
             raise RefmgError(one_of("closure", closure, CLOSURES))
         self.closure = closure
-        self.width = per_axis("width", width, ndim)
+        self.width = check_width(per_axis("width", width, ndim))
         self.factor = per_axis("factor", factor, ndim)
-        if any(k % 2 == 0 for k in self.width):
-            raise RefmgError(f"found a stencil of width {self.width}; expected odd widths: pad it with zeros")
+        self.stride = per_axis("stride", stride, ndim)
         self.transfer, self.ndim = transfer, ndim
         self.pairs = tuple(named_pair(transfer, f) for f in self.factor)
         if closure == "exact":
             self._check_closure()
         self.axis_maps: tuple[RationalMatrix, ...] = tuple(
-            _axis_map(pair, k) for pair, k in zip(self.pairs, self.width, strict=True)
+            axis_map(pair, k, stride=t) for pair, k, t in self._axes()
         )
 
     def __repr__(self) -> str:
         return f"StencilMap(width={self.width}, transfer={self.transfer!r}, factor={self.factor})"
 
+    def _axes(self) -> list[tuple[TransferPair, int, int]]:
+        return list(zip(self.pairs, self.width, self.stride, strict=True))
+
+    @property
+    def coarse_width(self) -> Shape:
+        """Taps per axis that restricted stencils need."""
+        return tuple(coarse_width(pair, k, t) for pair, k, t in self._axes())
+
+    @property
+    def closes(self) -> bool:
+        """Whether every restricted stencil fits the width."""
+        return all(coarse <= k for coarse, k in zip(self.coarse_width, self.width, strict=True))
+
     def _check_closure(self) -> None:
-        needed = tuple(coarse_width(pair, k) for pair, k in zip(self.pairs, self.width, strict=True))
-        if any(coarse > k for coarse, k in zip(needed, self.width, strict=True)):
+        if not self.closes:
+            needed = self.coarse_width
+            with_stride = "" if set(self.stride) == {1} else f" and stride {self.stride}"
             raise ClosureError(
-                f"transfer {self.transfer!r} with factor {self.factor} does not close at width {self.width}: "
+                f"transfer {self.transfer!r} with factor {self.factor}{with_stride} does not close at width "
+                f"{self.width}: "
                 f"the coarse stencil needs width {needed}; take a pair with shorter taps, a stencil padded "
                 "with zeros to a wider one, or closure='least-squares'"
             )
@@ -173,13 +189,16 @@ class StencilMap:
         """
         return self._apply(self.axis_maps, stencil)
 
-    def prolong(self, stencil: ArrayLike) -> NDArray[Any]:
+    def prolong(self, stencil: ArrayLike, method: str | None = None) -> NDArray[Any]:
         """Return the fine stencil ``s_h`` of the same width with ``K(s_H) = R K(s_h) P``.
 
         Parameters
         ----------
         stencil : array_like, shape (k_1, .., k_d) or (C_out, C_in, k_1, .., k_d)
             Coarse stencil in pixel units. Arrays of ``Fraction`` are mapped exactly.
+        method : {"exact", "least-squares"}, optional
+            ``"least-squares"`` takes the smallest of the best fits where there is no unique solution;
+            :meth:`residual` says how good it is. By default the map's `closure`.
 
         Returns
         -------
@@ -198,17 +217,50 @@ class StencilMap:
         >>> StencilMap(ndim=1).prolong([0.25, -0.5, 0.25])
         array([ 1., -2.,  1.])
         """
+        if method not in (None, *CLOSURES):
+            raise RefmgError(one_of("method", str(method), CLOSURES))
         size = int(np.prod(self.width))
-        closes = all(coarse_width(p, k) <= k for p, k in zip(self.pairs, self.width, strict=True))
-        if self.closure == "least-squares" and (self.rank < size or not closes):
+        if (method or self.closure) == "least-squares" and (self.rank < size or not self.closes):
             return self._apply(self._pseudoinverses(), stencil)
         if self.rank < size:
             raise ClosureError(
                 f"the fine stencil is not unique: transfer {self.transfer!r} with factor {self.factor} maps "
                 f"stencils of width {self.width} with rank {self.rank} of {size}; take another pair, "
-                "a narrower stencil, or closure='least-squares' for the smallest of the best fits"
+                "a narrower stencil, or closure='least-squares' (here method='least-squares') for the "
+                "smallest of the best fits"
             )
         return self._apply(tuple(inverse(T) for T in self.axis_maps), stencil)
+
+    def residual(self, fine: ArrayLike, coarse: ArrayLike) -> float:
+        """Return ``||K(s_H) - R K(s_h) P||``, Frobenius norm by the square root of the coarse cells.
+
+        Parameters
+        ----------
+        fine, coarse : array_like, shape (k_1, .., k_d) or (C_out, C_in, k_1, .., k_d)
+            ``s_h`` and ``s_H``.
+
+        Returns
+        -------
+        float
+            What is left in one row (per output channel together); the same on every grid that is wide
+            enough for the product's stencil.
+
+        Examples
+        --------
+        >>> five = StencilMap(width=5, ndim=1, transfer="average")
+        >>> fitted = five.prolong([0.0, 1.0, -2.0, 1.0, 0.0], method="least-squares")
+        >>> print(f"{five.residual(fitted, [0.0, 1.0, -2.0, 1.0, 0.0]):.3f}")
+        0.000
+        >>> lost = five.prolong([1.0, 0.0, 0.0, 0.0, 0.0], method="least-squares")
+        >>> print(f"{five.residual(lost, [1.0, 0.0, 0.0, 0.0, 0.0]):.3f}")
+        1.000
+        """
+        wide = tuple(max(k, c) for k, c in zip(self.width, self.coarse_width, strict=True))
+        maps = [axis_map(pair, k, w, t) for (pair, k, t), w in zip(self._axes(), wide, strict=True)]
+        product = self._apply(tuple(maps), with_channels(fine, self.ndim))
+        margins = [((w - k) // 2,) * 2 for w, k in zip(wide, self.width, strict=True)]
+        given = np.pad(of_width(coarse, self.width), [(0, 0), (0, 0), *margins])
+        return float(np.linalg.norm((product - given).astype(np.float64)))
 
     def _pseudoinverses(self) -> tuple[NDArray[Any], ...]:
         """Return the axis maps whose product minimises ``||K(s_H) - R K(s_h) P||``, s_h smallest.
@@ -217,58 +269,22 @@ class StencilMap:
         map to the wider stencils, with zeros beyond the given taps.
         """
         maps = []
-        for pair, k in zip(self.pairs, self.width, strict=True):
-            wide = max(k, coarse_width(pair, k))
+        for pair, k, t in self._axes():
+            wide = max(k, coarse_width(pair, k, t))
             outside = (wide - k) // 2
-            whole = np.linalg.pinv(to_float(_axis_map(pair, k, wide)), rcond=wide * np.finfo(float).eps)
+            whole = np.linalg.pinv(to_float(axis_map(pair, k, wide, t)), rcond=wide * np.finfo(float).eps)
             maps.append(whole[:, outside : outside + k])
         return tuple(maps)
 
     def _apply(self, maps: tuple[RationalMatrix, ...], stencil: ArrayLike) -> NDArray[Any]:
         given = np.asarray(stencil)
-        s = with_channels(given, self.ndim)
-        if s.shape[2:] != self.width:
-            raise RefmgError(
-                f"found a stencil of width {s.shape[2:]}; expected {self.width}, as this map has"
-            )
+        s = of_width(given, self.width)
         exact = s.dtype == object
         dtype = object if exact else np.result_type(s, np.float32 if s.dtype == np.float32 else np.float64)
         for axis, rational in enumerate(maps, start=2):
             matrix = rational if exact else to_float(rational).astype(dtype)
             s = np.moveaxis(np.tensordot(matrix, s, axes=(1, axis)), 0, axis)
-        return s.reshape(given.shape)
-
-
-def coarse_width(pair: TransferPair, width: int) -> int:
-    """Return the taps that the restriction of a stencil of this width needs on one axis.
-
-    Parameters
-    ----------
-    pair : TransferPair
-        R and P of the axis.
-    width : int
-        Taps of the fine stencil, odd.
-
-    Returns
-    -------
-    int
-        Odd.
-
-    Examples
-    --------
-    >>> coarse_width(named_pair("linear", 2), 3), coarse_width(named_pair("average", 2), 5)
-    (3, 3)
-    """
-    composite = pair.composite()
-    reach = max(abs(t) for t, weight in composite.items() if weight)
-    return 2 * ((width // 2 + reach) // pair.factor) + 1
-
-
-def _axis_map(pair: TransferPair, width: int, coarse: int | None = None) -> RationalMatrix:
-    half, reach, composite = width // 2, (coarse or width) // 2, dict(pair.composite().items())
-    fine, targets = range(-half, half + 1), range(-reach, reach + 1)
-    rows = [[composite.get(pair.factor * J - j, Fraction(0)) for j in fine] for J in targets]
-    return np.array(rows, dtype=object)
+        return s if given.ndim == s.ndim else s[0, 0]
 
 
 def restrict_stencil(
