@@ -98,12 +98,12 @@ def stencil_gradient(Y, Z, table, lanes, parts):
 
 
 @njit(cache=True)
-def add_products(G, Z, Y, lanes):
-    """Add ``Z Y^T`` to G, flat, for `Z` and `Y` of shapes ``(C_out, columns)`` and ``(C_in, columns)``."""
-    (c_out, columns), c_in = Z.shape, Y.shape[0]
+def add_products(G, Z, Y, columns, lanes):
+    """Add ``Z Y^T`` to G, flat, for the first columns of `Z` and `Y`, with as many rows as channels."""
+    c_out, c_in = Z.shape[0], Y.shape[0]
     wide = columns // (lanes * RUN)
     rest = wide * lanes * RUN
-    left, right = Z.reshape(c_out, 1, columns), Y.reshape(c_in, 1, columns)
+    left, right = Z.reshape(c_out, 1, Z.shape[1]), Y.reshape(c_in, 1, Y.shape[1])
     runs = np.arange(wide).reshape(1, -1) * (lanes * RUN)
     tails = np.arange((columns - rest) // lanes).reshape(1, -1) * lanes
     if wide:

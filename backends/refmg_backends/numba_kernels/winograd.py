@@ -60,16 +60,20 @@ def _flat(axes: list[NDArray[Any]], columns: int) -> NDArray[Any]:
 
 def stencil_frequencies(stencil: NDArray[Any]) -> NDArray[Any]:
     """Return ``U = G s G^T`` of stencils ``(C_out, C_in, 3, 3)``, shape ``(16, C_out, C_in)``."""
-    G = TO_FREQUENCIES
-    U = np.einsum("ai,bj,ocij->aboc", G, G, stencil.astype(np.float64))
-    return np.ascontiguousarray(U.reshape(16, *stencil.shape[:2]), dtype=stencil.dtype)
+    taps = stencil.transpose(2, 3, 0, 1).reshape(3, 3, -1)
+    U = _both_sides(TO_FREQUENCIES, taps).reshape(16, *stencil.shape[:2])
+    return np.ascontiguousarray(U, dtype=stencil.dtype)
 
 
 def stencil_from_frequencies(M: NDArray[Any], dtype: Any) -> NDArray[Any]:
     """Return ``G^T M G`` for `M` of shape ``(16, C_out, C_in)``: stencils ``(C_out, C_in, 3, 3)``."""
-    G = TO_FREQUENCIES
-    found = np.einsum("ai,bj,aboc->ocij", G, G, M.reshape(4, 4, *M.shape[1:]).astype(np.float64))
-    return np.ascontiguousarray(found, dtype=dtype)
+    taps = _both_sides(TO_FREQUENCIES.T, M.reshape(4, 4, -1)).reshape(3, 3, *M.shape[1:])
+    return np.ascontiguousarray(taps.transpose(2, 3, 0, 1), dtype=dtype)
+
+
+def _both_sides(T: NDArray[Any], X: NDArray[Any]) -> NDArray[Any]:
+    """Return ``T x T^T`` for each matrix x of an array ``(n, n, count)``, in double precision."""
+    return np.matmul(T, np.tensordot(T, X.astype(np.float64), axes=(1, 0)))
 
 
 @njit(cache=True)
@@ -149,13 +153,14 @@ def _stencil_gradient(Y, Z, cells, columns, pieces, lanes, work, parts):
         zeros = np.zeros(columns, Y.dtype)
         for u in range(w * pieces // workers, (w + 1) * pieces // workers):
             tiles, start, examples = _piece(u, len(reads), columns, Y.shape[2])
-            size = 16 * (tiles[1] - tiles[0]) * examples
-            V = work[w, : c_in * size].reshape(16, c_in, size // 16)
-            A = work[w, c_in * size : (c_in + c_out) * size].reshape(16, c_out, size // 16)
+            used = (tiles[1] - tiles[0]) * examples
+            size = 16 * (used + lanes)
+            V = work[w, : c_in * size].reshape(16, c_in, used + lanes)
+            A = work[w, c_in * size : (c_in + c_out) * size].reshape(16, c_out, used + lanes)
             _transform(Y, reads, tiles, start, examples, lanes, zeros, V, False)
             _transform(Z, writes, tiles, start, examples, lanes, zeros, A, True)
             for f in range(16):
-                add_products(parts[w, f].reshape(-1), A[f], V[f], lanes)
+                add_products(parts[w, f].reshape(-1), A[f], V[f], used, lanes)
 
 
 def suits(geometry: Geometry, c_out: int, c_in: int) -> bool:
@@ -199,7 +204,8 @@ def stencil_gradient(Y: NDArray[Any], Z: NDArray[Any], geometry: Geometry, lanes
     """Return the taps ``G_j = Z (C_j Y)^T`` of a 3 x 3 stencil, summed up in a fixed number of parts."""
     channels = Y.shape[0] + Z.shape[0]
     cells, columns, pieces = _plan(geometry, channels, Y, lanes, GRADIENT)
-    work = aligned_empty((PARTS, 16 * channels * columns), Y.dtype)
+    # Rows one vector longer than a power of two, so that they do not all meet in the same part of the cache.
+    work = aligned_empty((PARTS, 16 * channels * (columns + lanes)), Y.dtype)
     parts = np.zeros((PARTS, 16, Z.shape[0], Y.shape[0]), Y.dtype)
     _stencil_gradient(Y, Z, cells, columns, pieces, lanes, work, parts)
     return stencil_from_frequencies(parts.sum(axis=0), Y.dtype)
