@@ -14,8 +14,8 @@ from refmg.network import Network
 from refmg.optimization.newton import NewtonStep, newton_step
 from refmg.optimization.settings import TrainingSettings
 
-# Numbers in one product: few calls, and a second pass finds what the first has read in the cache.
-FEATURES = 1 << 21
+# Numbers in one product: few calls, but what the first pass reads, the second finds in the cache.
+FEATURES = 1 << 19
 
 
 @dataclass(frozen=True)
