@@ -142,8 +142,8 @@ def mapped(backend: Backend, function: Callable[[Batch], Any], batches: Iterable
             f"smaller batches, such as {half}, save the failed attempt",
             stacklevel=2,
         )
-        cut = [(batch.x[..., s], batch.targets[..., s]) for s in (slice(half), slice(half, None))]
-        return [found for x, targets in cut for found in parts(Batch(x, targets))]
+        halves = [(batch.x[..., s], batch.targets[..., s]) for s in (slice(half), slice(half, None))]
+        return [found for x, targets in halves for found in parts(Batch(x, targets))]
 
     for found in backend.map(parts, cut(backend, batches)):
         yield from found
@@ -170,7 +170,7 @@ def cut(backend: Backend, batches: Iterable[Batch]) -> Iterator[Batch]:
         Of any size.
     """
     for batch in batches:
-        most = backend.examples or batch.size
+        most = backend.examples or max(1, batch.size)
         whole = batch.size - batch.size % backend.lanes
         ends = [*range(most, whole, most), *([whole] if whole else []), batch.size]
         starts = [0, *ends[:-1]]

@@ -25,7 +25,8 @@ Loop = Callable[..., None]
 def has_kernels(*arrays: Real) -> bool:
     """Return whether the compiled kernels take these arrays; others go to explicit matrices."""
     kinds = {a.dtype.name for a in arrays}
-    return len(kinds) == 1 and kinds <= {"float32", "float64"} and all(a.size for a in arrays)
+    known = len(kinds) == 1 and kinds <= {"float32", "float64"}
+    return known and all(a.size and a.dtype.isnative for a in arrays)
 
 
 class NumbaConvolution:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from refmg.batches import Batch, cut, merged
+from refmg.batches import Batch, mapped, merged
 from refmg.classifier import Classifier
 from refmg.classifier_objective import ClassifierObjective
 from refmg.evaluation import Evaluation
@@ -57,9 +57,7 @@ def classifier_steps(
     """
     xp, a, weights = network.backend.xp, network.architecture, settings.regularization
     propagation = network.propagation.prepared
-    parts = network.backend.map(
-        lambda batch: replace(batch, x=propagation.apply(batch.x)), cut(network.backend, batches)
-    )
+    parts = mapped(network.backend, lambda batch: replace(batch, x=propagation.apply(batch.x)), batches)
     features = list(merged(network.backend, parts, FEATURES))
     objective = ClassifierObjective(a, features, weights, network.backend, settings.loss)
     current: Classifier = network.classifier

@@ -220,6 +220,18 @@ def test_blas_has_its_threads_back_when_the_batches_are_done_or_left(backend, ta
     assert threads() == before
 
 
+def test_blas_has_its_threads_back_whatever_the_order_in_which_batches_end(backend):
+    def threads():
+        return [library["num_threads"] for library in threadpool_info()]
+
+    before, first, second = threads(), backend.map(abs, range(4)), backend.map(abs, range(4))
+    assert (next(first), next(second)) == (0, 0)
+    assert list(first) == [1, 2, 3]  # ends while the other one goes on
+    assert list(second) == [1, 2, 3]
+    assert list(zip(backend.map(abs, range(3)), backend.map(abs, range(2)), strict=False)) == [(0, 0), (1, 1)]
+    assert threads() == before
+
+
 # --- the classifier's products --------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from cuda_on_cpu import NO_COMPILER, cupy_on_cpu, cupy_stand_in, has_compiler
 from refmg import Architecture, BackendUnavailableError, RefmgError, get_backend, random_network
 from refmg.batches import Batch, Batches, mapped
 from refmg.objective import NetworkObjective
+from refmg.optimization import TrainingSettings, classifier_steps
 from refmg_backends import ArrayBackend, Geometry, check_environment, cupy_backend, gemm_kernels, registry
 from refmg_backends.adversarial_backend import TRANSFERS, DeviceArray
 from refmg_backends.cuda_choice import Shape, convolution_seconds, faster, gradient_seconds
@@ -137,6 +138,15 @@ def test_batches_that_do_not_fit_are_halved_and_the_numbers_stay():
     assert abs(value - expected) <= 12 * np.finfo(float).eps * abs(expected)
     assert np.abs(gradient - truth).max() <= 12 * np.finfo(float).eps * np.abs(truth).max() * 10
     assert small.released > 0
+
+
+def test_features_for_the_classifier_are_halved_too():
+    _, network = objective_on(SmallMemory(3), size=12)
+    x, labels = np.random.default_rng(0).normal(size=(1, 6, 6, 12)), np.arange(12) % 3
+    batches = Batches(x, labels, 3, 12, network.backend, "float64")
+    with pytest.warns(UserWarning, match="the batch is halved"):
+        found = classifier_steps(network, batches, TrainingSettings(newton_steps=1))
+    assert found.evaluation.loss < np.log(3)
 
 
 def test_a_single_example_that_does_not_fit_is_an_error():

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info
 
 from refmg_backends import ArrayBackend, Geometry, RefmgError, get_backend
 from refmg_backends.activation import ACTIVATIONS
@@ -242,6 +244,25 @@ def test_importing_refmg_loads_neither_numba_nor_cupy():
         "import sys, refmg; print('numba' in sys.modules, 'cupy' in sys.modules, 'torch' in sys.modules)"
     )
     assert in_fresh_process(program) == ["False"] * 3
+
+
+def test_blas_has_its_threads_back_after_concurrent_calls():
+    def threads():
+        return [library["num_threads"] for library in threadpool_info()]
+
+    c, geometry = winograd.CHANNELS, Geometry((8, 8), (3, 3))
+    K, Y = NUMBA.convolution(np.ones((c, c, 3, 3)), geometry), np.ones((c, 64, 16))
+    before = threads()
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(K.apply, [Y] * 12))
+    assert all((product == 9 * c).all() for product in found)
+    assert threads() == before
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8"])
+def test_numbers_in_foreign_byte_order_go_to_the_matrix(dtype):
+    s, Y = np.ones((2, 2, 3, 3), dtype), np.ones((2, 20, 4), dtype)
+    assert (NUMBA.convolution(s, Geometry((4, 5), (3, 3))).apply(Y) == 18).all()
 
 
 # --- bad input: compiled code would read beyond the arrays -----------------------------------------

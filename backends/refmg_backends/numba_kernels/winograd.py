@@ -32,7 +32,8 @@ TO_FREQUENCIES = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 
 CONVOLUTION, GRADIENT = (1 << 20, 128), (4 << 20, 512)
 LEAST = 32  # columns
 CHANNELS = 32  # from which on fewer products outweigh the transforms; of both sides
-PARTS = 8  # of a gradient's sum; fixed, so that no result depends on the number of threads
+# Of a gradient's sum, at most; the shapes decide, so that no result depends on the number of threads.
+PARTS = 8
 # By how much the transforms can enlarge rounding errors: the absolute values of the entries of A^T, G and
 # B^T add up to 3, 3/2 and 2 in a row at most, in each of two directions.
 GROWTH = (3 * 1.5 * 2) ** 2
@@ -204,8 +205,9 @@ def stencil_gradient(Y: NDArray[Any], Z: NDArray[Any], geometry: Geometry, lanes
     """Return the taps ``G_j = Z (C_j Y)^T`` of a 3 x 3 stencil, summed up in a fixed number of parts."""
     channels = Y.shape[0] + Z.shape[0]
     cells, columns, pieces = _plan(geometry, channels, Y, lanes, GRADIENT)
+    count = min(PARTS, pieces)
     # Rows one vector longer than a power of two, so that they do not all meet in the same part of the cache.
-    work = aligned_empty((PARTS, 16 * channels * (columns + lanes)), Y.dtype)
-    parts = np.zeros((PARTS, 16, Z.shape[0], Y.shape[0]), Y.dtype)
+    work = aligned_empty((count, 16 * channels * (columns + lanes)), Y.dtype)
+    parts = np.zeros((count, 16, Z.shape[0], Y.shape[0]), Y.dtype)
     _stencil_gradient(Y, Z, cells, columns, pieces, lanes, work, parts)
     return stencil_from_frequencies(parts.sum(axis=0), Y.dtype)

@@ -180,6 +180,11 @@ def test_cut_and_merged_batches_hold_the_same_examples(sizes, backend):
         assert all(b.size < place.lanes for b in (*pieces, *found) if b.size % place.lanes)
 
 
+def test_an_empty_batch_stays_one():
+    for backend in ("numpy", "numba"):
+        assert [b.size for b in cut(get_backend(backend), numbered(0))] == [0]
+
+
 def test_whole_batches_are_not_copied():
     (batch,) = numbered(128)
     assert next(iter(cut(get_backend("numba"), [batch]))) is batch
