@@ -19,6 +19,8 @@ from refmg.grid import Grid
 from refmg.integrators import named_integrator
 from refmg.jacobian import jacobian
 from refmg.losses import named_loss
+from refmg.model_file import ModelFile, read_model
+from refmg.model_transfer import TensorRecord, TensorSelection, move_stencil, transfer_tensors
 from refmg.network import Network, random_network
 from refmg.network_transfer import network_transfer_names, transfer_network
 from refmg.objective import ControlObjective, NetworkObjective
@@ -55,6 +57,7 @@ __all__ = [
     "GalerkinReport",
     "Grid",
     "LayerStability",
+    "ModelFile",
     "Network",
     "NetworkObjective",
     "RefmgError",
@@ -63,6 +66,8 @@ __all__ = [
     "StabilityWarning",
     "StencilMap",
     "Taps",
+    "TensorRecord",
+    "TensorSelection",
     "TransferPair",
     "UnknownBackendError",
     "__version__",
@@ -75,6 +80,7 @@ __all__ = [
     "get_backend",
     "jacobian",
     "load_network",
+    "move_stencil",
     "named_activation",
     "named_integrator",
     "named_loss",
@@ -83,9 +89,11 @@ __all__ = [
     "prolong_stencil",
     "prolongation_matrix",
     "random_network",
+    "read_model",
     "restrict_stencil",
     "restriction_matrix",
     "save_network",
     "stability",
     "transfer_network",
+    "transfer_tensors",
 ]
