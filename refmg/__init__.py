@@ -13,20 +13,24 @@ from refmg.classifier_objective import ClassifierObjective
 from refmg.constraint_jacobian import ConstraintJacobian, constraint_jacobian
 from refmg.controls import Controls
 from refmg.convolution import Convolution, convolution_matrix
+from refmg.covariance import Covariance, PowerLaw, Spectrum
 from refmg.evaluation import Evaluation
 from refmg.galerkin import GalerkinReport, check_galerkin, coarse_operator
 from refmg.grid import Grid
 from refmg.integrators import named_integrator
 from refmg.jacobian import jacobian
+from refmg.joint_map import JointMap
 from refmg.losses import named_loss
 from refmg.model_file import ModelFile, read_model
 from refmg.model_transfer import TensorRecord, TensorSelection, move_stencil, transfer_tensors
 from refmg.network import Network, random_network
 from refmg.network_transfer import network_transfer_names, transfer_network
 from refmg.objective import ControlObjective, NetworkObjective
+from refmg.predictive_map import PredictiveMap
 from refmg.regularization import Regularization
 from refmg.stability import LayerStability, StabilityReport, StabilityWarning, stability
 from refmg.stencil_map import ClosureError, StencilMap, prolong_stencil, restrict_stencil
+from refmg.stencil_maps import named_map, stencil_transfer_names
 from refmg.time_grid import ControlGrid
 from refmg.transfer import Taps, TransferPair, coarse_shape, named_pair
 from refmg.transfer_matrix import prolongation_matrix, restriction_matrix
@@ -53,15 +57,20 @@ __all__ = [
     "ControlObjective",
     "Controls",
     "Convolution",
+    "Covariance",
     "Evaluation",
     "GalerkinReport",
     "Grid",
+    "JointMap",
     "LayerStability",
     "ModelFile",
     "Network",
     "NetworkObjective",
+    "PowerLaw",
+    "PredictiveMap",
     "RefmgError",
     "Regularization",
+    "Spectrum",
     "StabilityReport",
     "StabilityWarning",
     "StencilMap",
@@ -84,6 +93,7 @@ __all__ = [
     "named_activation",
     "named_integrator",
     "named_loss",
+    "named_map",
     "named_pair",
     "network_transfer_names",
     "prolong_stencil",
@@ -94,6 +104,7 @@ __all__ = [
     "restriction_matrix",
     "save_network",
     "stability",
+    "stencil_transfer_names",
     "transfer_network",
     "transfer_tensors",
 ]

@@ -47,15 +47,74 @@ def with_channels(stencil: ArrayLike, ndim: int) -> NDArray[Any]:
     return s
 
 
-def _check_taps(s: NDArray[Any]) -> None:
-    if any(k % 2 == 0 for k in s.shape[2:]):
+def check_width(width: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the width where it is odd on every axis.
+
+    Raises
+    ------
+    RefmgError
+        If it is even on one.
+    """
+    if any(k % 2 == 0 for k in width):
         raise RefmgError(
-            f"found a stencil of width {s.shape[2:]}; expected odd widths, so that a tap lies on the "
+            f"found a stencil of width {width}; expected odd widths, so that a tap lies on the "
             "cell itself: pad the stencil with zeros to an odd width"
         )
+    return width
+
+
+def _check_taps(s: NDArray[Any]) -> None:
+    check_width(s.shape[2:])
     if s.dtype.kind in "fc" and not np.isfinite(s).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(s))[0])
         raise RefmgError(f"found {s[where]} in the stencil at index {where}; expected finite taps")
+
+
+def of_width(stencil: ArrayLike, width: tuple[int, ...]) -> NDArray[Any]:
+    """Return a stencil as ``(C_out, C_in, k_1, .., k_d)``, refused unless it has this width.
+
+    Raises
+    ------
+    RefmgError
+        If the stencil has another width or a tap that is not finite.
+    """
+    s = with_channels(stencil, len(width))
+    if s.shape[2:] != width:
+        raise RefmgError(f"found a stencil of width {s.shape[2:]}; expected {width}, as this map has")
+    return s
+
+
+def move_taps(matrix: NDArray[Any], stencil: ArrayLike, width: tuple[int, ...]) -> NDArray[Any]:
+    """Return the stencil whose taps are a matrix times those of `stencil`, for every pair of channels.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (n_K, n_K)
+        Acts on the taps in C order.
+    stencil : array_like, shape (k_1, .., k_d) or (C_out, C_in, k_1, .., k_d)
+        Of width `width`.
+    width : tuple of int
+        Taps per axis.
+
+    Returns
+    -------
+    ndarray
+        Shaped as `stencil`; float32 stays float32, all else becomes float64.
+
+    Raises
+    ------
+    RefmgError
+        If the stencil has another width or a tap that is not finite.
+
+    Examples
+    --------
+    >>> move_taps(np.eye(3)[::-1], [1, 2, 3], (3,))
+    array([3., 2., 1.])
+    """
+    s = of_width(stencil, width)
+    dtype = np.float32 if s.dtype == np.float32 else np.float64
+    moved = s.reshape(*s.shape[:2], -1).astype(dtype) @ matrix.T.astype(dtype)
+    return moved.reshape(np.shape(stencil))
 
 
 def stencil_ndim(stencil: ArrayLike, ndim: int | None = None) -> int:

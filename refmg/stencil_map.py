@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from refmg.rational import inverse, rank, to_float
-from refmg.stencil import per_axis, stencil_ndim, with_channels
+from refmg.stencil import check_width, of_width, per_axis, stencil_ndim, with_channels
 from refmg.transfer import Shape, Transfer, TransferPair, named_pair
 from refmg_backends import RefmgError, one_of
 
@@ -39,6 +39,8 @@ class StencilMap:
         ``"exact"`` refuses a pair that does not close. ``"least-squares"`` takes instead the stencil
         whose ``K(s_H)`` is nearest to ``R K(s_h) P`` in the Frobenius norm, and prolongs by the
         pseudoinverse.
+    stride : int or tuple of int
+        Of the convolution, which keeps it: ``K(s_H) = R_out K(s_h) P_in`` with R on the outputs.
 
     Attributes
     ----------
@@ -50,7 +52,7 @@ class StencilMap:
     ClosureError
         If a restricted stencil needs more taps than `width`; the message names how many.
     RefmgError
-        For an even width, an unknown transfer, a factor below 2.
+        For an even width, an unknown transfer, a factor below 1.
 
     Notes
     -----
@@ -79,30 +81,45 @@ class StencilMap:
         transfer: Transfer = "linear",
         factor: int | Shape = 2,
         closure: str = "exact",
+        stride: int | Shape = 1,
     ) -> None:
         if closure not in CLOSURES:
             raise RefmgError(one_of("closure", closure, CLOSURES))
         self.closure = closure
-        self.width = per_axis("width", width, ndim)
+        self.width = check_width(per_axis("width", width, ndim))
         self.factor = per_axis("factor", factor, ndim)
-        if any(k % 2 == 0 for k in self.width):
-            raise RefmgError(f"found a stencil of width {self.width}; expected odd widths: pad it with zeros")
+        self.stride = per_axis("stride", stride, ndim)
         self.transfer, self.ndim = transfer, ndim
         self.pairs = tuple(named_pair(transfer, f) for f in self.factor)
         if closure == "exact":
             self._check_closure()
         self.axis_maps: tuple[RationalMatrix, ...] = tuple(
-            _axis_map(pair, k) for pair, k in zip(self.pairs, self.width, strict=True)
+            _axis_map(pair, k, stride=t) for pair, k, t in self._axes()
         )
 
     def __repr__(self) -> str:
         return f"StencilMap(width={self.width}, transfer={self.transfer!r}, factor={self.factor})"
 
+    def _axes(self) -> list[tuple[TransferPair, int, int]]:
+        return list(zip(self.pairs, self.width, self.stride, strict=True))
+
+    @property
+    def coarse_width(self) -> Shape:
+        """Taps per axis that restricted stencils need."""
+        return tuple(coarse_width(pair, k, t) for pair, k, t in self._axes())
+
+    @property
+    def closes(self) -> bool:
+        """Whether every restricted stencil fits the width."""
+        return all(coarse <= k for coarse, k in zip(self.coarse_width, self.width, strict=True))
+
     def _check_closure(self) -> None:
-        needed = tuple(coarse_width(pair, k) for pair, k in zip(self.pairs, self.width, strict=True))
-        if any(coarse > k for coarse, k in zip(needed, self.width, strict=True)):
+        if not self.closes:
+            needed = self.coarse_width
+            with_stride = "" if set(self.stride) == {1} else f" and stride {self.stride}"
             raise ClosureError(
-                f"transfer {self.transfer!r} with factor {self.factor} does not close at width {self.width}: "
+                f"transfer {self.transfer!r} with factor {self.factor}{with_stride} does not close at width "
+                f"{self.width}: "
                 f"the coarse stencil needs width {needed}; take a pair with shorter taps, a stencil padded "
                 "with zeros to a wider one, or closure='least-squares'"
             )
@@ -199,8 +216,7 @@ class StencilMap:
         array([ 1., -2.,  1.])
         """
         size = int(np.prod(self.width))
-        closes = all(coarse_width(p, k) <= k for p, k in zip(self.pairs, self.width, strict=True))
-        if self.closure == "least-squares" and (self.rank < size or not closes):
+        if self.closure == "least-squares" and (self.rank < size or not self.closes):
             return self._apply(self._pseudoinverses(), stencil)
         if self.rank < size:
             raise ClosureError(
@@ -217,20 +233,16 @@ class StencilMap:
         map to the wider stencils, with zeros beyond the given taps.
         """
         maps = []
-        for pair, k in zip(self.pairs, self.width, strict=True):
-            wide = max(k, coarse_width(pair, k))
+        for pair, k, t in self._axes():
+            wide = max(k, coarse_width(pair, k, t))
             outside = (wide - k) // 2
-            whole = np.linalg.pinv(to_float(_axis_map(pair, k, wide)), rcond=wide * np.finfo(float).eps)
+            whole = np.linalg.pinv(to_float(_axis_map(pair, k, wide, t)), rcond=wide * np.finfo(float).eps)
             maps.append(whole[:, outside : outside + k])
         return tuple(maps)
 
     def _apply(self, maps: tuple[RationalMatrix, ...], stencil: ArrayLike) -> NDArray[Any]:
         given = np.asarray(stencil)
-        s = with_channels(given, self.ndim)
-        if s.shape[2:] != self.width:
-            raise RefmgError(
-                f"found a stencil of width {s.shape[2:]}; expected {self.width}, as this map has"
-            )
+        s = of_width(given, self.width)
         exact = s.dtype == object
         dtype = object if exact else np.result_type(s, np.float32 if s.dtype == np.float32 else np.float64)
         for axis, rational in enumerate(maps, start=2):
@@ -239,7 +251,7 @@ class StencilMap:
         return s.reshape(given.shape)
 
 
-def coarse_width(pair: TransferPair, width: int) -> int:
+def coarse_width(pair: TransferPair, width: int, stride: int = 1) -> int:
     """Return the taps that the restriction of a stencil of this width needs on one axis.
 
     Parameters
@@ -248,6 +260,8 @@ def coarse_width(pair: TransferPair, width: int) -> int:
         R and P of the axis.
     width : int
         Taps of the fine stencil, odd.
+    stride : int
+        Of the convolution.
 
     Returns
     -------
@@ -258,14 +272,16 @@ def coarse_width(pair: TransferPair, width: int) -> int:
     --------
     >>> coarse_width(named_pair("linear", 2), 3), coarse_width(named_pair("average", 2), 5)
     (3, 3)
+    >>> coarse_width(named_pair("linear", 2), 3, stride=2)
+    5
     """
-    composite = pair.composite()
+    composite = pair.composite(stride)
     reach = max(abs(t) for t, weight in composite.items() if weight)
     return 2 * ((width // 2 + reach) // pair.factor) + 1
 
 
-def _axis_map(pair: TransferPair, width: int, coarse: int | None = None) -> RationalMatrix:
-    half, reach, composite = width // 2, (coarse or width) // 2, dict(pair.composite().items())
+def _axis_map(pair: TransferPair, width: int, coarse: int | None = None, stride: int = 1) -> RationalMatrix:
+    half, reach, composite = width // 2, (coarse or width) // 2, dict(pair.composite(stride).items())
     fine, targets = range(-half, half + 1), range(-reach, reach + 1)
     rows = [[composite.get(pair.factor * J - j, Fraction(0)) for j in fine] for J in targets]
     return np.array(rows, dtype=object)

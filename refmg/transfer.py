@@ -67,17 +67,22 @@ class TransferPair:
     restriction: Taps
     prolongation: Taps
 
-    def composite(self) -> Taps:
-        """Return ``c_t = sum_a r_a p_{a - t}``: all that the map of stencils knows of R and P.
+    def composite(self, stride: int = 1) -> Taps:
+        """Return ``c_t = sum_a r_a p_{stride a - t}``: all that the map of stencils knows of R and P.
 
         Pairs with the same composite move stencils in the same way.
+
+        Parameters
+        ----------
+        stride : int
+            Of the convolution: R acts on its outputs, which lie on every stride-th fine cell.
         """
         r, p = self.restriction, self.prolongation
-        low = r.first - (p.first + len(p.weights) - 1)
-        total = [Fraction(0)] * (len(r.weights) + len(p.weights) - 1)
+        low = stride * r.first - (p.first + len(p.weights) - 1)
+        total = [Fraction(0)] * (stride * (len(r.weights) - 1) + len(p.weights))
         for a, weight in r.items():
             for b, other in p.items():
-                total[a - b - low] += weight * other
+                total[stride * a - b - low] += weight * other
         return Taps(low, tuple(total))
 
 
@@ -107,6 +112,7 @@ TRANSFERS: dict[str, Callable[[int], TransferPair]] = {
     "full-weighting": _full_weighting,
 }
 Transfer = str | Callable[[int], TransferPair]
+IDENTITY = Taps(0, (Fraction(1),))
 
 
 def named_pair(transfer: Transfer, factor: int) -> TransferPair:
@@ -119,7 +125,8 @@ def named_pair(transfer: Transfer, factor: int) -> TransferPair:
         ``"average"`` (averaging and piecewise constant P, ``P = f R^T``), ``"full-weighting"``
         (vertex-centred), or a function from the factor to a :class:`TransferPair`.
     factor : int
-        Coarsening factor, 2 or more.
+        Coarsening factor; 1 gives the identity whatever the transfer, for axes that stay as they are
+        (the frames of a video, say).
 
     Returns
     -------
@@ -128,7 +135,7 @@ def named_pair(transfer: Transfer, factor: int) -> TransferPair:
     Raises
     ------
     RefmgError
-        If the name is unknown or the factor is below 2.
+        If the name is unknown or the factor is below 1.
 
     Examples
     --------
@@ -137,13 +144,13 @@ def named_pair(transfer: Transfer, factor: int) -> TransferPair:
     >>> [str(w) for w in named_pair("full-weighting", 2).restriction.weights]
     ['1/4', '1/2', '1/4']
     """
-    if factor < 2:
-        raise RefmgError(f"found factor {factor}; expected 2 or more fine cells in a coarse one")
-    if callable(transfer):
-        return transfer(factor)
-    if transfer not in TRANSFERS:
+    if factor < 1:
+        raise RefmgError(f"found factor {factor}; expected 1 or more fine cells in a coarse one")
+    if not callable(transfer) and transfer not in TRANSFERS:
         raise RefmgError(one_of("transfer", transfer, TRANSFERS))
-    return TRANSFERS[transfer](factor)
+    if factor == 1:
+        return TransferPair(1, IDENTITY, IDENTITY)
+    return transfer(factor) if callable(transfer) else TRANSFERS[transfer](factor)
 
 
 def coarse_shape(shape: Shape, factor: int | Shape = 2) -> Shape:

@@ -507,7 +507,7 @@ def test_closure_errors_are_value_errors():
         ({"width": (3, 2)}, ["found a stencil of width (3, 2)", "expected odd widths"]),
         ({"width": (3, 3, 3)}, ["found width (3, 3, 3)", "2 of them, one per axis"]),
         ({"width": -3}, ["found width -3", "expected a positive integer"]),
-        ({"factor": 1}, ["found factor 1", "expected 2 or more"]),
+        ({"factor": 0}, ["found factor 0", "expected a positive integer"]),
         ({"factor": 2.0}, ["found factor 2.0", "expected a positive integer"]),
         ({"transfer": "avarage"}, ["unknown transfer 'avarage'", "mean 'average'", "expected one of"]),
     ],

@@ -356,10 +356,26 @@ def test_unknown_boundaries_are_refused(make, transfer):
         make((8,), transfer, 2, "mirror")
 
 
-@pytest.mark.parametrize("factor", [1, 0, -2])
-def test_a_factor_below_two_is_not_a_coarsening(factor):
-    with pytest.raises(RefmgError, match=f"found factor {factor}; expected 2 or more"):
+@pytest.mark.parametrize("factor", [0, -2])
+def test_a_factor_below_one_is_not_a_coarsening(factor):
+    with pytest.raises(RefmgError, match=f"found factor {factor}; expected 1 or more"):
         named_pair("linear", factor)
+
+
+def refuse(factor):
+    raise AssertionError(f"asked for the factor {factor}")
+
+
+@pytest.mark.parametrize("transfer", [*TRANSFERS, refuse])
+def test_a_factor_of_one_is_the_identity(transfer):
+    assert named_pair(transfer, 1) == TransferPair(1, Taps(0, (Fraction(1),)), Taps(0, (Fraction(1),)))
+
+
+@every_matrix
+@every_transfer
+def test_an_axis_of_factor_one_is_the_identity(make, transfer):
+    video, image = make((3, 8), transfer, (1, 2), integer=True), make((8,), transfer, 2, integer=True)
+    assert np.array_equal(video.toarray(), np.kron(np.eye(3, dtype=int), image.toarray()))
 
 
 def test_taps_know_their_offsets_and_denominator():
