@@ -22,7 +22,7 @@ from refmg.jacobian import jacobian
 from refmg.joint_map import JointMap
 from refmg.losses import named_loss
 from refmg.model_file import ModelFile, read_model
-from refmg.model_transfer import TensorRecord, TensorSelection, move_stencil, transfer_tensors
+from refmg.model_transfer import ResolutionChange, TensorRecord, TensorSelection, transfer_tensors
 from refmg.network import Network, random_network
 from refmg.network_transfer import network_transfer_names, transfer_network
 from refmg.objective import ControlObjective, NetworkObjective
@@ -71,6 +71,7 @@ __all__ = [
     "RefmgError",
     "Regularization",
     "Spectrum",
+    "ResolutionChange",
     "StabilityReport",
     "StabilityWarning",
     "StencilMap",
@@ -89,7 +90,6 @@ __all__ = [
     "get_backend",
     "jacobian",
     "load_network",
-    "move_stencil",
     "named_activation",
     "named_integrator",
     "named_loss",

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from refmg.covariance import Spectrum
 from refmg.stencil import per_axis
-from refmg.stencil_map import StencilMap
-from refmg.transfer import Shape, Transfer
+from refmg.stencil_maps import SPECTRUM, AnyMap, AnyTransfer, named_map, stencil_transfer_names
+from refmg.transfer import Shape
 from refmg_backends import RefmgError, one_of
 
 Array = NDArray[Any]
@@ -120,66 +121,104 @@ def keep_reason(shape: Shape, factor: int | Shape) -> str | None:
 
 
 def _moving_axes(width: Shape, factor: Shape) -> Shape:
-    return tuple(axis for axis, (k, f) in enumerate(zip(width, factor, strict=True)) if k > 1 and f > 1)
+    """Return the axes that are wider than 1; none if the factor changes none of them."""
+    wide = tuple(axis for axis, k in enumerate(width) if k > 1)
+    return wide if any(factor[axis] > 1 for axis in wide) else ()
 
 
-def move_stencil(stencil: Array, factor: int | Shape, direction: str, transfer: Transfer = "linear") -> Array:
-    """Move one stencil to the coarser or finer grid, axis by axis where the factors differ.
+class ResolutionChange:
+    """How stencils move between two resolutions; the maps are made once for each width.
 
     Parameters
     ----------
-    stencil : ndarray, shape (C_out, C_in, k_1, .., k_d)
-        Grouped and depthwise stencils as they are stored. Odd widths; along axes of width 1 or of
-        factor 1 nothing changes.
     factor : int or tuple of int
-        Coarsening factor, one for all axes or one each; 1 leaves an axis alone.
+        Between the resolutions, one for all axes or one each; 1 leaves an axis alone.
     direction : {"coarse", "fine"}
-    transfer : str or callable
-        See :func:`refmg.named_pair`.
-
-    Returns
-    -------
-    ndarray
-        The same shape; float64 unless the stencil is float32.
+        Where the stencils shall work.
+    transfer : str, callable or Covariance
+        See :func:`refmg.named_map`.
+    closure : {"exact", "least-squares"}
+        As in :class:`refmg.StencilMap`.
+    images : ndarray, shape (C, n_1, .., n_d, m), optional
+        On the fine grid, for ``"spectrum"``.
 
     Raises
     ------
-    ClosureError, RefmgError
-        As :class:`refmg.StencilMap`; also for an unknown direction.
+    RefmgError
+        For an unknown direction, or ``"spectrum"`` without images.
 
     Examples
     --------
-    >>> move_stencil(np.array([[[[0.0, 0, 0], [1, -2, 1], [0, 0, 0]]]]), (1, 2), "coarse")
+    >>> change = ResolutionChange(factor=(1, 2), direction="coarse")
+    >>> change.stencil(np.array([[[[0.0, 0, 0], [1, -2, 1], [0, 0, 0]]]]))
     array([[[[ 0.  ,  0.  ,  0.  ],
              [ 0.25, -0.5 ,  0.25],
              [ 0.  ,  0.  ,  0.  ]]]])
     """
-    if direction not in DIRECTIONS:
-        raise RefmgError(one_of("direction", direction, DIRECTIONS))
-    width = stencil.shape[2:]
-    factors = per_axis("factor", factor, len(width))
-    moving = _moving_axes(width, factors)
-    if not moving:
-        return stencil
-    stencil_map = _map(transfer, tuple(width[a] for a in moving), tuple(factors[a] for a in moving))
-    last = tuple(range(stencil.ndim - len(moving), stencil.ndim))
-    ordered = np.moveaxis(stencil, [2 + a for a in moving], last)
-    # The axes that stay are counted as channels: the map acts on each of their taps alike.
-    flat = ordered.reshape(1, -1, *ordered.shape[last[0] :])
-    moved = (stencil_map.restrict if direction == "coarse" else stencil_map.prolong)(flat)
-    return np.moveaxis(moved.reshape(ordered.shape), last, [2 + a for a in moving])
 
+    def __init__(
+        self,
+        factor: int | Shape,
+        direction: str,
+        transfer: AnyTransfer = "linear",
+        closure: str = "exact",
+        images: Any = None,
+    ) -> None:
+        if direction not in DIRECTIONS:
+            raise RefmgError(one_of("direction", direction, DIRECTIONS))
+        if isinstance(transfer, str) and transfer not in stencil_transfer_names():
+            raise RefmgError(one_of("transfer", transfer, stencil_transfer_names()))
+        self.factor, self.direction, self.name, self.closure = factor, direction, str(transfer), closure
+        # Images are looked at once, not once a width.
+        self.transfer = Spectrum.of(images) if transfer == SPECTRUM and images is not None else transfer
+        self._maps: dict[tuple[Shape, ...], AnyMap] = {}
 
-@lru_cache(maxsize=64)
-def _map(transfer: Transfer, width: Shape, factor: Shape) -> StencilMap:
-    return StencilMap(width, len(width), transfer, factor)
+    def stencil(self, s: Array, stride: Shape | None = None) -> Array:
+        """Move one stencil.
+
+        Parameters
+        ----------
+        s : ndarray, shape (C_out, C_in, k_1, .., k_d)
+            Odd widths; grouped and depthwise ones as they are stored. Nothing happens along axes of
+            width 1.
+        stride : tuple of int, optional
+            Of its convolution, 1 by default; some maps depend on it.
+
+        Returns
+        -------
+        ndarray
+            The same shape; float64 unless the stencil is float32.
+
+        Raises
+        ------
+        ClosureError, RefmgError
+            As :func:`refmg.named_map`.
+        """
+        width = s.shape[2:]
+        factor, strides = per_axis("factor", self.factor, len(width)), stride or (1,) * len(width)
+        moving = _moving_axes(width, factor)
+        if not moving:
+            return s
+        first = s.ndim - len(moving)
+        last = tuple(range(first, s.ndim))
+        ordered = np.moveaxis(s, [2 + a for a in moving], last)
+        # The axes that stay are counted as channels: the map acts on each of their taps alike.
+        flat = ordered.reshape(1, -1, *ordered.shape[first:])
+        stencil_map = self._map(*(tuple(of[a] for a in moving) for of in (width, factor, strides)))
+        moved = (stencil_map.restrict if self.direction == "coarse" else stencil_map.prolong)(flat)
+        return np.moveaxis(moved.reshape(ordered.shape), last, [2 + a for a in moving])
+
+    def _map(self, width: Shape, factor: Shape, stride: Shape) -> AnyMap:
+        key = (width, factor, stride)
+        if key not in self._maps:
+            d = len(width)
+            self._maps[key] = named_map(self.transfer, width, d, factor, stride=stride, closure=self.closure)
+        return self._maps[key]
 
 
 def transfer_tensors(
     tensors: Mapping[str, Array],
-    factor: int | Shape,
-    direction: str,
-    transfer: Transfer = "linear",
+    change: ResolutionChange,
     selection: TensorSelection | None = None,
 ) -> tuple[dict[str, Array], list[TensorRecord]]:
     """Move every convolution stencil among the tensors of a model.
@@ -191,12 +230,7 @@ def transfer_tensors(
     ----------
     tensors : mapping of str to ndarray
         A model's state, by name.
-    factor : int or tuple of int
-        Coarsening factor between the two resolutions, one for all axes or one each.
-    direction : {"coarse", "fine"}
-        Where the model shall work.
-    transfer : str or callable
-        See :func:`refmg.named_pair`.
+    change : ResolutionChange
     selection : TensorSelection, optional
         Patterns of names.
 
@@ -215,7 +249,7 @@ def transfer_tensors(
     Examples
     --------
     >>> state = {"conv.weight": np.ones((2, 1, 3, 3)), "norm.weight": np.ones(2)}
-    >>> moved, records = transfer_tensors(state, 2, "coarse")
+    >>> moved, records = transfer_tensors(state, ResolutionChange(2, "coarse"))
     >>> [(record.name, record.moved, record.reason) for record in records]
     [('conv.weight', True, '3 x 3'), ('norm.weight', False, 'vector or matrix')]
     """
@@ -224,9 +258,9 @@ def transfer_tensors(
     moved, records = dict[str, Array](), list[TensorRecord]()
     for name, tensor in tensors.items():
         about = (name, tuple(tensor.shape), str(tensor.dtype))
-        reason = _kept(name, tensor, factor, chosen)
+        reason = _kept(name, tensor, change.factor, chosen)
         if reason is None:
-            moved[name] = _named(name, partial(_moved, tensor, factor, direction, transfer))
+            moved[name] = _named(name, partial(change.stencil, tensor.astype(np.float64)))
             width = " x ".join(map(str, tensor.shape[2:]))
             records.append(TensorRecord(*about, True, width, growth(tensor, moved[name])))
         else:
@@ -241,10 +275,6 @@ def _kept(name: str, tensor: Array, factor: int | Shape, chosen: TensorSelection
         return f"type {tensor.dtype}"
     shape = tuple(tensor.shape)
     return chosen.why_not(name) or _named(name, partial(keep_reason, shape, factor))
-
-
-def _moved(tensor: Array, factor: int | Shape, direction: str, transfer: Transfer) -> Array:
-    return move_stencil(tensor.astype(np.float64), factor, direction, transfer)
 
 
 def _named(name: str, move: Callable[[], Any]) -> Any:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from refmg import StencilMap
+from refmg import StencilMap, named_map
 from refmg.model_file import read_model
 from refmg_validation.cli import main
+from refmg_validation.pictures import load_pictures
 
 RNG = np.random.default_rng(2)
 
@@ -117,3 +119,31 @@ def test_bad_input_gives_one_line_status_2_and_no_file(capsys, tmp_path, argumen
     assert run(*arguments, "-o", "out.safetensors") == 2
     assert said in error_line(capsys)
     assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_the_spectrum_of_pictures(capsys, model, tmp_path):
+    arguments = ("in.safetensors", "-o", "out.safetensors", "--to", "coarse", "--transfer", "spectrum")
+    assert run(*arguments) == 2
+    assert "needs images" in error_line(capsys)
+    (tmp_path / "pictures").mkdir()
+    assert run(*arguments, "--images", "pictures", "--size", 8) == 2
+    assert "found 0 pictures" in error_line(capsys)
+    for number in range(3):
+        picture = Image.fromarray(RNG.integers(0, 256, (20, 16, 3), dtype=np.uint8))
+        picture.save(tmp_path / "pictures" / f"{number}.png")
+    assert run(*arguments, "--images", "pictures", "--size", 8) == 0
+    images = load_pictures(tmp_path / "pictures", 8)
+    expected = named_map("spectrum", images=images).restrict(model["stem.weight"].astype(float))
+    assert np.array_equal(load_file("out.safetensors")["stem.weight"], expected.astype(np.float32))
+    (tmp_path / "pictures" / "3.png").write_bytes(b"junk")
+    assert run(*arguments, "--images", "pictures", "--size", 8, "--force") == 2
+    assert "3.png as a picture" in error_line(capsys)
+
+
+def test_wide_stencils_are_prolonged_by_least_squares(capsys):
+    save_file({"stem.weight": np.ones((1, 1, 7, 7))}, "wide.safetensors")
+    arguments = ("wide.safetensors", "-o", "out.safetensors", "--to", "fine", "--closure", "least-squares")
+    assert run(*arguments) == 0
+    expected = StencilMap(7, closure="least-squares").prolong(np.ones((7, 7)))
+    # Two orders of the same sums of 49 products.
+    assert np.allclose(load_file("out.safetensors")["stem.weight"][0, 0], expected, rtol=0, atol=1e-12)

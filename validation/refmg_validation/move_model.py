@@ -10,8 +10,8 @@ from rich.table import Table
 
 from refmg.atomic import write_atomically
 from refmg.model_file import ModelFile, read_model
-from refmg.model_transfer import TensorRecord, TensorSelection, transfer_tensors
-from refmg.transfer import Shape, Transfer
+from refmg.model_transfer import ResolutionChange, TensorRecord, TensorSelection, transfer_tensors
+from refmg.transfer import Shape
 from refmg_backends import RefmgError
 
 BATCH_NORM = ("running_mean", "running_var")
@@ -29,9 +29,7 @@ class MoveRequest:
 
     source: Path
     output: Path
-    factor: int | Shape
-    direction: str
-    transfer: Transfer
+    change: ResolutionChange
     selection: TensorSelection
     force: bool = False
 
@@ -73,9 +71,7 @@ def move_model(request: MoveRequest) -> list[TensorRecord]:
         raise RefmgError(f"found {request.output} already there; expected a new name, or --force")
     file = read_model(request.source)
     readable = {name: file.read(name) for name in file.entries if file.floating(name)}
-    moved, records = transfer_tensors(
-        readable, request.factor, request.direction, request.transfer, request.selection
-    )
+    moved, records = transfer_tensors(readable, request.change, request.selection)
     write_atomically(request.output, file.replaced(moved))
     return _all_records(file, {record.name: record for record in records})
 
@@ -110,5 +106,7 @@ def summary(records: list[TensorRecord]) -> list[str]:
 
 def as_json(request: MoveRequest, records: list[TensorRecord]) -> dict[str, Any]:
     """Return what to record."""
-    settings = {"factor": request.factor, "to": request.direction, "transfer": str(request.transfer)}
+    change = request.change
+    settings = {"factor": change.factor, "to": change.direction, "transfer": change.name}
+    settings["closure"] = change.closure
     return settings | {"tensors": [asdict(record) for record in records]}

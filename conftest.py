@@ -1,0 +1,19 @@
+"""Modules that need PyTorch are collected only where it is; the header says so where it is not."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+NEEDS_TORCH = ("refmg/torch", "validation/refmg_validation/model_study")
+HAS_TORCH = find_spec("torch") is not None
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out what cannot be imported."""
+    root = Path(__file__).parent
+    away = any(collection_path.is_relative_to(root / name) for name in NEEDS_TORCH)
+    return True if away and not HAS_TORCH else None
+
+
+def pytest_report_header() -> str | None:
+    """Name what is left out."""
+    return None if HAS_TORCH else f"not collected, for want of PyTorch: {', '.join(NEEDS_TORCH)}"
