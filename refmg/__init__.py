@@ -7,6 +7,8 @@ convolution neural networks", AAAI 2018.
 from refmg.activation import Activation, named_activation
 from refmg.architecture import Architecture
 from refmg.batches import Batch, Batches
+from refmg.best_prolongation import BestProlongation
+from refmg.calibration import Calibration
 from refmg.checkpoint import load_network, save_network
 from refmg.classifier import Classifier
 from refmg.classifier_objective import ClassifierObjective
@@ -14,13 +16,17 @@ from refmg.constraint_jacobian import ConstraintJacobian, constraint_jacobian
 from refmg.controls import Controls
 from refmg.convolution import Convolution, convolution_matrix
 from refmg.covariance import Covariance, PowerLaw, Spectrum
+from refmg.derivatives import Derivative, derivatives
 from refmg.evaluation import Evaluation
+from refmg.exponent import fit_exponent
 from refmg.galerkin import GalerkinReport, check_galerkin, coarse_operator
 from refmg.grid import Grid
 from refmg.integrators import named_integrator
 from refmg.jacobian import jacobian
 from refmg.joint_map import JointMap
+from refmg.local_fourier import galerkin_symbol, stencil_symbol, symbol_error, transfer_symbols
 from refmg.losses import named_loss
+from refmg.matrix_map import MatrixMap
 from refmg.model_file import ModelFile, read_model
 from refmg.model_transfer import ResolutionChange, TensorRecord, TensorSelection, transfer_tensors
 from refmg.network import Network, random_network
@@ -34,6 +40,7 @@ from refmg.stencil_maps import named_map, stencil_transfer_names
 from refmg.time_grid import ControlGrid
 from refmg.transfer import Taps, TransferPair, coarse_shape, named_pair
 from refmg.transfer_matrix import prolongation_matrix, restriction_matrix
+from refmg.transfer_report import TransferReport, transfer_report
 from refmg_backends import (
     BackendUnavailableError,
     RefmgError,
@@ -49,6 +56,8 @@ __all__ = [
     "BackendUnavailableError",
     "Batch",
     "Batches",
+    "BestProlongation",
+    "Calibration",
     "Classifier",
     "ClassifierObjective",
     "ClosureError",
@@ -58,11 +67,13 @@ __all__ = [
     "Controls",
     "Convolution",
     "Covariance",
+    "Derivative",
     "Evaluation",
     "GalerkinReport",
     "Grid",
     "JointMap",
     "LayerStability",
+    "MatrixMap",
     "ModelFile",
     "Network",
     "NetworkObjective",
@@ -79,6 +90,7 @@ __all__ = [
     "TensorRecord",
     "TensorSelection",
     "TransferPair",
+    "TransferReport",
     "UnknownBackendError",
     "__version__",
     "backend_names",
@@ -87,6 +99,9 @@ __all__ = [
     "coarse_shape",
     "constraint_jacobian",
     "convolution_matrix",
+    "derivatives",
+    "fit_exponent",
+    "galerkin_symbol",
     "get_backend",
     "jacobian",
     "load_network",
@@ -104,7 +119,11 @@ __all__ = [
     "restriction_matrix",
     "save_network",
     "stability",
+    "stencil_symbol",
     "stencil_transfer_names",
+    "symbol_error",
     "transfer_network",
+    "transfer_report",
+    "transfer_symbols",
     "transfer_tensors",
 ]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from refmg.covariance import Covariance
+from refmg.moment_solve import pseudoinverse
 from refmg.second_moments import Moments, SecondMoments, second_moments
 from refmg.stencil import check_width, move_taps, per_axis
 from refmg.transfer import Shape, Transfer
@@ -161,11 +162,7 @@ def best_prediction(own: Moments, mixed: Moments, keeps_constants: bool) -> Mome
     n = len(own)
     N = free_taps(n, keeps_constants)
     start = np.full((n, n), 1 / n) if keeps_constants else np.zeros((n, n))
-    return start + N @ _pseudoinverse(N.T @ own @ N) @ N.T @ (mixed - own @ start)
-
-
-def _pseudoinverse(A: Moments) -> Moments:
-    return np.asarray(np.linalg.pinv(A, rcond=len(A) * np.finfo(float).eps, hermitian=True))
+    return start + N @ pseudoinverse(N.T @ own @ N) @ N.T @ (mixed - own @ start)
 
 
 def relative_error(moments: SecondMoments, fine: Moments, coarse: Moments) -> float:

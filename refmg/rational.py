@@ -54,6 +54,23 @@ def rank(A: RationalMatrix) -> int:
     return len(_reduce(A, A.shape[1])[1])
 
 
+def null_space(A: RationalMatrix) -> RationalMatrix:
+    """Return columns that span the vectors with ``A v = 0``, each with one entry 1 at a free place.
+
+    Examples
+    --------
+    >>> v = null_space(np.array([[Fraction(1), Fraction(2)], [Fraction(2), Fraction(4)]]))
+    >>> [[str(a) for a in row] for row in v]
+    [['-2'], ['1']]
+    """
+    reduced, pivots = _reduce(A, A.shape[1])
+    free = [j for j in range(A.shape[1]) if j not in pivots]
+    V = identity(A.shape[1])[:, free]
+    for row, pivot in enumerate(pivots):
+        V[pivot] = [-reduced[row, j] for j in free]
+    return V
+
+
 def identity(n: int) -> RationalMatrix:
     """Return the identity with entries of type Fraction."""
     return np.array([[Fraction(int(i == j)) for j in range(n)] for i in range(n)], dtype=object)

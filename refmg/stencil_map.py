@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from functools import reduce
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from refmg.axis_map import RationalMatrix, axis_map, coarse_width
 from refmg.rational import inverse, rank, to_float
 from refmg.stencil import check_width, of_width, per_axis, stencil_ndim, with_channels
 from refmg.transfer import Shape, Transfer, TransferPair, named_pair
 from refmg_backends import RefmgError, one_of
 
-RationalMatrix = NDArray[Any]  # of Fraction, or of float for pseudoinverses
 CLOSURES = ("exact", "least-squares")
 
 
@@ -94,7 +93,7 @@ class StencilMap:
         if closure == "exact":
             self._check_closure()
         self.axis_maps: tuple[RationalMatrix, ...] = tuple(
-            _axis_map(pair, k, stride=t) for pair, k, t in self._axes()
+            axis_map(pair, k, stride=t) for pair, k, t in self._axes()
         )
 
     def __repr__(self) -> str:
@@ -190,13 +189,16 @@ class StencilMap:
         """
         return self._apply(self.axis_maps, stencil)
 
-    def prolong(self, stencil: ArrayLike) -> NDArray[Any]:
+    def prolong(self, stencil: ArrayLike, method: str | None = None) -> NDArray[Any]:
         """Return the fine stencil ``s_h`` of the same width with ``K(s_H) = R K(s_h) P``.
 
         Parameters
         ----------
         stencil : array_like, shape (k_1, .., k_d) or (C_out, C_in, k_1, .., k_d)
             Coarse stencil in pixel units. Arrays of ``Fraction`` are mapped exactly.
+        method : {"exact", "least-squares"}, optional
+            ``"least-squares"`` takes the smallest of the best fits where there is no unique solution;
+            :meth:`residual` says how good it is. By default the map's `closure`.
 
         Returns
         -------
@@ -215,16 +217,50 @@ class StencilMap:
         >>> StencilMap(ndim=1).prolong([0.25, -0.5, 0.25])
         array([ 1., -2.,  1.])
         """
+        if method not in (None, *CLOSURES):
+            raise RefmgError(one_of("method", str(method), CLOSURES))
         size = int(np.prod(self.width))
-        if self.closure == "least-squares" and (self.rank < size or not self.closes):
+        if (method or self.closure) == "least-squares" and (self.rank < size or not self.closes):
             return self._apply(self._pseudoinverses(), stencil)
         if self.rank < size:
             raise ClosureError(
                 f"the fine stencil is not unique: transfer {self.transfer!r} with factor {self.factor} maps "
                 f"stencils of width {self.width} with rank {self.rank} of {size}; take another pair, "
-                "a narrower stencil, or closure='least-squares' for the smallest of the best fits"
+                "a narrower stencil, or closure='least-squares' (here method='least-squares') for the "
+                "smallest of the best fits"
             )
         return self._apply(tuple(inverse(T) for T in self.axis_maps), stencil)
+
+    def residual(self, fine: ArrayLike, coarse: ArrayLike) -> float:
+        """Return ``||K(s_H) - R K(s_h) P||``, Frobenius norm by the square root of the coarse cells.
+
+        Parameters
+        ----------
+        fine, coarse : array_like, shape (k_1, .., k_d) or (C_out, C_in, k_1, .., k_d)
+            ``s_h`` and ``s_H``.
+
+        Returns
+        -------
+        float
+            What is left in one row (per output channel together); the same on every grid that is wide
+            enough for the product's stencil.
+
+        Examples
+        --------
+        >>> five = StencilMap(width=5, ndim=1, transfer="average")
+        >>> fitted = five.prolong([0.0, 1.0, -2.0, 1.0, 0.0], method="least-squares")
+        >>> print(f"{five.residual(fitted, [0.0, 1.0, -2.0, 1.0, 0.0]):.3f}")
+        0.000
+        >>> lost = five.prolong([1.0, 0.0, 0.0, 0.0, 0.0], method="least-squares")
+        >>> print(f"{five.residual(lost, [1.0, 0.0, 0.0, 0.0, 0.0]):.3f}")
+        1.000
+        """
+        wide = tuple(max(k, c) for k, c in zip(self.width, self.coarse_width, strict=True))
+        maps = [axis_map(pair, k, w, t) for (pair, k, t), w in zip(self._axes(), wide, strict=True)]
+        product = self._apply(tuple(maps), with_channels(fine, self.ndim))
+        margins = [((w - k) // 2,) * 2 for w, k in zip(wide, self.width, strict=True)]
+        given = np.pad(of_width(coarse, self.width), [(0, 0), (0, 0), *margins])
+        return float(np.linalg.norm((product - given).astype(np.float64)))
 
     def _pseudoinverses(self) -> tuple[NDArray[Any], ...]:
         """Return the axis maps whose product minimises ``||K(s_H) - R K(s_h) P||``, s_h smallest.
@@ -236,7 +272,7 @@ class StencilMap:
         for pair, k, t in self._axes():
             wide = max(k, coarse_width(pair, k, t))
             outside = (wide - k) // 2
-            whole = np.linalg.pinv(to_float(_axis_map(pair, k, wide, t)), rcond=wide * np.finfo(float).eps)
+            whole = np.linalg.pinv(to_float(axis_map(pair, k, wide, t)), rcond=wide * np.finfo(float).eps)
             maps.append(whole[:, outside : outside + k])
         return tuple(maps)
 
@@ -248,43 +284,7 @@ class StencilMap:
         for axis, rational in enumerate(maps, start=2):
             matrix = rational if exact else to_float(rational).astype(dtype)
             s = np.moveaxis(np.tensordot(matrix, s, axes=(1, axis)), 0, axis)
-        return s.reshape(given.shape)
-
-
-def coarse_width(pair: TransferPair, width: int, stride: int = 1) -> int:
-    """Return the taps that the restriction of a stencil of this width needs on one axis.
-
-    Parameters
-    ----------
-    pair : TransferPair
-        R and P of the axis.
-    width : int
-        Taps of the fine stencil, odd.
-    stride : int
-        Of the convolution.
-
-    Returns
-    -------
-    int
-        Odd.
-
-    Examples
-    --------
-    >>> coarse_width(named_pair("linear", 2), 3), coarse_width(named_pair("average", 2), 5)
-    (3, 3)
-    >>> coarse_width(named_pair("linear", 2), 3, stride=2)
-    5
-    """
-    composite = pair.composite(stride)
-    reach = max(abs(t) for t, weight in composite.items() if weight)
-    return 2 * ((width // 2 + reach) // pair.factor) + 1
-
-
-def _axis_map(pair: TransferPair, width: int, coarse: int | None = None, stride: int = 1) -> RationalMatrix:
-    half, reach, composite = width // 2, (coarse or width) // 2, dict(pair.composite(stride).items())
-    fine, targets = range(-half, half + 1), range(-reach, reach + 1)
-    rows = [[composite.get(pair.factor * J - j, Fraction(0)) for j in fine] for J in targets]
-    return np.array(rows, dtype=object)
+        return s if given.ndim == s.ndim else s[0, 0]
 
 
 def restrict_stencil(

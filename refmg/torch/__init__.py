@@ -12,7 +12,7 @@ except ImportError as error:
 
 from refmg.torch.batch_norm import reestimate_batch_norm
 from refmg.torch.options import TransferOptions
-from refmg.torch.report import LayerRecord, TransferReport
+from refmg.torch.report import LayerRecord, ModelReport
 from refmg.torch.transfer import model_transfer_names, transfer_model
 
 del _torch
@@ -20,7 +20,7 @@ del _torch
 __all__ = [
     "LayerRecord",
     "TransferOptions",
-    "TransferReport",
+    "ModelReport",
     "model_transfer_names",
     "reestimate_batch_norm",
     "transfer_model",

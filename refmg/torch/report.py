@@ -41,7 +41,7 @@ class LayerRecord:
 
 
 @dataclass(frozen=True)
-class TransferReport:
+class ModelReport:
     """All layers, what was asked for, and how long it took.
 
     Parameters
@@ -57,7 +57,7 @@ class TransferReport:
     Examples
     --------
     >>> layer = LayerRecord("stem", "Conv2d 3 x 3", "calibrated", before=0.25, after=0.125)
-    >>> print(TransferReport((layer,), "calibrated", "coarse", (2, 2), 500, 1.25))
+    >>> print(ModelReport((layer,), "calibrated", "coarse", (2, 2), 500, 1.25))
     stem  Conv2d 3 x 3  calibrated, residual 0.2500 -> 0.1250
     'calibrated' to coarse by (2, 2): 1 of 1 layers changed in 1.2 s, by 500 images without labels
     """

@@ -17,7 +17,7 @@ from refmg.stencil_maps import SPECTRUM, stencil_transfer_names
 from refmg.torch.adapt import CALIBRATED, Adaptation
 from refmg.torch.images import Batches, batches_for
 from refmg.torch.options import TransferOptions
-from refmg.torch.report import TransferReport
+from refmg.torch.report import ModelReport
 from refmg.torch.side_by_side import SideBySide
 from refmg.torch.tracing import Step, trace
 from refmg.transfer import Shape
@@ -42,7 +42,7 @@ def transfer_model(
     direction: str = "coarse",
     transfer: str = CALIBRATED,
     options: TransferOptions | None = None,
-) -> tuple[nn.Module, TransferReport]:
+) -> tuple[nn.Module, ModelReport]:
     r"""Return a copy of a trained model for images `factor` times coarser or finer.
 
     Parameters
@@ -69,7 +69,7 @@ def transfer_model(
     -------
     Module
         In evaluation mode.
-    TransferReport
+    ModelReport
         Layer by layer; ``print`` it.
 
     Raises
@@ -116,7 +116,7 @@ def transfer_model(
     )
     layers = tuple(adapt(step) for step in steps)
     examples = sum(len(batch) for batch in batches)
-    report = TransferReport(layers, transfer, direction, factors, examples, perf_counter() - begin)
+    report = ModelReport(layers, transfer, direction, factors, examples, perf_counter() - begin)
     return models.target, report
 
 

@@ -9,6 +9,7 @@ from refmg.dynamics.residual import LinearizedResidual
 from refmg.integrators import LeapfrogStep, RungeKuttaStep
 from refmg.losses import SoftmaxCrossEntropy
 from refmg_validation import cli
+from refmg_validation.checks import images
 from refmg_validation.checks.control_problem import PAIRS
 from refmg_validation.checks.finding import Finding
 
@@ -28,7 +29,7 @@ def test_all_checks_pass_and_are_recorded(verify, tmp_path):
     assert (status, err) == (0, "")
     assert "FAILED" not in out
     found = json.loads((tmp_path / "found.json").read_text())["findings"]
-    assert set(found) == {"operators", "transfers", "control"}
+    assert set(found) == {"operators", "transfers", "images", "control"}
     names = {f["name"] for f in found["control"]}
     for layer, integrator in PAIRS:
         assert f"{layer}, {integrator}: Gauss-Newton product" in names
@@ -74,6 +75,15 @@ def test_a_check_that_raises_is_a_check_that_failed(verify, monkeypatch):
     status, _, err = verify("--only", "control")
     assert status == 1
     assert "the next check raised ValueError: no adjoint today" in err
+
+
+def test_a_map_of_other_images_is_named(verify, monkeypatch):
+    right = images.PredictiveMap.prolongation.func
+    wrong = property(lambda M: right(M) * (1 + 1e-9))
+    monkeypatch.setattr(images.PredictiveMap, "prolongation", wrong)
+    status, _, err = verify("--only", "images")
+    assert status == 1
+    assert "check failed: power-law: both maps are least squares over explicit images" in err
 
 
 def test_an_unknown_group_is_refused(verify):

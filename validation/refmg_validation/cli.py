@@ -45,7 +45,9 @@ def fetch(output: Output = Path("mnist")) -> None:
 
 @app.command()
 def verify(
-    only: Annotated[str | None, typer.Option(help="operators, transfers or control; all by default.")] = None,
+    only: Annotated[
+        str | None, typer.Option(help="operators, transfers, images or control; all by default.")
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="Record the findings in this file.")] = None,
 ) -> int:
     """Print every check with its measured error and bound; exit status 1 if one fails."""
@@ -157,7 +159,9 @@ def example1(data: Data = None, output: Output = Path("example1-output")) -> Non
 def resolution(
     data: Data = None,
     preset: Annotated[str, typer.Option(help="small or paper.")] = "small",
-    transfer: Annotated[list[str] | None, typer.Option(help="Pair (R, P); may be given again.")] = None,
+    transfer: Annotated[
+        list[str] | None, typer.Option(help="How to move a network; may be given again; or all.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of division, initial stencils, subsamples.")] = 0,
     output: Output = Path("resolution-output"),
 ) -> None:
@@ -172,9 +176,11 @@ def resolution(
     from refmg_validation.resolution import run_resolution
 
     transfers, chosen, console = transfer or ["linear"], named_preset(preset), _console()
+    names = network_transfer_names()
     for name in transfers:
-        if name not in network_transfer_names():
-            raise RefmgError(one_of("transfer", name, network_transfer_names()))
+        if name not in (*names, "all"):
+            raise RefmgError(one_of("transfer", name, [*names, "all"]))
+    transfers = names if "all" in transfers else transfers
     with TrainingProgress(console, chosen.training.iterations + 1) as progress:
         result = run_resolution(chosen, data, transfers, seed, output, progress)
     result = provenance() | {"seed": seed} | result

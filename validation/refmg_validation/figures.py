@@ -93,6 +93,28 @@ def draw_race(found: dict[str, list[dict[str, Any]]]) -> Figure:
     return figure
 
 
+def draw_exponents(found: dict[str, list[dict[str, Any]]]) -> Figure:
+    """Draw validation accuracy against the exponent of the power law, a panel a regime of training."""
+    figure = Figure(figsize=(4 * len(found), 3.6), layout="constrained")
+    panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
+    for axes, (name, rows) in zip(panels, found.items(), strict=True):
+        laws = sorted((row for row in rows if "exponent" in row), key=lambda row: row["exponent"])
+        for level, color in (("coarse", "tab:blue"), ("fine", "tab:orange")):
+            accuracies = [100 * row[level] for row in laws]
+            axes.plot(
+                [row["exponent"] for row in laws], accuracies, "o-", color=color, label=f"{level} images"
+            )
+            for other, style in (("calibrated", "-."), ("unchanged", "--"), ("linear", ":")):
+                value = next(100 * row[level] for row in rows if row["transfer"] == other)
+                axes.axhline(value, color=color, linestyle=style, alpha=0.6, label=f"{level}, {other!r}")
+        axes.set_title(name)
+        axes.set_xlabel("exponent p")
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("validation accuracy in %")
+    panels[-1].legend(fontsize="x-small", loc="lower right")
+    return figure
+
+
 def draw_sparsity(system: ConstraintJacobian, title: str) -> Figure:
     """Draw the pattern of the linearised constraints: states on the left, controls on the right."""
     figure = Figure(figsize=(10, 5), layout="constrained")

@@ -23,6 +23,8 @@ from refmg_validation.training_run import Examples, TrainingRun
 LEVELS = ("coarse", "fine")
 SPLITS = ("train", "validation", "test")
 RESIZED = "images resized"
+UNCHANGED = "unchanged"
+UNLABELLED = 2000  # training images, without labels, for transfers that look at images
 Progress = Callable[[str, dict[str, Any]], None]
 
 
@@ -112,18 +114,29 @@ def run_resolution(
     RefmgError
         For bad input, or an `output` that belongs to another run.
     """
-    settings = replace(preset.training, seed=seed)
+    preset = replace(preset, training=replace(preset.training, seed=seed))
     levels, about = load_levels(preset, data, seed)
+    trained, histories = trained_networks(preset, levels, about, output, progress)
+    rows = measure(trained, levels, transfers)
+    return {"preset": preset.as_dict(), "data": about, "rows": rows, "histories": histories}
+
+
+def trained_networks(
+    preset: Preset,
+    levels: dict[str, LevelData],
+    about: dict[str, Any],
+    output: Path,
+    progress: Progress,
+) -> tuple[dict[str, Network], dict[str, Any]]:
+    """Train a network a level, or go on where a run was interrupted; return them and their histories."""
     trained, histories = {}, {}
     for level in LEVELS:
-        run = _training_run(level, levels[level], preset, settings, about, output)
+        run = _training_run(level, levels[level], preset, preset.training, about, output)
         for network, record in run.go(levels[level].train, levels[level].validation, preset.dtype):
             progress(level, record)
             trained[level] = network
         histories[level] = run.state(preset.dtype)[1]
-    rows = measure(trained, levels, transfers)
-    described = replace(preset, training=settings).as_dict()
-    return {"preset": described, "data": about, "rows": rows, "histories": histories}
+    return trained, histories
 
 
 def _training_run(
@@ -154,17 +167,26 @@ def measure(
 
     The column is the resolution of the *images*: ``coarse`` images are given to the coarse network in
     the row "native", and to the fine network, moved, in the others. The last row moves the images
-    instead of the network.
+    instead of the network. Transfers that need images see training images, see :func:`unlabelled`.
     """
-    names = [*dict.fromkeys([*transfers, "unchanged"])]
+    names, images = [*dict.fromkeys([*transfers, UNCHANGED])], unlabelled(levels)
     rows = [_row("native", {level: trained[level] for level in LEVELS}, levels)]
     for name in names:
         moved = {
-            "coarse": transfer_network(trained["fine"], trained["coarse"].architecture.shape, name),
-            "fine": transfer_network(trained["coarse"], trained["fine"].architecture.shape, name),
+            target: transfer_network(trained[source], trained[target].architecture.shape, name, **images)
+            for source, target in (("fine", "coarse"), ("coarse", "fine"))
         }
         rows.append(_row(name, moved, levels))
     return [*rows, _row(RESIZED, *_resized(trained, levels))]
+
+
+def unlabelled(levels: dict[str, LevelData]) -> dict[str, Any]:
+    """Return the first training images of both resolutions for :func:`refmg.transfer_network`.
+
+    The spectrum is that of the fine ones, in both directions: a covariance lives on the fine grid.
+    """
+    coarse, fine = (levels[level].train.x[..., :UNLABELLED] for level in LEVELS)
+    return {"images": fine, "coarse_images": coarse}
 
 
 def _resized(

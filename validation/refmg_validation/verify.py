@@ -11,11 +11,13 @@ from rich.table import Table
 from refmg_backends import RefmgError, one_of
 from refmg_validation.checks.control import control_checks
 from refmg_validation.checks.finding import Finding
+from refmg_validation.checks.images import image_checks
 from refmg_validation.checks.operators import operator_checks, transfer_checks
 
 GROUPS: dict[str, Callable[[], Iterator[Finding]]] = {
     "operators": operator_checks,
     "transfers": transfer_checks,
+    "images": image_checks,
     "control": control_checks,
 }
 

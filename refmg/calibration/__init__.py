@@ -1,0 +1,7 @@
+"""Moving a network by least squares on its features: unlabelled images, no training."""
+
+from refmg.calibration.network_fit import calibrated_network
+from refmg.calibration.settings import Calibration
+from refmg.calibration.stencil_fit import StencilFit, tap_operators
+
+__all__ = ["Calibration", "StencilFit", "calibrated_network", "tap_operators"]

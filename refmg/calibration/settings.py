@@ -1,0 +1,46 @@
+"""How a network is calibrated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from refmg.stencil_maps import AnyTransfer
+from refmg_backends import RefmgError
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Settings of the transfer ``"calibrated"``.
+
+    Parameters
+    ----------
+    prior : str, callable or Covariance
+        The map from which the fitted stencils and weights keep no more distance than the images ask for;
+        see :func:`refmg.named_map`.
+    ridge : float
+        Weight of that distance for stencils, in units of the mean square of one tap's input.
+    classifier_ridge : float
+        The same for the classifier's weights, in units of the mean square norm of an example's features.
+    batch_size : int
+        Images at a time.
+
+    Raises
+    ------
+    RefmgError
+        If a ridge is negative or the classifier's is 0: few images do not determine its weights.
+    """
+
+    prior: AnyTransfer = "power-law"
+    ridge: float = 1e-2
+    classifier_ridge: float = 1e-2
+    batch_size: int = 128
+
+    def __post_init__(self) -> None:
+        """Refuse what is no least squares problem with one answer."""
+        if not 0 <= self.ridge < float("inf") or not 0 < self.classifier_ridge < float("inf"):
+            raise RefmgError(
+                f"found ridge {self.ridge} and classifier_ridge {self.classifier_ridge}; expected finite "
+                "numbers, the first of at least 0, the second positive"
+            )
+        if self.batch_size < 1:
+            raise RefmgError(f"found batches of {self.batch_size} examples; expected 1 or more")

@@ -1,0 +1,119 @@
+"""The stencil whose responses are nearest to given ones: normal equations, summed over batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg, sparse
+
+from refmg.convolution import convolution_matrix
+from refmg.moment_solve import pseudoinverse
+from refmg.transfer import Shape
+
+Matrix = NDArray[np.float64]
+
+
+def tap_operators(
+    width: Shape, shape: Shape, boundary: str = "periodic", stride: int | Shape = 1, R: Any = None
+) -> list[sparse.csr_array]:
+    """Return what each tap of a stencil does to one channel: a shift with boundary and stride, then R.
+
+    Parameters
+    ----------
+    width, shape : tuple of int
+        Taps of the stencil, cells of the grid.
+    boundary, stride
+        As in :func:`refmg.convolution_matrix`.
+    R : sparse array, optional
+        A restriction of the outputs.
+
+    Returns
+    -------
+    list of scipy.sparse.csr_array
+        One a tap, in C order: a response is the sum of the taps times these.
+
+    Examples
+    --------
+    >>> [C.toarray().argmax(axis=1) for C in tap_operators((3,), (4,))]
+    [array([3, 0, 1, 2]), array([0, 1, 2, 3]), array([1, 2, 3, 0])]
+    """
+    units = np.eye(int(np.prod(width))).reshape(-1, *width)
+    shifts = [convolution_matrix(unit, shape, boundary, stride) for unit in units]
+    # Explicit zeros of the unit stencils would make every shift as dense as the whole convolution.
+    for shift in shifts:
+        shift.eliminate_zeros()
+    return shifts if R is None else [sparse.csr_array(R @ shift) for shift in shifts]
+
+
+class StencilFit:
+    r"""Normal equations of :math:`\min_s \|\sum_j S_j T_j Y - G\|^2 + \lambda \|s - s_0\|^2`.
+
+    Parameters
+    ----------
+    operators : list of sparse array
+        ``T_j``, see :func:`tap_operators`.
+    c_in, c_out : int
+        Channels of inputs ``Y`` and goals ``G``.
+
+    Notes
+    -----
+    :math:`\lambda` is `ridge` times the mean of the matrix' diagonal: a multiple of the mean square of one
+    tap's input, whatever the number of images and the scale of the features.
+
+    Examples
+    --------
+    >>> Y = np.random.default_rng(0).standard_normal((1, 8, 5))
+    >>> K = convolution_matrix([1.0, -2.0, 1.0], (8,))
+    >>> fit = StencilFit(tap_operators((3,), (8,)), 1, 1)
+    >>> fit.add(Y, (K @ Y[0])[None])
+    >>> fit.solve(np.zeros((1, 1, 3))).round(12)
+    array([[[ 1., -2.,  1.]]])
+    """
+
+    def __init__(self, operators: list[sparse.csr_array], c_in: int, c_out: int) -> None:
+        n = c_in * len(operators)
+        self.operators = operators
+        self.normal, self.right, self.rows = np.zeros((n, n)), np.zeros((n, c_out)), 0
+
+    def add(self, Y: Matrix, goal: Matrix) -> None:
+        """Add examples.
+
+        Parameters
+        ----------
+        Y : ndarray, shape (C_in, N, m)
+            Inputs.
+        goal : ndarray, shape (C_out, N', m)
+            Responses wanted, without bias.
+        """
+        by_cell = np.moveaxis(Y, 0, 1).reshape(Y.shape[1], -1)  # (N, C_in m)
+        seen = [(T @ by_cell).reshape(T.shape[0], Y.shape[0], -1) for T in self.operators]
+        features = np.moveaxis(np.stack(seen), 2, 0).reshape(len(self.normal), -1)  # (C_in n_K, N' m)
+        self.normal += features @ features.T
+        self.right += features @ goal.reshape(goal.shape[0], -1).T
+        self.rows += features.shape[1]
+
+    def solve(self, prior: Matrix, ridge: float = 0.0) -> Matrix:
+        """Return the stencil.
+
+        Parameters
+        ----------
+        prior : ndarray, shape (C_out, C_in, k_1, .., k_d)
+            ``s_0``. Without a ridge, what no input excites is taken from it.
+        ridge : float
+            Relative weight of the distance to it.
+        """
+        A, s = self.normal, prior.reshape(prior.shape[0], -1).T
+        missing = self.right - A @ s
+        weight = ridge * np.trace(A) / len(A)
+        if weight > 0:
+            step = linalg.solve(A + weight * np.eye(len(A)), missing, assume_a="pos")
+        else:
+            step = pseudoinverse(A) @ missing
+        return np.asarray((s + step).T.reshape(prior.shape))
+
+    @property
+    def condition_number(self) -> float:
+        """Condition number of the normal equations without a ridge, in the 2-norm."""
+        return float(np.linalg.cond(self.normal))

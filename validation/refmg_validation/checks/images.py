@@ -1,0 +1,70 @@
+"""Checks of the maps that know images, and of symbols, against explicit matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from refmg import (
+    BestProlongation,
+    JointMap,
+    PowerLaw,
+    PredictiveMap,
+    Spectrum,
+    StencilMap,
+    coarse_operator,
+    convolution_matrix,
+    galerkin_symbol,
+    restriction_matrix,
+)
+from refmg_validation.checks.finding import Finding
+
+EPS = float(np.finfo(float).eps)
+FINE, COARSE = (12, 10), (6, 5)
+
+
+def image_checks() -> Iterator[Finding]:
+    """Yield every finding of the group."""
+    law = PowerLaw(2.0, constant=1.0)
+    M = PredictiveMap(Spectrum(law.power(FINE)))
+    condition = max(M.condition_numbers)
+    bound = 120 * EPS * condition
+    yield Finding(
+        "power-law: both maps are least squares over explicit images",
+        _least_squares(M),
+        bound,
+        "N eps cond",
+    )
+    white = PredictiveMap(PowerLaw(0.0, constant=1.0)).restriction
+    error = float(np.abs(white - StencilMap(transfer="average").matrix).max())
+    yield Finding("white noise restricts as 'average' does", error, 64 * EPS, "64 eps")
+    P = BestProlongation(law, FINE, (2, 2)).matrix()
+    error = float(np.abs(restriction_matrix(FINE) @ P - np.eye(30)).max())
+    yield Finding("R P = I for the best prolongation", error, 120 * EPS, "N eps")
+    joint = JointMap(PowerLaw(2.0))
+    error = float(np.abs(joint.prolongation @ joint.restriction - np.eye(9)).max())
+    yield Finding(
+        "power-law-joint: up after down", error, 81 * EPS * max(joint.condition_numbers), "81 eps cond"
+    )
+    yield Finding("symbol of R K P against the explicit product", _symbol_error(), 120 * EPS, "N eps")
+
+
+def _least_squares(M: PredictiveMap) -> float:
+    """Return the largest difference of both maps from solutions by QR, over all images that C has."""
+    axes = [np.fft.ifft(np.eye(n), norm="ortho") for n in FINE]
+    F = np.kron(*axes)
+    images = (F * np.sqrt(M.covariance.power(FINE)).ravel()) @ F.conj().T
+    R = restriction_matrix(FINE)
+    units = np.eye(9).reshape(9, 3, 3)
+    phi = np.array([((R @ convolution_matrix(s, FINE)) @ images.real)[0] for s in units])
+    psi = np.array([(convolution_matrix(s, COARSE) @ (R @ images.real))[0] for s in units])
+    down, up = np.linalg.lstsq(psi.T, phi.T)[0], np.linalg.lstsq(phi.T, psi.T)[0]
+    return float(max(np.abs(down - M.restriction).max(), np.abs(up - M.prolongation).max()))
+
+
+def _symbol_error() -> float:
+    s = np.random.default_rng(13).normal(size=(3, 3))
+    waves = np.kron(*(np.fft.ifft(np.eye(n)) * n for n in COARSE))
+    product = coarse_operator(s, FINE) @ waves
+    return float(np.abs(product - waves * galerkin_symbol(s, FINE).ravel()).max())
