@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-NEEDS_TORCH = ("refmg/torch", "validation/refmg_validation/model_study")
+NEEDS_TORCH = ("refmg/torch", "validation/refmg_validation/model_study", "docs/moving-models.md")
 HAS_TORCH = find_spec("torch") is not None
 
 

@@ -274,7 +274,8 @@ def _kept(name: str, tensor: Array, factor: int | Shape, chosen: TensorSelection
     if tensor.dtype.kind != "f":
         return f"type {tensor.dtype}"
     shape = tuple(tensor.shape)
-    return chosen.why_not(name) or _named(name, partial(keep_reason, shape, factor))
+    named = chosen.why_not(name) if len(shape) in STENCIL_AXES else None
+    return named or _named(name, partial(keep_reason, shape, factor))
 
 
 def _named(name: str, move: Callable[[], Any]) -> Any:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from refmg.model_transfer import ResolutionChange, growth, keep_reason
+from refmg.stencil_maps import UNCHANGED
 from refmg.torch.batch_norm import has_statistics, make_unbiased, set_statistics
 from refmg.torch.normal_equations import Solution
 from refmg.torch.options import TransferOptions
@@ -63,6 +64,8 @@ class Adaptation:
     def _convolution(self, step: Step, layer: _ConvNd, kind: str) -> LayerRecord:
         if reason := _kept(layer):
             return LayerRecord(step.name, kind, f"kept: {reason}")
+        if self.transfer == UNCHANGED:
+            return LayerRecord(step.name, kind, f"kept: {UNCHANGED}")
         moved = self._moved(layer)
         if self.transfer == CALIBRATED:
             prior = layer.weight.detach() if moved is None else moved
