@@ -69,7 +69,7 @@ def trace(model: nn.Module, images: Tensor) -> list[Step]:
     """
     steps = dict[str, Step]()
     handles = [
-        module.register_forward_hook(_note(name, steps))
+        module.register_forward_hook(_note(name, steps), with_kwargs=True)
         for name, module in model.named_modules()
         if isinstance(module, TRACED)
     ]
@@ -89,16 +89,22 @@ def trace(model: nn.Module, images: Tensor) -> list[Step]:
 
 
 def _note(name: str, steps: dict[str, Step]) -> Any:
-    def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        step = steps.setdefault(name, Step(name, module))
+    def hook(module: nn.Module, given: tuple[Any, ...], named: dict[str, Any], output: Any) -> None:
+        step, x = steps.setdefault(name, Step(name, module)), _input(given, named)
         step.calls += 1
-        step.vectors = inputs[0].ndim == 2
+        step.vectors = x.ndim == 2
         step.outputs.append(output)
         if isinstance(module, _BatchNorm):
             for other in steps.values():
-                other.normalized |= any(inputs[0] is made for made in other.outputs)
+                other.normalized |= any(x is made for made in other.outputs)
 
     return hook
+
+
+def _input(given: tuple[Any, ...], named: dict[str, Any]) -> Tensor:
+    x = given[0] if given else named["input"]
+    assert isinstance(x, Tensor)
+    return x
 
 
 def _finished(steps: list[Step]) -> list[Step]:
@@ -126,13 +132,13 @@ def seen(model: nn.Module, step: Step, images: Tensor, *, inputs: bool) -> list[
     """
     found = list[Tensor]()
 
-    def hook(module: nn.Module, given: tuple[Any, ...], output: Tensor) -> None:
+    def hook(module: nn.Module, given: tuple[Any, ...], named: dict[str, Any], output: Tensor) -> None:
         # A copy, because activations may work in place.
-        found.append((given[0] if inputs else output).clone())
+        found.append((_input(given, named) if inputs else output).clone())
         if len(found) == step.calls:
             raise _Enough
 
-    handle = model.get_submodule(step.name).register_forward_hook(hook)
+    handle = model.get_submodule(step.name).register_forward_hook(hook, with_kwargs=True)
     try:
         with torch.no_grad():
             model(images)

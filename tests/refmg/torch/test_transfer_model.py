@@ -197,6 +197,19 @@ def test_shared_modules_are_solved_for_all_their_calls():
     assert moved.layer.weight.isfinite().all()
 
 
+def test_inputs_may_be_given_by_name():
+    class ByName(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Conv2d(1, 1, 3, padding=1)
+
+        def forward(self, x):
+            return self.layer(input=x)
+
+    _, report = transfer_model(ByName().double(), images(3, 1, 8, 8))
+    assert report.layers[0].after < 1
+
+
 def test_shared_parameters_are_refused():
     model = nn.Sequential(nn.Conv2d(1, 1, 3), nn.Conv2d(1, 1, 3)).double()
     model[1].weight = model[0].weight
