@@ -32,7 +32,8 @@ def model(monkeypatch, tmp_path):
 
 
 def run(*arguments):
-    return main(["transfer", *map(str, arguments)])
+    chosen = () if "--transfer" in arguments else ("--transfer", "linear")
+    return main(["transfer", *map(str, arguments), *chosen])
 
 
 def error_line(capsys):

@@ -101,7 +101,7 @@ def transfer(
     output: Annotated[Path, typer.Option("--output", "-o", help="The moved model.")],
     to: Annotated[str, typer.Option(help="coarse or fine: where the moved model shall work.")],
     factor: Annotated[str, typer.Option(help="Between the resolutions: 2, or one an axis, 2,2,1.")] = "2",
-    transfer: Annotated[str, typer.Option(help="Name of the map of stencils.")] = "linear",
+    transfer: Annotated[str, typer.Option(help="Name of the map of stencils.")] = "power-law",
     include: Annotated[
         list[str] | None, typer.Option(help="Only tensors of these names, as layer1.*")
     ] = None,
