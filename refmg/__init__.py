@@ -27,6 +27,8 @@ from refmg.joint_map import JointMap
 from refmg.local_fourier import galerkin_symbol, stencil_symbol, symbol_error, transfer_symbols
 from refmg.losses import named_loss
 from refmg.matrix_map import MatrixMap
+from refmg.model_file import ModelFile, read_model
+from refmg.model_transfer import ResolutionChange, TensorRecord, TensorSelection, transfer_tensors
 from refmg.network import Network, random_network
 from refmg.network_transfer import network_transfer_names, transfer_network
 from refmg.objective import ControlObjective, NetworkObjective
@@ -72,6 +74,7 @@ __all__ = [
     "JointMap",
     "LayerStability",
     "MatrixMap",
+    "ModelFile",
     "Network",
     "NetworkObjective",
     "PowerLaw",
@@ -79,10 +82,13 @@ __all__ = [
     "RefmgError",
     "Regularization",
     "Spectrum",
+    "ResolutionChange",
     "StabilityReport",
     "StabilityWarning",
     "StencilMap",
     "Taps",
+    "TensorRecord",
+    "TensorSelection",
     "TransferPair",
     "TransferReport",
     "UnknownBackendError",
@@ -108,6 +114,7 @@ __all__ = [
     "prolong_stencil",
     "prolongation_matrix",
     "random_network",
+    "read_model",
     "restrict_stencil",
     "restriction_matrix",
     "save_network",
@@ -118,4 +125,5 @@ __all__ = [
     "transfer_network",
     "transfer_report",
     "transfer_symbols",
+    "transfer_tensors",
 ]

@@ -99,6 +99,47 @@ def bench(
         write_figure(json.with_suffix(".png"), report.draw_bench(result))
 
 
+@app.command()
+def transfer(
+    model: Annotated[Path, typer.Argument(help="The model, a safetensors file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The moved model.")],
+    to: Annotated[str, typer.Option(help="coarse or fine: where the moved model shall work.")],
+    factor: Annotated[str, typer.Option(help="Between the resolutions: 2, or one an axis, 2,2,1.")] = "2",
+    transfer: Annotated[str, typer.Option(help="Name of the map of stencils.")] = "power-law",
+    include: Annotated[
+        list[str] | None, typer.Option(help="Only tensors of these names, as layer1.*")
+    ] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Keep tensors of these names.")] = None,
+    closure: Annotated[
+        str, typer.Option(help="exact or least-squares: for pairs that do not close.")
+    ] = "exact",
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of pictures, for the transfer spectrum.")
+    ] = None,
+    size: Annotated[int, typer.Option(help="Cells a side of the pictures on the fine grid.")] = 64,
+    json: Annotated[Path | None, typer.Option(help="Record what was done in this file.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over an existing output.")] = False,
+) -> None:
+    """Move the convolution stencils of a trained model to another resolution."""
+    from refmg.model_transfer import ResolutionChange, TensorSelection
+    from refmg_validation import move_model
+    from refmg_validation.pictures import load_pictures
+    from refmg_validation.records import provenance, write_json
+
+    pictures = None if images is None else load_pictures(images, size)
+    change = ResolutionChange(move_model.parse_factor(factor), to, transfer, closure, pictures)
+    selection = TensorSelection(include or (), exclude or ())
+    request = move_model.MoveRequest(model, output, change, selection, force)
+    records, console = move_model.move_model(request), _console()
+    console.print(
+        move_model.records_table(records, f"{model} moved by {transfer!r}, factor {factor}, to {to}")
+    )
+    for line in move_model.summary(records):
+        console.print(line)
+    if json is not None:
+        write_json(json, provenance() | move_model.as_json(request, records))
+
+
 @reproduce.command()
 def example1(data: Data = None, output: Output = Path("example1-output")) -> None:
     """Print Example 1 for every named pair and draw Figure 1 from a real digit."""

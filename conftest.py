@@ -1,0 +1,32 @@
+"""What is collected without PyTorch, and where compiled kernels are kept."""
+
+import hashlib
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+NEEDS_TORCH = ("refmg/torch", "validation/refmg_validation/model_study", "docs/moving-models.md")
+HAS_TORCH = find_spec("torch") is not None
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out what cannot be imported."""
+    root = Path(__file__).parent
+    away = any(collection_path.is_relative_to(root / name) for name in NEEDS_TORCH)
+    return True if away and not HAS_TORCH else None
+
+
+def pytest_report_header() -> str | None:
+    """Name what is left out."""
+    return None if HAS_TORCH else f"not collected, for want of PyTorch: {', '.join(NEEDS_TORCH)}"
+
+
+def pytest_configure() -> None:
+    """Keep compiled code in a folder named by the sources of all kernels.
+
+    Numba looks for changes in the file of a compiled function only, not in those that generate its code.
+    """
+    root, digest = Path(__file__).parent, hashlib.sha256()
+    for source in sorted((root / "backends/refmg_backends/numba_kernels").glob("*.py")):
+        digest.update(source.read_bytes())
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(root / ".numba_cache" / digest.hexdigest()[:16]))

@@ -1,0 +1,117 @@
+"""Ridge regression towards a prior, from sums that are streamed over examples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from refmg_backends import RefmgError
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Weights, intercept, and how well the prior and they predict.
+
+    Parameters
+    ----------
+    weights : Tensor, shape (groups, outputs, inputs)
+    intercept : Tensor, shape (groups, outputs)
+    before, after : float
+        Sum of squares that is not predicted, over that of the targets about their means (about zero
+        without intercept): of the prior with its own best intercept, and of the solution.
+    """
+
+    weights: Tensor
+    intercept: Tensor
+    before: float
+    after: float
+
+
+class NormalEquations:
+    r"""Sums of products of inputs x and targets y, in float64, of several groups side by side.
+
+    :meth:`solve` minimises, for each group,
+
+    .. math:: \sum_i |W x_i + b - y_i|^2 + \lambda \, |W - W_0|^2.
+
+    Examples
+    --------
+    >>> equations = NormalEquations()
+    >>> x = torch.tensor([[[0.0, 1.0, 2.0]]])
+    >>> equations.add(x, 3 * x + 1)
+    >>> solution = equations.solve(prior=torch.zeros(1, 1, 1), ridge=0.0, intercept=True)
+    >>> [round(number, 12) for number in (solution.weights.item(), solution.intercept.item())]
+    [3.0, 1.0]
+    >>> round(solution.before, 12), round(solution.after, 12)
+    (1.0, 0.0)
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.xx = self.yx = self.x = self.y = self.yy = torch.zeros(())
+
+    def add(self, x: Tensor, y: Tensor) -> None:
+        """Add examples.
+
+        Parameters
+        ----------
+        x : Tensor, shape (groups, inputs, examples)
+        y : Tensor, shape (groups, outputs, examples)
+        """
+        self.count += x.shape[-1]
+        self.xx = self.xx.to(x.device) + (x @ x.mT).double()
+        self.yx = self.yx.to(x.device) + (y @ x.mT).double()
+        self.x = self.x.to(x.device) + x.sum(-1, dtype=torch.float64)
+        self.y = self.y.to(x.device) + y.sum(-1, dtype=torch.float64)
+        self.yy = self.yy.to(x.device) + y.double().square().sum(-1)
+
+    def solve(self, prior: Tensor, ridge: float, intercept: bool) -> Solution:
+        r"""Return the minimiser.
+
+        Parameters
+        ----------
+        prior : Tensor, shape (groups, outputs, inputs)
+            :math:`W_0`.
+        ridge : float
+            :math:`\lambda` over the mean sum of squares of an input (about its mean, with intercept), so
+            that a value means the same whatever the scale and number of examples.
+        intercept : bool
+            Whether b is free, else 0.
+
+        Raises
+        ------
+        RefmgError
+            If inputs, targets or prior are not finite, or `ridge` is negative.
+        """
+        if ridge < 0:
+            raise RefmgError(f"found ridge {ridge}; expected 0 or more")
+        start = prior.double()
+        A, B, yy = self._about(intercept)
+        weight = ridge * A.diagonal(dim1=-2, dim2=-1).mean(-1)
+        # A multiple of eps times the trace keeps inputs that are always zero at the prior.
+        least = A.shape[-1] * torch.finfo(torch.float64).eps * A.diagonal(dim1=-2, dim2=-1).sum(-1)
+        shift = torch.maximum(weight, least).clamp_min(torch.finfo(torch.float64).tiny)
+        regular = A + shift[:, None, None] * torch.eye(A.shape[-1], dtype=A.dtype, device=A.device)
+        if not (torch.isfinite(regular).all() and torch.isfinite(B).all() and torch.isfinite(start).all()):
+            raise RefmgError("found features or weights that are NaN or infinite; expected finite ones")
+        # The matrix is symmetric: solved for the rows of W.
+        W = start + torch.linalg.solve(regular, (B - start @ A).mT).mT
+        b = (self.y - (W @ self.x[..., None])[..., 0]) / self.count
+        scale = float(yy.sum())
+        before, after = (_misfit(V, A, B, yy) / scale if scale else 0.0 for V in (start, W))
+        return Solution(W, b if intercept else torch.zeros_like(b), before, after)
+
+    def _about(self, intercept: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the second moments, about the means if there is an intercept."""
+        if not intercept:
+            return self.xx, self.yx, self.yy
+        x, y, m = self.x, self.y, self.count
+        A = self.xx - x[..., None] * x[..., None, :] / m
+        return A, self.yx - y[..., None] * x[..., None, :] / m, self.yy - y.square() / m
+
+
+def _misfit(W: Tensor, A: Tensor, B: Tensor, yy: Tensor) -> float:
+    """Return the sum of squares that W leaves, from the moments; rounding may not make it negative."""
+    return max(0.0, float(yy.sum() - 2 * (W * B).sum() + (W * (W @ A)).sum()))

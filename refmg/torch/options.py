@@ -1,0 +1,64 @@
+"""How a model is moved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from refmg.stencil_map import CLOSURES
+from refmg.stencil_maps import UNCHANGED, stencil_transfer_names
+from refmg_backends import RefmgError, one_of
+
+
+@dataclass(frozen=True)
+class TransferOptions:
+    """Which parts of a model are adapted, and how strongly they are held to a prior.
+
+    Parameters
+    ----------
+    batch_norm : bool
+        Re-estimate batch-norm statistics, each before anything that depends on it.
+    classifier : bool
+        Adapt the last linear layer that acts on vectors, by ridge regression of the source model's
+        outputs of that layer; its prior is its old weights.
+    prior : str
+        For ``"calibrated"``: the stencil-wise transfer that gives the prior, see
+        :func:`refmg.named_map`.
+    ridge : float
+        For ``"calibrated"``: weight of the prior, over the mean square of an input.
+    classifier_ridge : float
+        The same for the classifier.
+    closure : {"exact", "least-squares"}
+        Of pairs (R, P), as in :class:`refmg.StencilMap`.
+    batch_size : int
+        Examples at a time, where the images are one tensor.
+
+    Raises
+    ------
+    RefmgError
+        For a negative ridge, an unknown name or a batch size below 1.
+
+    Examples
+    --------
+    >>> TransferOptions(classifier=False).ridge
+    0.1
+    """
+
+    batch_norm: bool = True
+    classifier: bool = True
+    prior: str = UNCHANGED
+    ridge: float = 0.1
+    classifier_ridge: float = 0.1
+    closure: str = "least-squares"
+    batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        if self.closure not in CLOSURES:
+            raise RefmgError(one_of("closure", self.closure, CLOSURES))
+        if self.prior not in stencil_transfer_names():
+            raise RefmgError(one_of("prior", self.prior, stencil_transfer_names()))
+        for name in ("ridge", "classifier_ridge"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise RefmgError(f"found {name} {getattr(self, name)}; expected a number of at least 0")
+        if self.batch_size < 1:
+            raise RefmgError(f"found batch_size {self.batch_size}; expected 1 or more")

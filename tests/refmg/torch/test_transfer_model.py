@@ -1,0 +1,297 @@
+"""Models moved to another resolution: against explicit least squares, and on awkward networks."""
+
+import subprocess
+import sys
+from copy import deepcopy
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="refmg.torch needs the extra 'torch'")
+from torch import nn  # noqa: E402
+
+from refmg import ClosureError, RefmgError, named_map, restriction_matrix, stencil_transfer_names  # noqa: E402
+from refmg.torch import TransferOptions, reestimate_batch_norm, transfer_model  # noqa: E402
+from refmg.torch.images import coarsen, pooled  # noqa: E402
+
+torch.set_num_threads(1)
+EPS = np.finfo(np.float64).eps
+
+
+def images(*shape, seed=3):
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+class Residual(nn.Module):
+    """Everything at once: strides, groups, batch norm, a shortcut, activations in place, a classifier."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, 2, 1, bias=False)
+        self.norm = nn.BatchNorm2d(4)
+        self.relu = nn.ReLU(inplace=True)
+        self.depthwise = nn.Conv2d(4, 4, 3, 1, 1, groups=4)
+        self.beside = nn.Conv2d(4, 4, 1)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Linear(4, 5)
+
+    def forward(self, x):
+        y = self.relu(self.norm(self.stem(x)))
+        y = self.relu(self.depthwise(y) + self.beside(y))
+        return self.classifier(self.pool(y).flatten(1))
+
+
+@pytest.fixture
+def residual():
+    torch.manual_seed(4)
+    return Residual().double().train()
+
+
+def test_coarsening_is_the_explicit_restriction():
+    x = images(2, 3, 4, 6)
+    R = restriction_matrix((4, 6), "average", (2, 3)).toarray()
+    # Means of six numbers.
+    expected = (x.flatten(2) @ torch.from_numpy(R).T).reshape(2, 3, 2, 2)
+    assert torch.allclose(coarsen(x, (2, 3)), expected, rtol=0, atol=20 * EPS)
+    assert torch.allclose(pooled(x, (2, 2)), expected, rtol=0, atol=20 * EPS)
+
+
+@pytest.mark.parametrize("direction", ["coarse", "fine"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_convolution_gets_the_weights_of_dense_least_squares(direction, stride):
+    torch.manual_seed(5)
+    layer = nn.Conv2d(2, 3, 3, stride, 1, padding_mode="circular", dtype=torch.float64)
+    x = images(7, 2, 8, 8)
+    options = TransferOptions(ridge=0.05, batch_size=3)
+    moved, report = transfer_model(nn.Sequential(layer), x, 2, direction, options=options)
+    given, source = (coarsen(x, 2), x) if direction == "coarse" else (x, coarsen(x, 2))
+    z = layer(source).detach()
+    # Column t of the design matrix is the response to tap t alone.
+    columns = []
+    for tap in range(18):
+        unit = nn.Conv2d(2, 1, 3, stride, 1, padding_mode="circular", bias=False, dtype=torch.float64)
+        unit.weight.data = torch.eye(18, dtype=torch.float64)[tap].reshape(1, 2, 3, 3)
+        columns.append(unit(given).detach())
+    to_common = (lambda f: f) if direction == "coarse" else (lambda f: coarsen(f, 2))
+    X = np.stack([to_common(c).numpy().ravel() for c in columns], axis=1)
+    targets = coarsen(z, 2) if direction == "coarse" else z
+    Z = np.moveaxis(targets.numpy(), 1, -1).reshape(-1, 3)
+    weight = 0.05 * np.mean(np.square(X - X.mean(0)).sum(0))
+    rows = np.vstack([np.hstack([X, np.ones((len(X), 1))]), np.sqrt(weight) * np.eye(18, 19)])
+    prior = layer.weight.detach().reshape(3, 18).numpy()
+    found = np.linalg.lstsq(rows, np.vstack([Z, np.sqrt(weight) * prior.T]), rcond=None)[0].T
+    # The condition number of the moments is below 1e3, the numbers are of order one.
+    assert np.abs(moved[0].weight.detach().numpy().reshape(3, 18) - found[:, :18]).max() < 1e5 * EPS
+    assert np.abs(moved[0].bias.detach().numpy() - found[:, 18]).max() < 1e5 * EPS
+    left = np.square(X @ found[:, :18].T + found[:, 18] - Z).sum() / np.square(Z - Z.mean(0)).sum()
+    assert report.layers[0].after == pytest.approx(left, rel=1e-9)
+    assert report.layers[0].before > report.layers[0].after
+
+
+def test_the_classifier_gets_the_weights_of_dense_ridge_regression(residual):
+    x = images(20, 3, 16, 16)
+    options = TransferOptions(classifier_ridge=0.2)
+    moved, report = transfer_model(residual, x, 2, "coarse", "unchanged", options)
+    features = []
+    handle = moved.classifier.register_forward_hook(lambda m, given, out: features.append(given[0]))
+    moved(coarsen(x, 2))
+    handle.remove()
+    F, source = features[0].detach().numpy(), deepcopy(residual).eval()
+    logits = source(x).detach().numpy()
+    weight = 0.2 * np.mean(np.square(F - F.mean(0)).sum(0))
+    rows = np.vstack([np.hstack([F, np.ones((20, 1))]), np.sqrt(weight) * np.eye(4, 5)])
+    prior = residual.classifier.weight.detach().numpy()
+    found = np.linalg.lstsq(rows, np.vstack([logits, np.sqrt(weight) * prior.T]), rcond=None)[0].T
+    # A system of five unknowns, with a condition number below 1e3.
+    assert np.abs(moved.classifier.weight.detach().numpy() - found[:, :4]).max() < 1e5 * EPS
+    assert np.abs(moved.classifier.bias.detach().numpy() - found[:, 4]).max() < 1e5 * EPS
+    assert report.layers[-1].action == "calibrated"
+
+
+@pytest.mark.parametrize("direction", ["coarse", "fine"])
+def test_a_pointwise_network_on_piecewise_constant_images_is_kept_exactly(direction):
+    torch.manual_seed(6)
+    model = nn.Sequential(nn.Conv2d(2, 5, 1), nn.Tanh(), nn.Conv2d(5, 3, 1), nn.Flatten(2)).double()
+    x = images(9, 2, 3, 3).repeat_interleave(2, 2).repeat_interleave(2, 3)
+    moved, report = transfer_model(model, x, 2, direction)
+    for old, new in zip(model.parameters(), moved.parameters(), strict=True):
+        # The prior is the solution: what is left is rounding, divided by the smallest moment.
+        assert (old - new).abs().max() < 1e4 * EPS
+    assert all(layer.before < 1e-12 and layer.after < 1e-12 for layer in report.layers)
+
+
+@pytest.mark.parametrize("transfer", [n for n in stencil_transfer_names() if n != "full-weighting"])
+@pytest.mark.parametrize("direction", ["coarse", "fine"])
+def test_stencil_wise_transfers_move_each_stencil(residual, transfer, direction):
+    x = images(6, 3, 16, 16)
+    options = TransferOptions(classifier=False)
+    moved, _ = transfer_model(residual, x, 2, direction, transfer, options)
+    expected = deepcopy(residual)
+    arrays = np.moveaxis(x.numpy(), 0, -1)
+    for layer in (expected.stem, expected.depthwise):
+        stencil_map = named_map(transfer, stride=layer.stride, images=arrays, closure="least-squares")
+        move = stencil_map.restrict if direction == "coarse" else stencil_map.prolong
+        layer.weight.data = torch.from_numpy(move(layer.weight.detach().numpy()))
+    reestimate_batch_norm(expected, coarsen(x, 2) if direction == "coarse" else x)
+    for name, tensor in expected.state_dict().items():
+        # The maps act on stencils alone or side by side: sums of nine products.
+        assert torch.allclose(moved.state_dict()[name], tensor, rtol=1e-10, atol=1e-10), name
+
+
+@pytest.mark.parametrize("transfer", ["calibrated", "linear"])
+def test_the_input_is_untouched_and_the_result_is_in_evaluation_mode(residual, transfer):
+    before = deepcopy(residual.state_dict())
+    moved, report = transfer_model(residual, images(12, 3, 16, 16), 2, "coarse", transfer)
+    assert all(torch.equal(before[name], tensor) for name, tensor in residual.state_dict().items())
+    assert residual.training
+    assert residual.norm.training
+    assert not moved.training
+    assert not moved.norm.training
+    assert not moved._forward_hooks
+    assert report.examples == 12
+    assert report.factor == (2, 2)
+    assert report.seconds > 0
+    names = ["stem", "norm", "depthwise", "beside", "classifier"]
+    assert [layer.name for layer in report.layers] == names
+    assert "12 images without labels" in str(report)
+    assert report.as_dict()["layers"][0]["name"] == "stem"
+
+
+def test_every_part_has_an_option(residual):
+    x = images(12, 3, 16, 16)
+    options = TransferOptions(batch_norm=False, classifier=False)
+    moved, report = transfer_model(residual, x, 2, "coarse", "unchanged", options)
+    for name, tensor in residual.state_dict().items():
+        assert torch.equal(moved.state_dict()[name], tensor)
+    assert [layer.action for layer in report.layers if layer.name in ("norm", "classifier")] == ["kept"] * 2
+
+
+def test_sizes_that_do_not_divide_are_matched_on_the_coarser_grid(residual):
+    # 18 cells become 9 and 5 by strides; the fine net has 9 where the coarse one has 5.
+    for direction in ("coarse", "fine"):
+        _, report = transfer_model(residual, images(12, 3, 18, 18), 2, direction)
+        assert all(layer.after <= layer.before for layer in report.layers if layer.after is not None)
+
+
+def test_factors_may_differ_by_axis_and_dimension():
+    torch.manual_seed(7)
+    model = nn.Sequential(nn.Conv3d(1, 2, 3, padding=1), nn.ReLU(), nn.Conv3d(2, 1, 3, padding=1)).double()
+    _, report = transfer_model(model, images(3, 1, 6, 6, 5), (2, 3, 1))
+    assert report.factor == (2, 3, 1)
+    line = nn.Sequential(nn.Conv1d(1, 2, 5, padding=2)).double()
+    assert transfer_model(line, images(3, 1, 12), 3, "fine")[1].layers[0].after < 1
+
+
+def test_shared_modules_are_solved_for_all_their_calls():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Conv2d(2, 2, 3, padding=1)
+
+        def forward(self, x):
+            return self.layer(torch.tanh(self.layer(x)))
+
+    torch.manual_seed(8)
+    moved, report = transfer_model(Twice().double(), images(5, 2, 8, 8))
+    assert len(report.layers) == 1
+    assert moved.layer.weight.isfinite().all()
+
+
+def test_inputs_may_be_given_by_name():
+    class ByName(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Conv2d(1, 1, 3, padding=1)
+
+        def forward(self, x):
+            return self.layer(input=x)
+
+    _, report = transfer_model(ByName().double(), images(3, 1, 8, 8))
+    assert report.layers[0].after < 1
+
+
+def test_shared_parameters_are_refused():
+    model = nn.Sequential(nn.Conv2d(1, 1, 3), nn.Conv2d(1, 1, 3)).double()
+    model[1].weight = model[0].weight
+    with pytest.raises(RefmgError, match="parameters that 0 and 1 share"):
+        transfer_model(model, images(2, 1, 12, 12))
+
+
+def test_layers_that_are_kept_say_why():
+    layers = [nn.Conv2d(1, 1, 3, dilation=2, padding=2), nn.ConvTranspose2d(1, 1, 3, padding=1)]
+    normed = nn.utils.parametrizations.weight_norm(nn.Conv2d(1, 1, 3, padding=1))
+    model = nn.Sequential(*layers, normed, nn.Conv2d(1, 1, 2), nn.Conv2d(1, 1, 1)).double()
+    _, report = transfer_model(model, images(2, 1, 12, 12), transfer="average")
+    assert [layer.action for layer in report.layers] == [
+        "kept: dilation 2 x 2",
+        "kept: transposed",
+        "kept: its weights are computed from other parameters",
+        "kept: even width 2 x 2",
+        "kept: pointwise",
+    ]
+    _, report = transfer_model(model, images(2, 1, 12, 12))
+    assert [layer.action for layer in report.layers[3:]] == ["calibrated", "calibrated"]
+
+
+def test_half_precision_is_solved_in_single_and_rounded():
+    torch.manual_seed(9)
+    model = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1)).to(torch.bfloat16)
+    moved, report = transfer_model(model, images(4, 1, 8, 8))
+    assert moved[0].weight.dtype == torch.bfloat16
+    assert report.layers[0].after < report.layers[0].before
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        ({"transfer": "calibratd"}, RefmgError, "did you mean 'calibrated'"),
+        ({"direction": "up"}, RefmgError, "unknown direction 'up'"),
+        ({"factor": (2, 2, 2)}, RefmgError, "found factor"),
+        ({"factor": 3}, RefmgError, "does not divide"),
+        ({"images": images(2, 1, 16, 16)}, RefmgError, "does not run on images"),
+        ({"images": iter([images(2, 3, 16, 16)])}, RefmgError, "found no images"),
+        ({"model": nn.Linear(3, 3).double()}, RefmgError, "found no convolution"),
+        (
+            {"transfer": "linear", "options": TransferOptions(closure="exact")},
+            ClosureError,
+            "stem: .* does not close",
+        ),
+    ],
+)
+def test_bad_input_is_refused(residual, change, error, said):
+    with pytest.raises(error, match=said):
+        transfer_model(**{"model": residual, "images": images(2, 3, 16, 16)} | change)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"ridge": -1.0}, "found ridge"),
+        ({"classifier_ridge": float("nan")}, "found classifier_ridge"),
+        ({"prior": "liner"}, "did you mean 'linear'"),
+        ({"closure": "exactly"}, "unknown closure"),
+        ({"batch_size": 0}, "found batch_size"),
+    ],
+)
+def test_bad_options_are_refused(settings, said):
+    with pytest.raises(RefmgError, match=said):
+        TransferOptions(**settings)
+
+
+def test_a_weight_that_is_not_finite_is_named(residual):
+    with torch.no_grad():
+        residual.depthwise.weight[0, 0, 1, 1] = float("inf")
+    for transfer in ("calibrated", "linear"):
+        with pytest.raises(RefmgError, match="depthwise: found"):
+            transfer_model(residual, images(2, 3, 16, 16), transfer=transfer)
+
+
+def test_refmg_alone_does_not_import_pytorch():
+    code = "import sys, refmg; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_without_pytorch_the_hint_names_the_extra():
+    code = "import sys; sys.modules['torch'] = None; import refmg.torch"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "pip install 'refmg[torch]'" in done.stderr

@@ -1,0 +1,150 @@
+"""``refmg transfer``: what it prints and writes, and one line for every bad input."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file, save_file
+
+from refmg import StencilMap, named_map
+from refmg.model_file import read_model
+from refmg_validation.cli import main
+from refmg_validation.pictures import load_pictures
+
+RNG = np.random.default_rng(2)
+
+
+@pytest.fixture(autouse=True)
+def model(monkeypatch, tmp_path):
+    """A small state with batch norm, in an otherwise empty folder."""
+    monkeypatch.chdir(tmp_path)
+    state = {
+        "stem.weight": RNG.standard_normal((4, 3, 3, 3)).astype(np.float32),
+        "norm.running_mean": np.zeros(4, np.float32),
+        "beside.weight": np.ones((4, 4, 1, 1), np.float32),
+        "patch.weight": np.ones((4, 3, 2, 2), np.float32),
+        "count": np.array(7),
+    }
+    save_file(state, "in.safetensors", metadata={"format": "pt", "note": "kept"})
+    return state
+
+
+def run(*arguments):
+    chosen = () if "--transfer" in arguments else ("--transfer", "linear")
+    return main(["transfer", *map(str, arguments), *chosen])
+
+
+def error_line(capsys):
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("refmg: ")
+    return captured.err
+
+
+@pytest.mark.parametrize("to", ["coarse", "fine"])
+def test_stencils_move_and_nothing_else(capsys, model, to):
+    assert run("in.safetensors", "-o", "out.safetensors", "--to", to, "--json", "record.json") == 0
+    new, stencil_map = load_file("out.safetensors"), StencilMap()
+    move = stencil_map.restrict if to == "coarse" else stencil_map.prolong
+    expected = move(model["stem.weight"].astype(float)).astype(np.float32)
+    assert np.array_equal(new.pop("stem.weight"), expected)
+    assert all(np.array_equal(tensor, model[name]) for name, tensor in new.items())
+    before, after = read_model("in.safetensors"), read_model("out.safetensors")
+    begin = before.entries["stem.weight"].begin
+    assert after.content[:begin] == before.content[:begin]
+    printed = capsys.readouterr().out
+    for said in ("even width 2 x 2", "pointwise", "not floating", "1 of 5 tensors moved", "Re-estimate"):
+        assert said in printed
+    record = json.loads(Path("record.json").read_text())
+    assert [row["name"] for row in record["tensors"]] == list(before.entries)
+    assert record["factor"] == 2
+
+
+def test_half_precision_is_moved_and_rounded_once(model):
+    bits = (model["stem.weight"].view(np.uint32) >> 16).astype("<u2").tobytes()
+    about = {"dtype": "BF16", "shape": [4, 3, 3, 3], "data_offsets": [0, len(bits)]}
+    header = json.dumps({"stem.weight": about}).encode()
+    Path("bf16.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bits)
+    assert run("bf16.safetensors", "-o", "out.safetensors", "--to", "coarse") == 0
+    source = read_model("bf16.safetensors").read("stem.weight").astype(float)
+    moved = read_model("out.safetensors").read("stem.weight")
+    # Half a unit in the last of 8 bits.
+    assert np.abs(moved - StencilMap().restrict(source)).max() <= 2.0**-8 * np.abs(moved).max()
+
+
+def test_one_factor_an_axis():
+    save_file({"conv.weight": np.ones((1, 1, 3, 3, 3))}, "volume.safetensors")
+    assert run("volume.safetensors", "-o", "out.safetensors", "--to", "coarse", "--factor", "2,2,1") == 0
+    plane = StencilMap().restrict(np.ones((3, 3)))
+    moved = load_file("out.safetensors")["conv.weight"][0, 0]
+    # Sums of nine products of numbers near 1.
+    assert np.allclose(moved, np.repeat(plane[:, :, None], 3, 2), rtol=0, atol=1e-14)
+
+
+def test_only_with_force_over_what_is_there(capsys, model):
+    content = Path("in.safetensors").read_bytes()
+    assert run("in.safetensors", "-o", "in.safetensors", "--to", "coarse") == 2
+    assert "--force" in error_line(capsys)
+    assert Path("in.safetensors").read_bytes() == content
+    assert run("in.safetensors", "-o", "in.safetensors", "--to", "coarse", "--force") == 0
+    assert not np.array_equal(load_file("in.safetensors")["stem.weight"], model["stem.weight"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["none.safetensors", "--to", "coarse"], "cannot read none.safetensors"),
+        (["in.safetensors", "--to", "up"], "unknown direction 'up'"),
+        (["in.safetensors", "--to", "coarse", "--factor", "1"], "found factor '1'"),
+        (["in.safetensors", "--to", "coarse", "--factor", "two"], "found factor 'two'"),
+        (["in.safetensors", "--to", "coarse", "--factor", "2,2,2"], "found factor (2, 2, 2)"),
+        (["wide.safetensors", "--to", "fine"], "stem.weight: the fine stencil is not unique"),
+        (["in.safetensors", "--to", "coarse", "--include", "layer*"], "no tensor that fits 'layer*'"),
+        (["in.safetensors", "--to", "coarse", "--exclude", "layer*"], "no tensor that fits 'layer*'"),
+        (["in.safetensors", "--to", "coarse", "--exclude", "stem.*"], "found no convolution stencil"),
+        (["in.safetensors", "--to", "coarse", "--transfer", "liner"], "did you mean 'linear'?"),
+        (["junk", "--to", "coarse"], "no safetensors file, or damaged"),
+        (["cut", "--to", "coarse"], "no safetensors file, or damaged"),
+        (["model.pt", "--to", "coarse"], "convert it by safetensors.torch.save_file"),
+        (["in.safetensors"], "--to"),
+    ],
+)
+def test_bad_input_gives_one_line_status_2_and_no_file(capsys, tmp_path, arguments, said):
+    content = (tmp_path / "in.safetensors").read_bytes()
+    (tmp_path / "junk").write_bytes(b"junk")
+    (tmp_path / "cut").write_bytes(content[:-5])
+    save_file({"stem.weight": np.ones((1, 1, 7, 7))}, "wide.safetensors")
+    (tmp_path / "model.pt").write_bytes(b"PK\x03\x04" + bytes(50))
+    assert run(*arguments, "-o", "out.safetensors") == 2
+    assert said in error_line(capsys)
+    assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_the_spectrum_of_pictures(capsys, model, tmp_path):
+    arguments = ("in.safetensors", "-o", "out.safetensors", "--to", "coarse", "--transfer", "spectrum")
+    assert run(*arguments) == 2
+    assert "needs images" in error_line(capsys)
+    (tmp_path / "pictures").mkdir()
+    assert run(*arguments, "--images", "pictures", "--size", 8) == 2
+    assert "found 0 pictures" in error_line(capsys)
+    for number in range(3):
+        picture = Image.fromarray(RNG.integers(0, 256, (20, 16, 3), dtype=np.uint8))
+        picture.save(tmp_path / "pictures" / f"{number}.png")
+    assert run(*arguments, "--images", "pictures", "--size", 8) == 0
+    images = load_pictures(tmp_path / "pictures", 8)
+    expected = named_map("spectrum", images=images).restrict(model["stem.weight"].astype(float))
+    assert np.array_equal(load_file("out.safetensors")["stem.weight"], expected.astype(np.float32))
+    (tmp_path / "pictures" / "3.png").write_bytes(b"junk")
+    assert run(*arguments, "--images", "pictures", "--size", 8, "--force") == 2
+    assert "3.png as a picture" in error_line(capsys)
+
+
+def test_wide_stencils_are_prolonged_by_least_squares(capsys):
+    save_file({"stem.weight": np.ones((1, 1, 7, 7))}, "wide.safetensors")
+    arguments = ("wide.safetensors", "-o", "out.safetensors", "--to", "fine", "--closure", "least-squares")
+    assert run(*arguments) == 0
+    expected = StencilMap(7, closure="least-squares").prolong(np.ones((7, 7)))
+    # Two orders of the same sums of 49 products.
+    assert np.allclose(load_file("out.safetensors")["stem.weight"][0, 0], expected, rtol=0, atol=1e-12)

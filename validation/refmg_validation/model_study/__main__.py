@@ -1,0 +1,90 @@
+"""Trains a small residual network on photographs and moves it to half and twice their resolution.
+
+``python -m refmg_validation.model_study --output validation/results/model-study --seeds 5``
+
+It goes on where it was interrupted; ``--minutes`` makes it stop by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from time import monotonic
+
+import torch
+from rich.console import Console
+
+from refmg_backends import RefmgError
+from refmg_validation.model_study.photographs import load_photographs
+from refmg_validation.model_study.seed_run import SeedRun, StudyPlan
+from refmg_validation.model_study.tables import markdown, study_table, summarize, title, verdicts
+from refmg_validation.model_study.training import TrainingPlan
+from refmg_validation.records import provenance, write_json
+
+
+class OutOfTimeError(Exception):
+    """The minutes that were given are over."""
+
+
+class Teller:
+    """Prints lines, and stops after a number of minutes."""
+
+    def __init__(self, minutes: float) -> None:
+        self.end = monotonic() + 60 * minutes
+
+    def __call__(self, line: str) -> None:
+        """Print one line."""
+        print(line, flush=True)
+        if monotonic() > self.end:
+            raise OutOfTimeError
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Return the settings."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--data", type=Path, help="folder with the tars; REFMG_DATA by default")
+    parser.add_argument(
+        "--cache", type=Path, default=Path("runs"), help="for decoded photographs and networks"
+    )
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--width", type=int, default=24)
+    parser.add_argument("--test", type=int, default=1000)
+    parser.add_argument("--validation", type=int, default=600)
+    parser.add_argument("--unlabelled", type=int, default=500)
+    parser.add_argument("--minutes", type=float, default=float("inf"))
+    return parser.parse_args(arguments)
+
+
+def study(given: argparse.Namespace) -> None:
+    """Run all seeds, print the table and record it."""
+    photographs = load_photographs(given.data, given.cache)
+    tell, rows = Teller(given.minutes), []
+    for seed in range(given.seeds):
+        training = TrainingPlan(seed, epochs=given.epochs, width=given.width)
+        plan = StudyPlan(training, given.test, given.validation, given.unlabelled)
+        rows.append(SeedRun(plan, photographs, given.cache / "model-study", tell).run())
+    Console(width=110).print(study_table(rows))
+    print("\n".join(verdicts(rows)))
+    command = f"python -m refmg_validation.model_study --output {given.output} --seeds {given.seeds}"
+    about = provenance() | {"command": command, "torch": torch.__version__, "title": title(rows)}
+    content = about | {"summary": summarize(rows), "markdown": markdown(rows).splitlines(), "rows": rows}
+    write_json(given.output / "model-study.json", content)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the study; bad input gives one line and exit status 2."""
+    try:
+        study(parse(arguments))
+    except OutOfTimeError:
+        print("stopped, as --minutes asked; the same command goes on from here")
+    except RefmgError as error:
+        print(f"refmg: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,136 @@
+"""Photographs from tars of JPEG files, decoded once into a memory-mapped file."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from refmg.atomic import write_atomically
+from refmg_backends import RefmgError, check_environment
+
+SIZE = 128
+FOLDER = "imagenet10"
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """Square colour photographs with labels.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8, shape (m, 3, n, n)
+        Memory-mapped.
+    labels : ndarray of int, shape (m,)
+    classes : tuple of str
+        Names of the classes, in the order of the labels.
+    """
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+
+    def at(self, size: int, indices: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return some photographs with `size` cells a side, averaged over blocks, in [0, 1]."""
+        factor = self.pixels.shape[-1] // size
+        chosen = self.pixels[np.sort(indices)][np.argsort(np.argsort(indices))]
+        blocks = chosen.reshape(len(chosen), 3, size, factor, size, factor)
+        return blocks.mean((3, 5), dtype=np.float32) / np.float32(255)
+
+
+def load_photographs(data: Path | None, cache: Path, size: int = SIZE) -> Photographs:
+    """Load the photographs of all tars ``<class>-<part>.tar``, at `size` cells a side.
+
+    Parameters
+    ----------
+    data : path, optional
+        A folder with the tars, or one that has them in a subfolder ``imagenet10``; ``REFMG_DATA`` by
+        default.
+    cache : path
+        Folder for the decoded pixels, which are used again.
+
+    Raises
+    ------
+    RefmgError
+        If there are no tars or one is damaged.
+    """
+    tars = find_tars(data)
+    known = sha256(str([(tar.name, tar.stat().st_size) for tar in tars]).encode()).hexdigest()[:12]
+    pixels, labels = cache / f"{FOLDER}-{size}-{known}.npy", cache / f"{FOLDER}-labels-{known}.npy"
+    if not (pixels.exists() and labels.exists()):
+        _decode(tars, size, pixels, labels)
+    return Photographs(np.load(pixels, mmap_mode="r"), np.load(labels), _classes(tars))
+
+
+def find_tars(data: Path | None) -> list[Path]:
+    """Return the tars, sorted by name.
+
+    Raises
+    ------
+    RefmgError
+        If no folder was named or it has none.
+    """
+    named = data or check_environment().get("REFMG_DATA")
+    if not named:
+        raise RefmgError("found no folder of photographs; expected --data or REFMG_DATA to name one")
+    for folder in (Path(named), Path(named) / FOLDER):
+        if tars := sorted(folder.glob("*-*.tar")):
+            return tars
+    raise RefmgError(f"found no <class>-<part>.tar in {named} or its subfolder {FOLDER}; expected some")
+
+
+def _classes(tars: list[Path]) -> tuple[str, ...]:
+    return tuple(sorted({tar.name.rpartition("-")[0] for tar in tars}))
+
+
+def _decode(tars: list[Path], size: int, pixels: Path, labels: Path) -> None:
+    classes = _classes(tars)
+    found = [
+        (photograph, classes.index(tar.name.rpartition("-")[0]))
+        for tar in tars
+        for photograph in _photographs(tar, size)
+    ]
+    for path, array in (
+        (pixels, np.stack([photograph for photograph, _ in found])),
+        (labels, np.array([label for _, label in found], dtype=np.int64)),
+    ):
+        buffer = BytesIO()
+        np.save(buffer, array)
+        write_atomically(path, buffer.getvalue())
+
+
+def _photographs(tar: Path, size: int) -> Iterator[NDArray[np.uint8]]:
+    try:
+        with tarfile.open(tar) as archive:
+            for member in archive:
+                if member.isfile():
+                    with Image.open(archive.extractfile(member)) as image:  # type: ignore[arg-type]
+                        small = image.convert("RGB").resize((size, size), Image.Resampling.BOX)
+                        yield np.moveaxis(np.asarray(small), -1, 0)
+    except (tarfile.TarError, OSError) as error:
+        raise RefmgError(f"cannot read {tar}: {error}; expected a tar of JPEG files") from error
+
+
+def split(count: int, test: int, validation: int, seed: int) -> dict[str, NDArray[np.int64]]:
+    """Divide the numbers 0 .. count-1 into test, validation and training.
+
+    The test numbers do not depend on the seed, so that no choice of seed ever trains on a test image.
+
+    Examples
+    --------
+    >>> {name: len(part) for name, part in split(10, 2, 3, seed=0).items()}
+    {'test': 2, 'validation': 3, 'train': 5}
+    """
+    order = np.random.default_rng(TEST_SEED).permutation(count)
+    rest = np.random.default_rng([TEST_SEED, seed]).permutation(order[test:])
+    return {"test": order[:test], "validation": rest[:validation], "train": rest[validation:]}
+
+
+TEST_SEED = 20260101

@@ -1,0 +1,144 @@
+"""All measurements of one seed, each kept as soon as it is there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from refmg_backends import RefmgError
+from refmg_validation.model_study.network import SmallResNet
+from refmg_validation.model_study.photographs import Photographs, split
+from refmg_validation.model_study.training import TrainingPlan, train
+from refmg_validation.model_study.variants import jobs, predictions, variants
+from refmg_validation.records import write_json
+
+SIZE = 64
+TARGETS = {"coarse": SIZE // 2, "fine": 2 * SIZE}
+# Of ImageNet's photographs, by channel.
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """Sizes of the parts and settings of the training, for one seed."""
+
+    training: TrainingPlan
+    test: int = 1000
+    validation: int = 600
+    unlabelled: int = 500
+
+
+@dataclass(frozen=True, eq=False)
+class SeedRun:
+    """One seed of the study.
+
+    Parameters
+    ----------
+    plan : StudyPlan
+    photographs : Photographs
+    folder : path
+        For the network, ``seed-<n>.pt``, and the measurements, ``seed-<n>.json``.
+    tell : callable
+        Called with a line after each step; it may raise to stop, and the run goes on from there.
+    """
+
+    plan: StudyPlan
+    photographs: Photographs
+    folder: Path
+    tell: Tell
+
+    def run(self) -> dict[str, Any]:
+        """Return the measurements, made or read."""
+        result = self._known()
+        source = self._trained()
+        if "source" not in result:
+            result["source"] = self._scores(source, SIZE, source)
+            self._keep(result)
+        todo = [(d, job) for d in TARGETS for job in jobs() if job not in result["done"][d]]
+        begin = monotonic()
+        for number, (direction, job) in enumerate(todo, start=1):
+            result[direction] |= self._measure(source, direction, job)
+            result["done"][direction].append(job)
+            self._keep(result)
+            left = (monotonic() - begin) / number * (len(todo) - number)
+            self.tell(f"seed {self.seed}, to {direction}: {job} is done, about {left:.0f} s left")
+        return result
+
+    @property
+    def seed(self) -> int:
+        """Of division, initial weights and order of the images."""
+        return self.plan.training.seed
+
+    def _path(self, ending: str) -> Path:
+        return self.folder / f"seed-{self.seed}.{ending}"
+
+    def _known(self) -> dict[str, Any]:
+        fresh = {"plan": asdict(self.plan), "done": {d: [] for d in TARGETS}, **{d: {} for d in TARGETS}}
+        if not self._path("json").exists():
+            return fresh
+        known: dict[str, Any] = json.loads(self._path("json").read_text())
+        if known["plan"] != fresh["plan"]:
+            raise RefmgError(
+                f"{self._path('json')}: found measurements of other settings; expected {fresh['plan']}: take "
+                "another folder"
+            )
+        return known
+
+    def _keep(self, result: dict[str, Any]) -> None:
+        write_json(self._path("json"), result)
+
+    def _trained(self) -> SmallResNet:
+        images, labels = self.images("train", SIZE), self.labels("train")
+        plan, begin, first = self.plan.training, monotonic(), list[int]()
+
+        def report(epoch: int, loss: float) -> None:
+            first.append(epoch)
+            left = (monotonic() - begin) / len(first) * (plan.epochs - epoch)
+            self.tell(
+                f"seed {self.seed}, epoch {epoch} of {plan.epochs}: loss {loss:.3f}, about {left:.0f} s left"
+            )
+
+        return train(plan, images, labels, len(self.photographs.classes), self._path("pt"), report)
+
+    def _measure(self, source: SmallResNet, direction: str, job: str) -> dict[str, dict[str, float]]:
+        fine = max(SIZE, TARGETS[direction])
+        images = self.images("train", fine, self.plan.unlabelled)
+        found = dict[str, dict[str, float]]()
+        for name, model in variants(source, images, direction, job):
+            found[name] = self._scores(model, TARGETS[direction], source)
+        return found
+
+    def _scores(self, model: Any, size: int, source: SmallResNet) -> dict[str, float]:
+        """Return accuracies, and how often the network says what the source says of the same images."""
+        scores = {}
+        for part in ("validation", "test"):
+            said = predictions(model, self.images(part, size))
+            scores[part] = float((said == self.labels(part)).double().mean())
+            if part == "validation":
+                same = predictions(source, self.images(part, SIZE))
+                scores["agreement"] = float((said == same).double().mean())
+        return scores
+
+    def images(self, part: str, size: int, count: int | None = None) -> Tensor:
+        """Return photographs of a part, normalised, shape (m, 3, size, size)."""
+        chosen = self._parts[part][:count]
+        mean, std = (torch.tensor(of)[:, None, None] for of in (MEAN, STD))
+        return (torch.from_numpy(self.photographs.at(size, chosen)) - mean) / std
+
+    def labels(self, part: str) -> Tensor:
+        """Return the classes of a part."""
+        return torch.from_numpy(self.photographs.labels[self._parts[part]])
+
+    @cached_property
+    def _parts(self) -> dict[str, Any]:
+        plan = self.plan
+        return split(len(self.photographs.labels), plan.test, plan.validation, self.seed)

@@ -1,0 +1,74 @@
+"""Everything that one may do with a trained network at another resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from refmg.torch import TransferOptions, transfer_model
+from refmg_validation.model_study.network import SmallResNet
+
+BASELINE = "unchanged + BN"
+CALIBRATED = "calibrated + BN"
+WITH_CLASSIFIER = " + classifier"
+RESIZED = "images resized"
+# Whether the classifier is adapted as well, by transfer.
+TRANSFERS = {"unchanged": True, "linear": False, "average": False, "power-law": False, "calibrated": True}
+
+Model = Callable[[Tensor], Tensor]
+
+
+def jobs() -> list[str]:
+    """Return what is done one after the other; each gives one or several variants."""
+    return [RESIZED, *TRANSFERS]
+
+
+def variants(source: SmallResNet, images: Tensor, direction: str, job: str) -> Iterator[tuple[str, Model]]:
+    """Yield names and networks for the other resolution.
+
+    Parameters
+    ----------
+    source : SmallResNet
+        Trained.
+    images : Tensor, shape (m, 3, n, n)
+        Without labels, on the finer grid.
+    direction : {"coarse", "fine"}
+    job : str
+        One of :func:`jobs`.
+    """
+    if job == RESIZED:
+        yield RESIZED, _resized(source, 2 if direction == "coarse" else 0.5)
+        return
+    if job != "calibrated":
+        plain = TransferOptions(batch_norm=False, classifier=False)
+        yield job, transfer_model(source, images[:2], 2, direction, job, plain)[0]
+    options = TransferOptions(classifier=TRANSFERS[job])
+    moved, _ = transfer_model(source, images, 2, direction, job, options)
+    assert isinstance(moved, SmallResNet)
+    if TRANSFERS[job]:
+        yield f"{job} + BN{WITH_CLASSIFIER}", moved
+        moved = _with_classifier_of(source, moved)
+    yield f"{job} + BN", moved
+
+
+def _resized(source: nn.Module, scale: float) -> Model:
+    if scale < 1:
+        return lambda x: source(F.avg_pool2d(x, round(1 / scale)))
+    return lambda x: source(F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=False))
+
+
+def _with_classifier_of(source: SmallResNet, moved: SmallResNet) -> SmallResNet:
+    """Return a copy with the old classifier: no layer depends on it."""
+    copy = deepcopy(moved)
+    copy.classifier.load_state_dict(source.classifier.state_dict())
+    return copy
+
+
+def predictions(model: Model, images: Tensor, batch: int = 100) -> Tensor:
+    """Return the predicted classes, shape (m,)."""
+    with torch.no_grad():
+        return torch.cat([model(part).argmax(1) for part in images.split(batch)])
