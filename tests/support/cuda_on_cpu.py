@@ -139,7 +139,7 @@ class Stream:
         Stream.current.pop()
 
 
-def cupy_stand_in(devices=1):
+def cupy_stand_in(devices=1, capability=(9, 0)):
     """Return an object with what the backend uses of CuPy."""
     default, pool = Stream(), SimpleNamespace(free_all_blocks=lambda: None)
 
@@ -151,9 +151,8 @@ def cupy_stand_in(devices=1):
         TRANSFERS.to_host += isinstance(x, DeviceArray)
         return np.array(x._values if isinstance(x, DeviceArray) else x)
 
-    runtime = SimpleNamespace(
-        getDeviceCount=lambda: devices, getDeviceProperties=lambda i: {"name": b"Stand-in"}
-    )
+    properties = {"name": b"Stand-in", "major": capability[0], "minor": capability[1]}
+    runtime = SimpleNamespace(getDeviceCount=lambda: devices, getDeviceProperties=lambda i: properties)
     cuda = SimpleNamespace(
         runtime=runtime,
         Device=lambda: SimpleNamespace(id=0),
