@@ -47,11 +47,11 @@ bench: .venv/.bench
 docs: .venv/.docs
 	$(BIN)/sphinx-build -W --keep-going docs docs/_build
 
-# What a GPU machine without network needs beside CuPy, NumPy and SciPy: run this where there is a network, and take the folder along.
+# What a GPU machine without network needs beside CuPy 14 and NumPy: run this where there is a network, and take the folder along.
 # GPU_NEEDS='array-api-compat array-api-strict mlxtend' is enough where the rest is there.
 GPU_PYTHON ?= 3.12
 GPU_NEEDS ?= array-api-compat array-api-strict hypothesis iniconfig markdown-it-py mdurl packaging pluggy pygments pytest rich \
-  safetensors shellingham sortedcontainers threadpoolctl typer matplotlib contourpy cycler fonttools kiwisolver pyparsing \
+  safetensors scipy shellingham sortedcontainers threadpoolctl typer matplotlib contourpy cycler fonttools kiwisolver pyparsing \
   python-dateutil six pillow pytest-xdist execnet typing-extensions annotated-doc mlxtend
 .gpu-site:
 	$(PYTHON) -m pip install --quiet --no-deps --target $@ --python-version $(GPU_PYTHON) --only-binary=:all: $(GPU_NEEDS)
@@ -61,19 +61,23 @@ GPU_NEEDS ?= array-api-compat array-api-strict hypothesis iniconfig markdown-it-
 # OUT gets 8 files. GPU_BACKEND=adversarial-numpy GPU_TESTS= GPU_BENCH=--quick tries the commands on a CPU.
 GPU_BACKEND ?= cupy
 GPU_TESTS ?= -m gpu
-GPU_AGAINST ?= --against torch
 GPU_BENCH ?=
 GPU_WORK ?= build/gpu
 GPU_STEPS := tests verify bench-mnist bench-resnet bench-tf32 resolution
-GPU_RUN := PYTHONPATH=.:backends:validation:.gpu-site timeout 540 $(PYTHON) -m
+GPU_PATH ?= .:backends:validation:.gpu-site
+# The peer is PyTorch where it can be imported; the log says which it was.
+GPU_AGAINST ?= $(shell PYTHONPATH=$(GPU_PATH) $(PYTHON) -c "import torch" 2> /dev/null && echo --against torch)
+GPU_PEER = $(if $(strip $(GPU_AGAINST)),GPU_AGAINST=$(GPU_AGAINST),no peer: PyTorch cannot be imported or GPU_AGAINST is empty)
+GPU_RUN := PYTHONPATH=$(GPU_PATH) timeout 540 $(PYTHON) -m
 GPU_REFMG := REFMG_BACKEND=$(GPU_BACKEND) $(GPU_RUN) refmg_validation
-GPU_TIME := $(GPU_REFMG) bench $(GPU_AGAINST) $(GPU_BENCH)
+GPU_TIME = $(GPU_REFMG) bench $(GPU_AGAINST) $(GPU_BENCH)
 
 .PHONY: $(GPU_STEPS:%=gpu-%) gpu-folders
 gpu:
 	@rm -rf $(GPU_WORK); mkdir -p $(OUT) $(GPU_WORK)
 	@$(GPU_REFMG) info > $(OUT)/log.txt 2> $(GPU_WORK)/error.txt \
 	  || { echo "make gpu: $$(tail -n 1 $(GPU_WORK)/error.txt)"; exit 2; }
+	@echo "benchmarks: $(GPU_PEER)" >> $(OUT)/log.txt
 	@failed=; for step in $(GPU_STEPS); do \
 	  $(MAKE) --no-print-directory gpu-$$step > $(GPU_WORK)/step.txt 2>&1 && state=done || { state=FAILED; failed="$$failed $$step"; }; \
 	  { echo; echo "== $$step: $$state"; tail -n 3000 $(GPU_WORK)/step.txt; } >> $(OUT)/log.txt; \

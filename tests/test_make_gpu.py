@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from configparser import ConfigParser
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -40,6 +41,39 @@ def test_a_step_that_fails_does_not_stop_the_next_and_shows_in_the_status(tmp_pa
     assert "== bench-mnist: FAILED" in found.stdout
     assert "make gpu: failed: bench-mnist" in found.stdout
     assert "did you mean 'torch'" in (tmp_path / "out" / "log.txt").read_text()
+
+
+def path_with(folder, torch):
+    """``GPU_PATH`` where ``import torch`` runs this line first."""
+    (folder / "torch.py").write_text(torch + "\n")
+    return f"GPU_PATH={folder}:.:backends:validation"
+
+
+@needs_make
+def test_without_torch_the_log_says_that_there_is_no_peer(tmp_path):
+    blocked = path_with(tmp_path, "raise ImportError('no torch here')")
+    found = make(tmp_path, "GPU_BACKEND=numpy", "GPU_STEPS=verify", blocked)
+    log = (tmp_path / "out" / "log.txt").read_text()
+    assert found.returncode == 0, log
+    assert "benchmarks: no peer: PyTorch cannot be imported" in log
+    assert "== verify: done" in log
+
+
+@needs_make
+@pytest.mark.parametrize(("torch", "used"), [("", True), ("raise ImportError", False)])
+@pytest.mark.parametrize("step", ["bench-mnist", "bench-resnet", "bench-tf32"])
+def test_every_bench_has_the_peer_only_where_torch_can_be_imported(tmp_path, torch, used, step):
+    commands = make(tmp_path, "--dry-run", path_with(tmp_path, torch), goal=f"gpu-{step}").stdout
+    assert f"bench{' --against torch' if used else ''} --shapes" in " ".join(commands.split())
+
+
+def test_what_a_machine_with_cupy_alone_lacks_is_listed():
+    needs = re.search(r"GPU_NEEDS \?= ((?:.*\\\n)*.*)", (ROOT / "Makefile").read_text())[1].split()
+    # CuPy brings NumPy and nothing else of these.
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    required = re.findall(r"^[\w-]+", config["options"]["install_requires"], re.MULTILINE)
+    assert {"scipy", "matplotlib", *required} - {"numpy"} <= set(needs)
 
 
 def test_the_folder_of_results_has_eight_files():

@@ -20,6 +20,7 @@ from refmg_backends.errors import BackendUnavailableError, RefmgError, one_of
 from refmg_backends.gemm_kernels import GemmBackend
 from refmg_backends.geometry import Geometry
 
+CAPABILITY = 8, 0  # sm_80: the first whose blocks copy asynchronously (cp.async, by the PTX manual)
 PINNED = 1 << 20  # bytes; smaller uploads do not gain from page-locked memory
 
 
@@ -31,7 +32,7 @@ def load_cupy_backend() -> CupyBackend:
     ImportError
         If CuPy is not installed.
     BackendUnavailableError
-        If it finds no device.
+        If it finds no device, or one whose compute capability is too low.
     """
     tf32 = check_environment().get("REFMG_TF32") == "1"
     # CuPy reads this once; what the user's shell says would change results unasked.
@@ -49,11 +50,11 @@ def require_device(cupy: Any) -> str:
     Raises
     ------
     BackendUnavailableError
-        If there is none, or the driver is missing or too old.
+        If there is none, the driver is missing or too old, or the compute capability is below 8.0.
     """
     try:
         count = cupy.cuda.runtime.getDeviceCount()
-        found = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"] if count else None
+        found = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id) if count else None
     except Exception as error:  # CuPy raises its own kinds, which cannot be named without its libraries
         found, reason = None, f"{type(error).__name__}: {error}"
     else:
@@ -63,7 +64,32 @@ def require_device(cupy: Any) -> str:
             f"backend 'cupy' is installed but found no GPU ({reason}); "
             "run on a machine with an NVIDIA GPU and driver, or choose REFMG_BACKEND=numba"
         )
-    return "cuda: " + (found.decode() if isinstance(found, bytes) else str(found))
+    name = found["name"].decode() if isinstance(found["name"], bytes) else str(found["name"])
+    require_capability(name, (found["major"], found["minor"]))
+    return f"cuda: {name}"
+
+
+def require_capability(name: str, found: tuple[int, int]) -> None:
+    """Refuse a device that cannot run the kernels.
+
+    Raises
+    ------
+    BackendUnavailableError
+        If its compute capability is below 8.0.
+
+    Examples
+    --------
+    >>> require_capability("Tesla T4", (7, 5))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    refmg_backends.errors.BackendUnavailableError: backend 'cupy' found Tesla T4 of compute capability 7.5...
+    """
+    if found < CAPABILITY:
+        raise BackendUnavailableError(
+            "backend 'cupy' found {} of compute capability {}.{}; expected at least {}.{}, as kernels copy "
+            "asynchronously; choose another device by CUDA_VISIBLE_DEVICES, or REFMG_BACKEND=numba".format(
+                name, *found, *CAPABILITY
+            )
+        )
 
 
 class CupyBackend(GemmBackend):
@@ -119,7 +145,7 @@ class CupyBackend(GemmBackend):
         if isinstance(x, self.cupy.ndarray):
             return x if dtype is None or x.dtype == dtype else x.astype(dtype)
         self.uploads += 1
-        host = np.ascontiguousarray(x, dtype=dtype)
+        host = np.asarray(x, dtype=dtype, order="C")
         return self._upload(host) if host.nbytes >= PINNED else self.cupy.asarray(host)
 
     def _upload(self, host: NDArray[Any]) -> Array:
@@ -135,7 +161,7 @@ class CupyBackend(GemmBackend):
         return found
 
     def to_numpy(self, x: Array) -> NDArray[Any]:
-        """Return `x` on the host; the only place where the host waits for the device."""
+        """Return `x` on the host, which waits for the device; so does reading a number, such as a loss."""
         self.downloads += isinstance(x, self.cupy.ndarray)
         return np.asarray(self.cupy.asnumpy(x))
 

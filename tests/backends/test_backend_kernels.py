@@ -264,6 +264,13 @@ def test_arrays_come_back_from_the_backend(backend, dtype):
     assert np.array_equal(back, x)
 
 
+@pytest.mark.parametrize("dtype", [None, "float32"])
+def test_a_number_becomes_an_array_without_axes(backend, dtype):
+    there = backend.asarray(2.0, dtype)
+    assert there.shape == backend.to_numpy(there).shape == ()
+    assert float(there) == 2
+
+
 def test_lists_become_arrays_of_the_backend(backend):
     assert type(backend.asarray([1.0, 2.0])) is type(backend.xp.zeros(1))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 import subprocess
@@ -20,12 +21,14 @@ needs_compiler = pytest.mark.skipif(not cuda_on_cpu.has_compiler(), reason=NO_CO
 every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 BOUNDARIES = ("periodic", "zero", "reflect")
 REFERENCE = ArrayBackend("reference", NAMESPACE)
+ORDERS = list(itertools.product([False, True], repeat=2))
 
 
-@pytest.fixture(params=[False, True], ids=["forwards", "backwards"])
+@pytest.fixture(params=ORDERS, ids=lambda o: f"{('forwards', 'backwards')[o[0]]}-{('late', 'at once')[o[1]]}")
 def order(request, monkeypatch):
-    """The order in which threads reach a barrier: no result may depend on it."""
-    monkeypatch.setattr(ORDER, "backwards", request.param)
+    """The order in which threads reach a barrier, and when copies land: no result may depend on it."""
+    for name, value in zip(("backwards", "at_once"), request.param, strict=True):
+        monkeypatch.setattr(ORDER, name, value)
 
 
 def arrays(backend, dtype, *shapes, seed=0):
@@ -48,14 +51,13 @@ def compare_with_the_matrix(backend, geometry, channels, m, dtype):
     found = kernel.apply_transpose(Z_there, add_to=Y_there)
     assert np.array_equal(backend.to_numpy(found).reshape(-1, m), Y.reshape(-1, m) + K.T @ Z.reshape(-1, m))
     found = backend.to_numpy(backend.stencil_gradient(Y_there, Z_there, geometry))
-    truth = [
-        np.einsum("oie,cie->oc", Z, shifted(Y, row)) for row in geometry.table
-    ]  # exact: sums of integers far below 2^24
-    assert np.array_equal(found, np.stack(truth, -1).reshape(found.shape))
+    assert np.array_equal(found, gradient_of(Y, Z, geometry).reshape(found.shape))
 
 
-def shifted(Y, row):
-    return np.where((row >= 0)[None, :, None], Y[:, row, :], 0)
+def gradient_of(Y, Z, geometry):
+    """One product a tap; exact, as sums of these integers are far below 2^24."""
+    shifted = (np.where((row >= 0)[None, :, None], Y[:, row, :], 0) for row in geometry.table)
+    return np.stack([np.einsum("oie,cie->oc", Z, read) for read in shifted], -1)
 
 
 # --- against the matrix ---------------------------------------------------------------------------
@@ -79,7 +81,7 @@ def test_every_geometry_gives_the_matrix(order, dtype, boundary, stride, shape, 
 @every_dtype
 @pytest.mark.parametrize("channels", [(1, 1), (8, 8), (11, 9), (16, 3), (25, 17), (70, 5), (64, 20), (9, 70)])
 @pytest.mark.parametrize("m", [1, 3, 8, 36])
-def test_every_tile_gives_the_matrix(dtype, channels, m):
+def test_every_tile_gives_the_matrix(order, dtype, channels, m):
     compare_with_the_matrix(cupy_on_cpu("direct"), Geometry((3, 4), (3, 3), "reflect"), channels, m, dtype)
 
 
@@ -229,39 +231,63 @@ def test_sizes_beyond_32_bits_are_not_cut_off():
 # --- the checkers reject --------------------------------------------------------------------------
 
 
-def product(spoil=str):
-    """A convolution by source that may have been spoilt; whether it is right in both orders of threads."""
+def right(spoil=str):
+    """Whether convolution and stencil gradient, by source that may be spoilt, are right in every order."""
 
     def spoiling(code, **options):
         return cuda_on_cpu.Module(spoil(code), **options)
 
-    geometry, right = Geometry((3, 4), (3, 3), "zero"), []
-    for backwards in (False, True):
-        ORDER.backwards = backwards
-        backend = cupy_on_cpu("direct")
-        (s, Y), (s_there, Y_there) = arrays(backend, "float32", (3, 8, 3, 3), (8, 12, 4))
-        backend.cupy.RawModule = spoiling
-        found = backend.to_numpy(backend.convolution(s_there, geometry).apply(Y_there))
-        right.append(np.array_equal(found.reshape(-1, 4), assemble(s, geometry) @ Y.reshape(-1, 4)))
-    ORDER.backwards = False
-    return all(right)
+    backend = cupy_on_cpu("direct")
+    backend.cupy.RawModule = spoiling
+    with pytest.MonkeyPatch.context() as patch:
+        for backwards, at_once in ORDERS:
+            patch.setattr(ORDER, "backwards", backwards)
+            patch.setattr(ORDER, "at_once", at_once)
+            if not (product_is_right(backend) and gradient_is_right(backend)):
+                return False
+    return True
+
+
+def product_is_right(backend):
+    geometry = Geometry((3, 4), (3, 3), "zero")
+    (s, Y), (s_there, Y_there) = arrays(backend, "float32", (3, 8, 3, 3), (8, 12, 4))
+    found = backend.to_numpy(backend.convolution(s_there, geometry).apply(Y_there))
+    return np.array_equal(found.reshape(-1, 4), assemble(s, geometry) @ Y.reshape(-1, 4))
+
+
+def gradient_is_right(backend):
+    """Two parts of 11 steps, which go round the ring of 3 stages several times."""
+    geometry = Geometry((6, 7), (3, 3), "zero")
+    (Y, Z), there = arrays(backend, "float32", (2, 42, 8), (3, 42, 8))
+    found = backend.to_numpy(backend.stencil_gradient(*there, geometry))
+    return np.array_equal(found, gradient_of(Y, Z, geometry).reshape(found.shape))
+
+
+EARLY_FETCH = """    __syncthreads();
+    if (step + STAGES - 1 < steps) fetch(step + STAGES - 1);
+"""
+RING = (("% STAGES *", "% (STAGES - 1) *"), (EARLY_FETCH, "".join(reversed(EARLY_FETCH.splitlines(True)))))
 
 
 @needs_compiler
 @pytest.mark.parametrize(
-    ("kept", "spoilt"),
+    ("file", "kept", "spoilt"),
     [
-        ("    __syncthreads();", ""),
-        ("wait_for_copies<STAGES - 2>();", ""),
-        ("wait_for_copies<STAGES - 2>();", "wait_for_copies<STAGES - 1>();"),
-        ("X + from, row >= 0);", "X + from, true);"),
-        ("static_cast<Index>(row) * m;", "static_cast<Index>(row + 1) * m;"),
+        ("convolve.cu", "    __syncthreads();", ""),
+        ("convolve.cu", "wait_for_copies<STAGES - 2>();", ""),
+        ("convolve.cu", "wait_for_copies<STAGES - 2>();", "wait_for_copies<STAGES - 1>();"),
+        ("convolve.cu", "X + from, row >= 0);", "X + from, true);"),
+        ("convolve.cu", "static_cast<Index>(row) * m;", "static_cast<Index>(row + 1) * m;"),
+        ("gradient.cu", "    __syncthreads();", ""),
+        ("gradient.cu", "wait_for_copies<STAGES - 2>();", "wait_for_copies<STAGES - 1>();"),
+        *((file, *change) for file in ("convolve.cu", "gradient.cu") for change in RING),
     ],
 )
-def test_a_spoilt_kernel_is_noticed(kept, spoilt):
-    assert kept in source("convolve.cu")
-    assert product()
-    assert not product(lambda code: code.replace(kept, spoilt))
+def test_a_spoilt_kernel_is_noticed(file, kept, spoilt):
+    code = source(file)
+    assert kept in code
+    assert right()
+    assert not right(lambda text: text.replace(kept, spoilt) if text == code else text)
 
 
 @needs_compiler
@@ -270,7 +296,7 @@ def test_writing_beyond_an_array_or_the_shared_memory_is_an_error():
     spoilt = code.replace("packed[i] = found;", "packed[i + 1] = found;")
     assert spoilt != code
     with pytest.raises(IndexError, match="beyond an array"):
-        product(lambda text: spoilt if text == code else text)
+        right(lambda text: spoilt if text == code else text)
     backend = cupy_on_cpu()
     size = tiles.convolution_memory
     try:

@@ -306,6 +306,18 @@ def test_a_driver_that_raises_is_no_device():
         require_device(cupy)
 
 
+@pytest.mark.parametrize("capability", [(8, 0), (8, 6), (12, 0)])
+def test_a_device_with_asynchronous_copies_is_taken(capability):
+    assert require_device(cupy_stand_in(capability=capability)) == "cuda: Stand-in"
+
+
+@pytest.mark.parametrize("capability", [(7, 5), (6, 1)])
+def test_a_device_without_asynchronous_copies_is_refused_before_a_kernel_is_compiled(capability):
+    found = "found Stand-in of compute capability {}.{}; expected at least 8.0".format(*capability)
+    with pytest.raises(BackendUnavailableError, match=found):
+        require_device(cupy_stand_in(capability=capability))
+
+
 @pytest.mark.parametrize(
     ("name", "library", "hint"), [("cupy", "cupy", "cuda12"), ("numba", "numba", "numba")]
 )

@@ -85,6 +85,16 @@ print(np.abs(backend.to_numpy(A @ A) / (exact @ exact) - 1).max())
     assert errors["0"] < 1e-5 < errors["1"]
 
 
+@pytest.mark.parametrize(("dtype", "kept"), [("float32", False), ("float64", True)])
+def test_subnormal_numbers_become_zero_in_float32_only(backend, dtype, kept):
+    tiny = np.finfo(dtype).smallest_normal / 4
+    slope, one, bias = (
+        backend.asarray(np.full(n, v), dtype) for n, v in (((1, 1, 4), tiny), ((1, 1, 4), 1), (1, 0))
+    )
+    found = backend.to_numpy(backend.tangent(slope, one, bias))
+    assert np.array_equal(found, np.full((1, 1, 4), tiny if kept else 0, dtype))
+
+
 def test_no_memory_on_the_device_is_a_memory_error_and_the_batch_is_halved(backend):
     free = backend.cupy.cuda.runtime.memGetInfo()[0]
     asked = []
@@ -112,6 +122,10 @@ def objective(backend, dtype="float64"):
 
 
 def test_a_gradient_moves_no_array_after_the_first(backend):
+    """Only `asarray` and `to_numpy` count: what ``float`` or ``.get()`` reads is not seen here.
+
+    The twin on the CPU counts numbers read too (tests/backends/test_gpu_paths.py).
+    """
     function, vector = objective(backend)
     function.value_and_gradient(vector)
     before = backend.uploads, backend.downloads

@@ -1,6 +1,7 @@
 // What the CUDA kernels use, for a C++ compiler: a block is a row of fibers that hand over at barriers, so that
-// the result depends on their order where a barrier is missing. Shared memory begins as NaN, and asynchronous
-// copies land as late as they may: when they are waited for.
+// the result depends on their order where a barrier is missing. Shared memory begins as NaN. Asynchronous copies
+// land as late as they may, when they are waited for, or at once: the first shows what is read before it is there,
+// the second what is written while it is still read.
 #pragma once
 #define CUDA_ON_CPU
 #include <cmath>
@@ -29,22 +30,28 @@ struct Fiber {
 };
 static ucontext_t scheduler;
 static Fiber* running;
+static bool copies_land_at_once;
 static void (*body)();
 
 static void __syncthreads() { swapcontext(&running->context, &scheduler); }
 
+static void land(const Copy& copy) {
+  if (copy.inside) std::memcpy(copy.to, copy.from, copy.bytes);
+  else std::memset(copy.to, 0, copy.bytes);
+}
+
 template <int N>
 void copy_async(REAL* shared, const REAL* global, bool inside) {
-  running->groups.back().push_back({shared, global, N * sizeof(REAL), inside});
+  const Copy copy = {shared, global, N * sizeof(REAL), inside};
+  if (copies_land_at_once) land(copy);
+  else running->groups.back().push_back(copy);
 }
 inline void commit_copies() { running->groups.push_back({}); }
 template <int last>
 void wait_for_copies() {
   // The last group is the one that is not committed yet.
   while (running->groups.size() > last + 1) {
-    for (const Copy& copy : running->groups.front())
-      if (copy.inside) std::memcpy(copy.to, copy.from, copy.bytes);
-      else std::memset(copy.to, 0, copy.bytes);
+    for (const Copy& copy : running->groups.front()) land(copy);
     running->groups.erase(running->groups.begin());
   }
 }
@@ -91,22 +98,24 @@ void with_arguments(void (*kernel)(A...), void** arguments, std::index_sequence<
 template <class... A>
 int count_arguments(void (*)(A...)) { return sizeof...(A); }
 
-#define LAUNCHER(name)                                                                                      \
-  extern "C" int arguments_of_##name() { return count_arguments(name); }                                    \
-  static void** arguments_##name;                                                                           \
-  static void call_##name() { with_all(name, arguments_##name); }                                           \
-  extern "C" int launch_##name(unsigned x, unsigned y, unsigned threads, size_t shared, int backwards, void** given) { \
-    arguments_##name = given;                                                                               \
-    body = call_##name;                                                                                     \
-    gridDim = {x, y, 1};                                                                                    \
-    blockDim = {threads, 1, 1};                                                                             \
-    bool kept = true;                                                                                       \
-    for (unsigned j = 0; j < y; ++j)                                                                        \
-      for (unsigned i = 0; i < x; ++i) {                                                                    \
-        blockIdx = {i, j, 0};                                                                               \
-        kept = run_block(shared, backwards) && kept;                                                        \
-      }                                                                                                     \
-    return kept ? 0 : 1;                                                                                    \
+#define LAUNCHER(name)                                                                                        \
+  extern "C" int arguments_of_##name() { return count_arguments(name); }                                      \
+  static void** arguments_##name;                                                                             \
+  static void call_##name() { with_all(name, arguments_##name); }                                             \
+  extern "C" int launch_##name(unsigned x, unsigned y, unsigned threads, size_t shared, int backwards,        \
+                               int at_once, void** given) {                                                   \
+    copies_land_at_once = at_once;                                                                            \
+    arguments_##name = given;                                                                                 \
+    body = call_##name;                                                                                       \
+    gridDim = {x, y, 1};                                                                                      \
+    blockDim = {threads, 1, 1};                                                                               \
+    bool kept = true;                                                                                         \
+    for (unsigned j = 0; j < y; ++j)                                                                          \
+      for (unsigned i = 0; i < x; ++i) {                                                                      \
+        blockIdx = {i, j, 0};                                                                                 \
+        kept = run_block(shared, backwards) && kept;                                                          \
+      }                                                                                                       \
+    return kept ? 0 : 1;                                                                                      \
   }
 
 template <class... A>

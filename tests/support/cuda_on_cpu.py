@@ -25,8 +25,8 @@ from refmg_backends.cupy_backend import CupyBackend, require_device
 NO_COMPILER = "runs the CUDA kernels on the CPU: needs g++"
 HEADER = Path(__file__).with_name("cuda_on_cpu.h")
 GUARD = 1024  # bytes, a multiple of 16
-# The order in which the threads of a block run; tests turn it around.
-ORDER = SimpleNamespace(backwards=False)
+# The order in which the threads of a block run, and when asynchronous copies land; tests turn both around.
+ORDER = SimpleNamespace(backwards=False, at_once=False)
 
 
 def has_compiler():
@@ -99,7 +99,8 @@ class Kernel:
         x, y = (*grid, 1)[:2]
         sizes = map(ctypes.c_uint, (x, y, block[0]))
         pointers = (ctypes.c_void_p * len(addresses))(*addresses)
-        if self.run(*sizes, ctypes.c_size_t(shared_mem), int(ORDER.backwards), pointers):
+        order = int(ORDER.backwards), int(ORDER.at_once)
+        if self.run(*sizes, ctypes.c_size_t(shared_mem), *order, pointers):
             raise IndexError(f"{self.name} wrote beyond the shared memory of a block")
         for array in guarded:
             if array is not None:
@@ -138,7 +139,7 @@ class Stream:
         Stream.current.pop()
 
 
-def cupy_stand_in(devices=1):
+def cupy_stand_in(devices=1, capability=(9, 0)):
     """Return an object with what the backend uses of CuPy."""
     default, pool = Stream(), SimpleNamespace(free_all_blocks=lambda: None)
 
@@ -150,9 +151,8 @@ def cupy_stand_in(devices=1):
         TRANSFERS.to_host += isinstance(x, DeviceArray)
         return np.array(x._values if isinstance(x, DeviceArray) else x)
 
-    runtime = SimpleNamespace(
-        getDeviceCount=lambda: devices, getDeviceProperties=lambda i: {"name": b"Stand-in"}
-    )
+    properties = {"name": b"Stand-in", "major": capability[0], "minor": capability[1]}
+    runtime = SimpleNamespace(getDeviceCount=lambda: devices, getDeviceProperties=lambda i: properties)
     cuda = SimpleNamespace(
         runtime=runtime,
         Device=lambda: SimpleNamespace(id=0),

@@ -59,7 +59,10 @@ class Variant:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """Options of the compiler. None of them makes arithmetic less exact."""
+        """Options of the compiler: none for inexact arithmetic.
+
+        CuPy itself adds ``-ftz=true`` to any options: float32 numbers below 1.2e-38 become zero.
+        """
         defines = (
             ("REAL", REALS[self.dtype]),
             ("VECTOR", self.vector),
