@@ -135,7 +135,9 @@ def test_the_study_stops_goes_on_and_records(data, tmp_path, capsys):
 
 def test_measurements_of_other_settings_are_refused(data, tmp_path, capsys):
     assert main(arguments(data, tmp_path, "--seeds", 1)) == 0
-    capsys.readouterr()
+    printed = capsys.readouterr().out
+    assert "one seed" in printed
+    assert "+-" not in printed
     assert main(arguments(data, tmp_path, "--unlabelled", 5)) == 2
     assert "found measurements of other settings" in capsys.readouterr().err
     assert seed_run.TARGETS == {"coarse": 32, "fine": 128}
