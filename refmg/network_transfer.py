@@ -10,11 +10,10 @@ from refmg.calibration import Calibration, calibrated_network
 from refmg.grid_change import GridChange, images_on
 from refmg.network import Network
 from refmg.network_move import DEFAULT_PAIR, moved_network
-from refmg.stencil_maps import SPECTRUM, AnyTransfer, stencil_transfer_names
+from refmg.stencil_maps import CALIBRATED, SPECTRUM, AnyTransfer, stencil_transfer_names
 from refmg.transfer import Shape
 from refmg_backends import RefmgError, one_of
 
-CALIBRATED = "calibrated"
 NEEDS_IMAGES = (CALIBRATED, SPECTRUM)
 
 

@@ -16,7 +16,7 @@ from refmg.stencil_map import StencilMap
 from refmg.transfer import TRANSFERS, Shape, Transfer
 from refmg_backends import RefmgError, one_of
 
-UNCHANGED = "unchanged"
+UNCHANGED, CALIBRATED = "unchanged", "calibrated"
 POWER_LAW, SPECTRUM, JOINT = "power-law", "spectrum", "power-law-joint"
 IMAGE_AWARE = (POWER_LAW, JOINT, SPECTRUM)
 
@@ -118,7 +118,7 @@ def named_map(
         Coarsening factor of **one** level; an axis of factor 1 stays as it is.
     levels : int
         How many levels to go: ``factor=2, levels=2`` goes through the grid between, ``factor=4`` does
-        not.
+        not. A power law is taken to hold again on every grid.
     stride : int or tuple of int
         Of the convolution, which keeps it.
     closure : {"exact", "least-squares"}
@@ -148,7 +148,7 @@ def named_map(
     """
     if not isinstance(levels, int) or levels < 1:
         raise RefmgError(f"found levels = {levels!r}; expected 1 or more")
-    if levels > 1 and transfer == SPECTRUM:
+    if levels > 1 and (transfer == SPECTRUM or isinstance(transfer, Spectrum)):
         raise RefmgError(
             "'spectrum' knows one pair of grids, that of its images; expected levels=1: take the product of "
             "the factors, or one map a level with the images of that level"
@@ -166,6 +166,11 @@ def _one_level(
     closure: str,
     images: Any,
 ) -> AnyMap:
+    if transfer == CALIBRATED:
+        raise RefmgError(
+            f"{CALIBRATED!r} moves whole networks, by their features; expected a map of single stencils: "
+            "take transfer_network, or another name"
+        )
     if isinstance(transfer, str) and transfer not in stencil_transfer_names():
         raise RefmgError(one_of("transfer", transfer, stencil_transfer_names()))
     if transfer == UNCHANGED:

@@ -191,3 +191,21 @@ def test_images_of_another_grid_are_refused():
         images_on(IMAGES, (5, 5))
     with pytest.raises(RefmgError, match="at least one example"):
         images_on(IMAGES[..., :0], (12, 12))
+
+
+# --- backends --------------------------------------------------------------------------------------
+
+
+@every_name
+@pytest.mark.parametrize("backend", ["adversarial-numpy", "array-api-strict"])
+@pytest.mark.parametrize("layer", ["residual", "hamiltonian"])
+def test_every_backend_moves_a_network_alike(name, backend, layer):
+    a = Architecture((12, 12), channels=2, classes=3, layer=layer)
+    there, here = (
+        transfer_network(random_network(a, 0, backend=b, dtype="float64"), (6, 6), name, **options(name))
+        for b in (backend, "numpy")
+    )
+    for part in ("opening", "stencils", "biases"):
+        found = there.backend.to_numpy(getattr(there.controls, part))
+        # The features behind a calibration are rounded in another order.
+        assert np.abs(found - getattr(here.controls, part)).max() <= 1e-9

@@ -156,6 +156,8 @@ def test_a_strided_convolution_does_not_close_but_is_predicted():
     [
         ({"transfer": "powerlaw"}, "unknown transfer 'powerlaw' (did you mean 'power-law'?)"),
         ({"transfer": "spectrum"}, "'spectrum' needs images"),
+        ({"transfer": "calibrated"}, "'calibrated' moves whole networks"),
+        ({"transfer": Spectrum.of(IMAGES), "levels": 2}, "'spectrum' knows one pair of grids"),
         ({"levels": 0}, "found levels = 0"),
         ({"levels": 2.0}, "found levels = 2.0"),
         ({"transfer": "spectrum", "images": IMAGES, "levels": 2}, "'spectrum' knows one pair of grids"),
