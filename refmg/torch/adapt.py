@@ -70,7 +70,9 @@ class Adaptation:
         if self.transfer == CALIBRATED:
             prior = layer.weight.detach() if moved is None else moved
             intercept = layer.bias is not None or (step.normalized and self.options.batch_norm)
-            solution = self.models.convolution(step, prior, self.options.ridge, intercept)
+            solution = self.models.convolution(
+                step, prior, self.options.ridge, intercept, self.options.smoothness
+            )
             return _install(step, layer, kind, solution)
         if moved is None:
             width = tuple(layer.kernel_size)

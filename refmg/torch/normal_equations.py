@@ -34,7 +34,7 @@ class NormalEquations:
 
     :meth:`solve` minimises, for each group,
 
-    .. math:: \sum_i |W x_i + b - y_i|^2 + \lambda \, |W - W_0|^2.
+    .. math:: \sum_i |W x_i + b - y_i|^2 + \sum_j w_j |W r_j|^2 + \lambda \, |W - W_0|^2.
 
     Examples
     --------
@@ -50,7 +50,7 @@ class NormalEquations:
 
     def __init__(self) -> None:
         self.count = 0
-        self.xx = self.yx = self.x = self.y = self.yy = torch.zeros(())
+        self.xx = self.yx = self.x = self.y = self.yy = self.rr = torch.zeros(())
 
     def add(self, x: Tensor, y: Tensor) -> None:
         """Add examples.
@@ -66,6 +66,16 @@ class NormalEquations:
         self.x = self.x.to(x.device) + x.sum(-1, dtype=torch.float64)
         self.y = self.y.to(x.device) + y.sum(-1, dtype=torch.float64)
         self.yy = self.yy.to(x.device) + y.double().square().sum(-1)
+
+    def penalize(self, r: Tensor, weight: float) -> None:
+        """Add inputs whose response shall be small.
+
+        Parameters
+        ----------
+        r : Tensor, shape (groups, inputs, examples)
+        weight : float
+        """
+        self.rr = self.rr.to(r.device) + weight * (r @ r.mT).double()
 
     def solve(self, prior: Tensor, ridge: float, intercept: bool) -> Solution:
         r"""Return the minimiser.
@@ -93,11 +103,12 @@ class NormalEquations:
         # A multiple of eps times the trace keeps inputs that are always zero at the prior.
         least = A.shape[-1] * torch.finfo(torch.float64).eps * A.diagonal(dim1=-2, dim2=-1).sum(-1)
         shift = torch.maximum(weight, least).clamp_min(torch.finfo(torch.float64).tiny)
-        regular = A + shift[:, None, None] * torch.eye(A.shape[-1], dtype=A.dtype, device=A.device)
+        penalized = A + self.rr.to(A.device)
+        regular = penalized + shift[:, None, None] * torch.eye(A.shape[-1], dtype=A.dtype, device=A.device)
         if not (torch.isfinite(regular).all() and torch.isfinite(B).all() and torch.isfinite(start).all()):
             raise RefmgError("found features or weights that are NaN or infinite; expected finite ones")
         # The matrix is symmetric: solved for the rows of W.
-        W = start + torch.linalg.solve(regular, (B - start @ A).mT).mT
+        W = start + torch.linalg.solve(regular, (B - start @ penalized).mT).mT
         b = (self.y - (W @ self.x[..., None])[..., 0]) / self.count
         scale = float(yy.sum())
         before, after = (_misfit(V, A, B, yy) / scale if scale else 0.0 for V in (start, W))

@@ -25,6 +25,9 @@ class TransferOptions:
         :func:`refmg.named_map`.
     ridge : float
         For ``"calibrated"``: weight of the prior, over the mean square of an input.
+    smoothness : float
+        For ``"calibrated"`` to the finer grid: weight of what a response has within coarse cells, over
+        the weight of its mean. ReLU and the mean over cells commute where a response is smooth.
     classifier_ridge : float
         The same for the classifier.
     closure : {"exact", "least-squares"}
@@ -47,6 +50,7 @@ class TransferOptions:
     classifier: bool = True
     prior: str = UNCHANGED
     ridge: float = 0.1
+    smoothness: float = 0.1
     classifier_ridge: float = 0.1
     closure: str = "least-squares"
     batch_size: int = 64
@@ -57,7 +61,7 @@ class TransferOptions:
             raise RefmgError(one_of("closure", self.closure, CLOSURES))
         if self.prior not in stencil_transfer_names():
             raise RefmgError(one_of("prior", self.prior, stencil_transfer_names()))
-        for name in ("ridge", "classifier_ridge"):
+        for name in ("ridge", "smoothness", "classifier_ridge"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise RefmgError(f"found {name} {getattr(self, name)}; expected a number of at least 0")
         if self.batch_size < 1:

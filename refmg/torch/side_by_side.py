@@ -8,6 +8,7 @@ from math import prod
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.modules.conv import _ConvNd
 
 from refmg.torch.images import Batches, coarsen, pooled
@@ -58,12 +59,15 @@ class SideBySide:
             given = seen(self.target, step, for_target, inputs=True)
             yield from zip(given, answers, strict=True)
 
-    def convolution(self, step: Step, prior: Tensor, ridge: float, intercept: bool) -> Solution:
+    def convolution(
+        self, step: Step, prior: Tensor, ridge: float, intercept: bool, smoothness: float = 0.0
+    ) -> Solution:
         r"""Return the weights with which the target's layer answers like the source's.
 
         They minimise the squares of ``Q K(s) y - Q' z`` over all images and cells: y are the target's
         features, z the source's responses, Q and Q' average both to the coarser of their two grids. To
-        coarse Q is the identity and Q' = R, to fine Q = R and Q' is the identity.
+        coarse Q is the identity and Q' = R, to fine Q = R and Q' is the identity; P is constant on the
+        coarse cells.
 
         Parameters
         ----------
@@ -72,6 +76,8 @@ class SideBySide:
         prior : Tensor, shape (C_out, C_in / groups, k_1, .., k_d)
         ridge : float
         intercept : bool
+        smoothness : float
+            Weight of ``(I - P Q) K(s) y``, what the response has within the cells of the coarser grid.
         """
         layer, equations = step.module, NormalEquations()
         assert isinstance(layer, _ConvNd)
@@ -79,8 +85,13 @@ class SideBySide:
             grid = _common_grid(layer, y, z)
             examples = max(1, PATCH_NUMBERS // (prod(layer.kernel_size) * y[0].numel()))
             for part, answer in zip(y.split(examples), z.split(examples), strict=True):
-                x = pooled(patches(part, layer), grid)
+                all_taps = patches(part, layer)
+                x = pooled(all_taps, grid)
                 equations.add(as_rows(x, layer.groups), as_rows(pooled(answer, grid), layer.groups))
+                if smoothness and x.shape != all_taps.shape:
+                    rough = all_taps - F.interpolate(x, all_taps.shape[2:], mode="nearest")
+                    cells = all_taps[0, 0].numel() / x[0, 0].numel()
+                    equations.penalize(as_rows(rough, layer.groups), smoothness / cells)
         return equations.solve(_grouped(prior, layer.groups), ridge, intercept)
 
     def linear(self, step: Step, prior: Tensor, ridge: float, intercept: bool) -> Solution:

@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch", reason="the study needs the extra 'torch'")
 from PIL import Image  # noqa: E402
 
 from refmg import RefmgError  # noqa: E402
+from refmg.torch import TransferOptions  # noqa: E402
 from refmg_validation.model_study import seed_run  # noqa: E402
 from refmg_validation.model_study.__main__ import main  # noqa: E402
 from refmg_validation.model_study.network import SmallResNet  # noqa: E402
@@ -103,7 +104,11 @@ def test_every_variant_runs_at_the_other_resolution(direction):
     torch.manual_seed(0)
     source, images = SmallResNet(2, 2).eval(), torch.randn(6, 3, 32, 32)
     here = images if direction == "fine" else torch.nn.functional.avg_pool2d(images, 2)
-    found = {name: model for job in jobs() for name, model in variants(source, images, direction, job)}
+    found = {
+        name: model
+        for job in jobs()
+        for name, model in variants(source, images, direction, job, TransferOptions())
+    }
     assert len(found) == 12
     assert all(model(here).shape == (6, 2) for model in found.values())
     assert torch.equal(found["calibrated + BN"].classifier.weight, source.classifier.weight)
@@ -130,7 +135,9 @@ def test_the_study_stops_goes_on_and_records(data, tmp_path, capsys):
 
 def test_measurements_of_other_settings_are_refused(data, tmp_path, capsys):
     assert main(arguments(data, tmp_path, "--seeds", 1)) == 0
-    capsys.readouterr()
+    printed = capsys.readouterr().out
+    assert "one seed" in printed
+    assert "+-" not in printed
     assert main(arguments(data, tmp_path, "--unlabelled", 5)) == 2
     assert "found measurements of other settings" in capsys.readouterr().err
     assert seed_run.TARGETS == {"coarse": 32, "fine": 128}

@@ -62,7 +62,7 @@ def test_a_convolution_gets_the_weights_of_dense_least_squares(direction, stride
     torch.manual_seed(5)
     layer = nn.Conv2d(2, 3, 3, stride, 1, padding_mode="circular", dtype=torch.float64)
     x = images(7, 2, 8, 8)
-    options = TransferOptions(ridge=0.05, batch_size=3)
+    options = TransferOptions(ridge=0.05, smoothness=0.3, batch_size=3)
     moved, report = transfer_model(nn.Sequential(layer), x, 2, direction, options=options)
     given, source = (coarsen(x, 2), x) if direction == "coarse" else (x, coarsen(x, 2))
     z = layer(source).detach()
@@ -77,9 +77,14 @@ def test_a_convolution_gets_the_weights_of_dense_least_squares(direction, stride
     targets = coarsen(z, 2) if direction == "coarse" else z
     Z = np.moveaxis(targets.numpy(), 1, -1).reshape(-1, 3)
     weight = 0.05 * np.mean(np.square(X - X.mean(0)).sum(0))
-    rows = np.vstack([np.hstack([X, np.ones((len(X), 1))]), np.sqrt(weight) * np.eye(18, 19)])
+    # What a response has within coarse cells, of which each fine one is a quarter.
+    rough = [c - coarsen(c, 2).repeat_interleave(2, 2).repeat_interleave(2, 3) for c in columns]
+    within = np.zeros((0, 18)) if direction == "coarse" else np.stack([r.numpy().ravel() for r in rough], 1)
+    smooth = np.sqrt(0.3 / 4) * np.hstack([within, np.zeros((len(within), 1))])
+    rows = np.vstack([np.hstack([X, np.ones((len(X), 1))]), smooth, np.sqrt(weight) * np.eye(18, 19)])
     prior = layer.weight.detach().reshape(3, 18).numpy()
-    found = np.linalg.lstsq(rows, np.vstack([Z, np.sqrt(weight) * prior.T]), rcond=None)[0].T
+    targets = np.vstack([Z, np.zeros((len(smooth), 3)), np.sqrt(weight) * prior.T])
+    found = np.linalg.lstsq(rows, targets, rcond=None)[0].T
     # The condition number of the moments is below 1e3, the numbers are of order one.
     assert np.abs(moved[0].weight.detach().numpy().reshape(3, 18) - found[:, :18]).max() < 1e5 * EPS
     assert np.abs(moved[0].bias.detach().numpy() - found[:, 18]).max() < 1e5 * EPS
@@ -267,6 +272,7 @@ def test_bad_input_is_refused(residual, change, error, said):
     ("settings", "said"),
     [
         ({"ridge": -1.0}, "found ridge"),
+        ({"smoothness": -0.1}, "found smoothness"),
         ({"classifier_ridge": float("nan")}, "found classifier_ridge"),
         ({"prior": "liner"}, "did you mean 'linear'"),
         ({"closure": "exactly"}, "unknown closure"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from time import monotonic
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from refmg.torch import TransferOptions
 from refmg_backends import RefmgError
 from refmg_validation.model_study.network import SmallResNet
 from refmg_validation.model_study.photographs import Photographs, split
@@ -29,12 +30,13 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """Sizes of the parts and settings of the training, for one seed."""
+    """Sizes of the parts and settings of training and transfer, for one seed."""
 
     training: TrainingPlan
     test: int = 1000
     validation: int = 600
     unlabelled: int = 500
+    options: TransferOptions = field(default_factory=TransferOptions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +115,7 @@ class SeedRun:
         fine = max(SIZE, TARGETS[direction])
         images = self.images("train", fine, self.plan.unlabelled)
         found = dict[str, dict[str, float]]()
-        for name, model in variants(source, images, direction, job):
+        for name, model in variants(source, images, direction, job, self.plan.options):
             found[name] = self._scores(model, TARGETS[direction], source)
         return found
 

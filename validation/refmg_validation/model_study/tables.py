@@ -11,7 +11,7 @@ from refmg_validation.model_study.seed_run import SIZE, TARGETS
 from refmg_validation.model_study.variants import BASELINE, CALIBRATED, WITH_CLASSIFIER
 
 
-def summarize(rows: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
+def summarize(rows: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
     """Return mean and spread of the test accuracies, and mean agreement, by direction and variant."""
     found: dict[str, Any] = {"source": {"source": _over_seeds([row["source"] for row in rows])}}
     for direction in TARGETS:
@@ -20,9 +20,10 @@ def summarize(rows: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, float
     return found
 
 
-def _over_seeds(scores: list[dict[str, float]]) -> dict[str, float]:
+def _over_seeds(scores: list[dict[str, float]]) -> dict[str, Any]:
     test = np.array([score["test"] for score in scores])
-    spread = float(test.std(ddof=1)) if len(test) > 1 else 0.0
+    # One seed has no spread: null in the record.
+    spread = float(test.std(ddof=1)) if len(test) > 1 else None
     agreement = float(np.mean([score["agreement"] for score in scores]))
     return {"mean": float(test.mean()), "spread": spread, "agreement": agreement}
 
@@ -41,8 +42,9 @@ def _cells(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     return head, lines
 
 
-def _percent(score: dict[str, float]) -> str:
-    return f"{100 * score['mean']:.1f} +- {100 * score['spread']:.1f}"
+def _percent(score: dict[str, Any]) -> str:
+    mean = f"{100 * score['mean']:.1f}"
+    return mean if score["spread"] is None else f"{mean} +- {100 * score['spread']:.1f}"
 
 
 def study_table(rows: list[dict[str, Any]]) -> Table:
@@ -66,8 +68,9 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 def title(rows: list[dict[str, Any]]) -> str:
     """Say what the numbers are."""
     plan = rows[0]["plan"]
+    seeds = "one seed" if len(rows) == 1 else f"mean and spread of {len(rows)} seeds"
     return (
-        f"Accuracy in % on {plan['test']} test images, mean and spread of {len(rows)} seeds; agreement with "
+        f"Accuracy in % on {plan['test']} test images, {seeds}; agreement with "
         f"the source network in % on {plan['validation']} validation images"
     )
 

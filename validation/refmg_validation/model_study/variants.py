@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,9 @@ def jobs() -> list[str]:
     return [RESIZED, *TRANSFERS]
 
 
-def variants(source: SmallResNet, images: Tensor, direction: str, job: str) -> Iterator[tuple[str, Model]]:
+def variants(
+    source: SmallResNet, images: Tensor, direction: str, job: str, options: TransferOptions
+) -> Iterator[tuple[str, Model]]:
     """Yield names and networks for the other resolution.
 
     Parameters
@@ -39,15 +42,17 @@ def variants(source: SmallResNet, images: Tensor, direction: str, job: str) -> I
     direction : {"coarse", "fine"}
     job : str
         One of :func:`jobs`.
+    options : TransferOptions
+        Ridges and smoothness.
     """
     if job == RESIZED:
         yield RESIZED, _resized(source, 2 if direction == "coarse" else 0.5)
         return
     if job != "calibrated":
-        plain = TransferOptions(batch_norm=False, classifier=False)
+        plain = replace(options, batch_norm=False, classifier=False)
         yield job, transfer_model(source, images[:2], 2, direction, job, plain)[0]
-    options = TransferOptions(classifier=TRANSFERS[job])
-    moved, _ = transfer_model(source, images, 2, direction, job, options)
+    adapted = replace(options, batch_norm=True, classifier=TRANSFERS[job])
+    moved, _ = transfer_model(source, images, 2, direction, job, adapted)
     assert isinstance(moved, SmallResNet)
     if TRANSFERS[job]:
         yield f"{job} + BN{WITH_CLASSIFIER}", moved
