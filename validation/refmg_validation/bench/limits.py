@@ -22,7 +22,9 @@ def measure_limits(backend: Backend, dtype: str) -> dict[str, float]:
     xp = backend.xp
     A = backend.asarray([[1.0]], dtype=dtype) * xp.ones((ORDER, ORDER), dtype=getattr(xp, dtype))
     product = time_call(lambda: A @ A, backend.synchronize).median
-    copy = time_call(_copier(backend, COPIED // A.dtype.itemsize, A.dtype), backend.synchronize).median
+    copy = time_call(
+        _copier(backend, COPIED // np.dtype(dtype).itemsize, A.dtype), backend.synchronize
+    ).median
     return {"GF/s": round(2 * ORDER**3 / product / 1e9, 1), "GB/s": round(2 * COPIED / copy / 1e9, 1)}
 
 
