@@ -22,16 +22,14 @@ def measure_limits(backend: Backend, dtype: str) -> dict[str, float]:
     xp = backend.xp
     A = backend.asarray([[1.0]], dtype=dtype) * xp.ones((ORDER, ORDER), dtype=getattr(xp, dtype))
     product = time_call(lambda: A @ A, backend.synchronize).median
-    copy = time_call(
-        _copier(backend, COPIED // np.dtype(dtype).itemsize, A.dtype), backend.synchronize
-    ).median
+    copy = time_call(_copier(backend, COPIED // np.dtype(dtype).itemsize, dtype), backend.synchronize).median
     return {"GF/s": round(2 * ORDER**3 / product / 1e9, 1), "GB/s": round(2 * COPIED / copy / 1e9, 1)}
 
 
-def _copier(backend: Backend, size: int, dtype: Any) -> Callable[[], Any]:
+def _copier(backend: Backend, size: int, dtype: str) -> Callable[[], Any]:
     """Return a copy into memory that is there, on all processors: new memory costs more than the copy."""
     if backend.device != "cpu":
-        x = backend.xp.ones((size,), dtype=dtype)
+        x = backend.xp.ones((size,), dtype=getattr(backend.xp, dtype))
         return lambda: backend.xp.asarray(x, copy=True)
     count, reference = processors(), get_backend("numpy")
     parts = [(np.ones(size // count, dtype), np.ones(size // count, dtype)) for _ in range(count)]
