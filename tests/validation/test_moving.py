@@ -22,6 +22,8 @@ def rows(tmp_path_factory):
 @pytest.mark.parametrize("level", LEVELS)
 def test_calibrated_is_above_unchanged_and_near_native(rows, level):
     accuracy = {name: row[f"{level}_validation"] for name, row in rows.items()}
-    assert accuracy["calibrated"] > max(accuracy["unchanged"], accuracy["linear"])
-    # Three standard deviations of a difference of two accuracies near 0.8 on 400 images: 0.085.
+    # Three standard deviations of a difference of two accuracies near 0.8 on 400 images: 0.085. To coarse,
+    # unchanged stencils can be that good after so little training; calibrated ones are above them still.
+    margin = 0.085 if level == "fine" else 0.0
+    assert accuracy["calibrated"] > max(accuracy["unchanged"], accuracy["linear"]) + margin
     assert accuracy["calibrated"] > accuracy["native"] - 0.085
