@@ -50,7 +50,7 @@ docs: .venv/.docs
 # What a GPU machine without network needs beside CuPy 14 and NumPy: run this where there is a network, and take the folder along.
 # GPU_NEEDS='array-api-compat array-api-strict mlxtend' is enough where the rest is there.
 GPU_PYTHON ?= 3.12
-GPU_NEEDS ?= array-api-compat array-api-strict hypothesis iniconfig markdown-it-py mdurl packaging pluggy pygments pytest rich \
+GPU_NEEDS ?= array-api-compat array-api-strict hypothesis iniconfig jinja2 markdown-it-py markupsafe mdurl packaging pluggy pygments pytest rich \
   safetensors scipy shellingham sortedcontainers threadpoolctl typer matplotlib contourpy cycler fonttools kiwisolver pyparsing \
   python-dateutil six pillow pytest-xdist execnet typing-extensions annotated-doc mlxtend
 .gpu-site:

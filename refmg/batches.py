@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+from bisect import bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -11,6 +11,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from refmg.halving import in_halves, warn_of_halving
 from refmg.losses import as_targets
 from refmg_backends import Backend, RefmgError
 from refmg_backends.backend import Array
@@ -28,12 +29,19 @@ class Batch:
         """Number of examples."""
         return int(self.targets.shape[1])
 
+    def halves(self) -> list[Batch]:
+        """Return the first half of the examples, and the others."""
+        half = self.size // 2
+        return [Batch(self.x[..., s], self.targets[..., s]) for s in (slice(half), slice(half, None))]
+
 
 class Batches(Sequence[Batch]):
     """Examples on the host, or in a memory-mapped file, as a sequence of batches on the backend.
 
     Each batch is converted when it is asked for and not kept, so that a pass over any number of
-    examples needs the memory of a few batches.
+    examples needs the memory of a few batches. Iteration halves a batch that does not fit into the
+    backend's memory, with a warning, and keeps to the halves; ``batches[i]`` and the length know the
+    given size alone.
 
     Parameters
     ----------
@@ -52,6 +60,8 @@ class Batches(Sequence[Batch]):
     ------
     RefmgError
         If labels are no labels of these classes, or do not fit the images.
+    MemoryError
+        When a batch is asked for by number and does not fit, or a single example does not.
 
     Examples
     --------
@@ -73,6 +83,8 @@ class Batches(Sequence[Batch]):
         if size < 1:
             raise RefmgError(f"found batches of {size} examples; expected 1 or more")
         self.x, self.batch_size, self.backend, self.dtype = x, size, backend, dtype
+        m = self.targets.shape[1]
+        self._ends = [*range(size, m, size), m]
 
     def take(self, chosen: np.ndarray) -> Batches:
         """Return batches of the examples with these numbers."""
@@ -92,7 +104,34 @@ class Batches(Sequence[Batch]):
         if not -len(self) <= i < len(self):
             raise IndexError(f"found batch {i}; expected one of {len(self)}")
         start = (i % len(self)) * self.batch_size
-        part = slice(start, start + self.batch_size)
+        return self._uploaded(start, start + self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the batches in order, those that do not fit into memory in halves."""
+        start, m = 0, self.targets.shape[1]
+        while start < m:
+            stop = self._ends[bisect_right(self._ends, start)]
+            batch = self._fitting(start, stop)
+            if batch is None:
+                self.backend.release()
+                warn_of_halving(stop - start)
+                insort(self._ends, (start + stop) // 2)
+                continue
+            yield batch
+            del batch  # not held while the next one is made
+            start = stop
+
+    def _fitting(self, start: int, stop: int) -> Batch | None:
+        """Return these examples, or nothing where there is no memory for several."""
+        try:
+            return self._uploaded(start, stop)
+        except MemoryError:
+            if stop - start < 2:
+                raise
+        return None
+
+    def _uploaded(self, start: int, stop: int) -> Batch:
+        part = slice(start, stop)
         x = np.ascontiguousarray(self.x[..., part])
         if not np.isfinite(x).all():
             raise RefmgError(
@@ -127,25 +166,7 @@ def mapped(backend: Backend, function: Callable[[Batch], Any], batches: Iterable
     MemoryError
         If a single example does not fit.
     """
-
-    def parts(batch: Batch) -> list[Any]:
-        try:
-            return [function(batch)]
-        except MemoryError:
-            if batch.size < 2:
-                raise
-        # Out of the handler, which holds on to the arrays of the failed call.
-        backend.release()
-        half = batch.size // 2
-        warnings.warn(
-            f"out of memory with {batch.size} examples; the batch is halved and work goes on: "
-            f"smaller batches, such as {half}, save the failed attempt",
-            stacklevel=2,
-        )
-        halves = [(batch.x[..., s], batch.targets[..., s]) for s in (slice(half), slice(half, None))]
-        return [found for x, targets in halves for found in parts(Batch(x, targets))]
-
-    for found in backend.map(parts, cut(backend, batches)):
+    for found in backend.map(lambda batch: in_halves(backend, function, [batch]), cut(backend, batches)):
         yield from found
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from refmg.architecture import Architecture
 from refmg.batches import Batch, examples_in
 from refmg.classifier import Classifier
-from refmg.evaluation import Evaluation, Product, correct
+from refmg.classifier_point import ClassifierPoint, Labelled
+from refmg.evaluation import Evaluation, Product
 from refmg.losses import named_loss
 from refmg.regularization import Regularization
 from refmg_backends import Backend
@@ -43,18 +44,13 @@ class ClassifierObjective:
         self.regularization, self.volume = regularization, architecture.grid.cell_volume
         self.loss, self.examples = named_loss(loss), examples_in(batches)
 
+    def at(self, classifier: Classifier) -> ClassifierPoint:
+        """Return the objective about a classifier: one pass over the features."""
+        return ClassifierPoint(self, classifier, self.logits(classifier))
+
     def evaluate(self, classifier: Classifier) -> Evaluation:
         """Return loss, regulariser and accuracy."""
-        xp = self.xp
-
-        def terms(batch: Batch) -> tuple[float, int]:
-            logits = classifier.logits(self.backend, self.volume, batch.x)
-            return self.loss.value(xp, logits, batch.targets), correct(xp, logits, batch.targets)
-
-        loss, hits = 0.0, 0
-        for part, count in self.backend.map(terms, self.batches):
-            loss, hits = loss + part, hits + count
-        return Evaluation(loss / self.examples, self._penalty(classifier), hits / self.examples)
+        return self.at(classifier).evaluation
 
     def value(self, classifier: Classifier) -> float:
         """Return the objective."""
@@ -62,33 +58,47 @@ class ClassifierObjective:
 
     def derivatives(self, classifier: Classifier) -> tuple[float, Array, Product]:
         """Return the objective, its gradient as a vector, and the product with its Hessian."""
-        xp = self.xp
+        return self.at(classifier).derivatives()
 
-        def terms(batch: Batch) -> tuple[float, Array, Callable[[Array], Array]]:
-            logits = classifier.logits(self.backend, self.volume, batch.x)
-            point = self.loss.linearize(xp, logits, batch.targets)
-            residual = point.gradient / self.examples
-            gradient = classifier.weight_gradient(self.backend, self.volume, batch.x, residual).flat(xp)
-            return point.value, gradient, point.hessian_product
+    def logits(self, classifier: Classifier) -> list[Labelled]:
+        """Return logits and targets of every batch: one pass over the features."""
 
-        loss, total, curvatures = 0.0, self._penalty_product(classifier), []
-        for part, gradient, curvature in self.backend.map(terms, self.batches):
-            loss, total = loss + part, total + gradient
-            curvatures.append(curvature)
+        def term(batch: Batch) -> Labelled:
+            return classifier.logits(self.backend, self.volume, batch.x), batch.targets
 
-        def product(vector: Array) -> Array:
-            return self._hessian_product(classifier.unflat(xp, vector), curvatures)
+        return list(self.backend.map(term, self.batches))
 
-        return loss / self.examples + self._penalty(classifier), total, product
+    def adjoint(self, classifier: Classifier, residuals: Sequence[Array]) -> Array:
+        """Return the regularisers' gradient plus the adjoint of the logits: one pass over the features.
 
-    def _hessian_product(self, direction: Classifier, curvatures: Sequence[Product]) -> Array:
-        xp = self.xp
+        Parameters
+        ----------
+        classifier : Classifier
+            Where the regularisers' gradient is.
+        residuals : sequence of array, each of shape (classes, m)
+            One a batch.
+        """
+
+        def term(pair: tuple[Batch, Array]) -> Array:
+            batch, G = pair
+            return classifier.weight_gradient(self.backend, self.volume, batch.x, G).flat(self.xp)
+
+        total = self._penalty_product(classifier)
+        for part in self.backend.map(term, zip(self.batches, residuals, strict=True)):
+            total = total + part
+        return total
+
+    def hessian_product(self, direction: Classifier, curvatures: Sequence[Product]) -> Array:
+        """Return the Hessian times a direction, for the losses' Hessians in the logits: two products.
+
+        Both for one batch after the other, which finds its features in the cache the second time.
+        """
 
         def term(pair: tuple[Batch, Product]) -> Array:
             batch, curvature = pair
             logits = direction.logits(self.backend, self.volume, batch.x)
             curved = curvature(logits) / self.examples
-            return direction.weight_gradient(self.backend, self.volume, batch.x, curved).flat(xp)
+            return direction.weight_gradient(self.backend, self.volume, batch.x, curved).flat(self.xp)
 
         total = self._penalty_product(direction)
         for part in self.backend.map(term, zip(self.batches, curvatures, strict=True)):
@@ -108,5 +118,6 @@ class ClassifierObjective:
         weights = self.regularization.of_weights(self.xp, classifier.W, self.grid)
         return Classifier(weights, self.xp.zeros_like(classifier.mu)).flat(self.xp)
 
-    def _penalty(self, classifier: Classifier) -> float:
-        return 0.5 * float(self.xp.sum(classifier.flat(self.xp) * self._penalty_product(classifier)))
+    def penalty(self, classifier: Classifier) -> Array:
+        """Return the regulariser of the weights, of shape ``()``."""
+        return 0.5 * self.xp.sum(classifier.flat(self.xp) * self._penalty_product(classifier))

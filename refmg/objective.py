@@ -12,7 +12,8 @@ from scipy.sparse.linalg import LinearOperator
 from refmg.batches import Batch, examples_in, mapped
 from refmg.classifier import Classifier
 from refmg.controls import Controls
-from refmg.evaluation import Evaluation, Product, correct
+from refmg.evaluation import Evaluation, Product, Totals, correct
+from refmg.halving import in_halves
 from refmg.losses import LossPoint, named_loss
 from refmg.network import Network
 from refmg.parameters import Parameters
@@ -28,7 +29,23 @@ class _Point:
 
     trajectory: Trajectory
     loss: LossPoint
-    correct: int
+    correct: Array
+
+
+@dataclass
+class _Kept:
+    """A batch with its linearisation, which is made anew after it was dropped for want of memory."""
+
+    batch: Batch
+    point: _Point | None = None
+
+    @property
+    def size(self) -> int:
+        return self.batch.size
+
+    def halves(self) -> list[_Kept]:
+        self.point = None
+        return [_Kept(half) for half in self.batch.halves()]
 
 
 class NetworkObjective:
@@ -112,14 +129,14 @@ class NetworkObjective:
         network = self.network(vector)
         propagation, m = self._propagation(network.controls), examples_in(self.batches)
 
-        def terms(batch: Batch) -> tuple[float, int]:
+        def terms(batch: Batch) -> tuple[Array, Array]:
             logits = network.classifier.logits(self.backend, self.volume, propagation.apply(batch.x))
             return self.loss.value(self.xp, logits, batch.targets), correct(self.xp, logits, batch.targets)
 
-        loss, hits = 0.0, 0
-        for part, count in mapped(self.backend, terms, self.batches):
-            loss, hits = loss + part, hits + count
-        return Evaluation(loss / m, self._penalty(network), hits / m)
+        totals = Totals(self.backend)
+        for part in mapped(self.backend, terms, self.batches):
+            totals.add(*part)
+        return totals.evaluation(m, self._penalty(network))
 
     def value(self, vector: Array) -> float:
         """Return the objective."""
@@ -127,17 +144,27 @@ class NetworkObjective:
 
     def evaluate_with_gradient(self, vector: Array) -> tuple[Evaluation, Array]:
         """Return loss, regulariser and accuracy, and the gradient of the objective."""
+        totals, gradient = self._totals_and_gradient(vector)
+        penalty = self._penalty(self.network(vector))
+        return totals.evaluation(examples_in(self.batches), penalty), gradient
+
+    def gradient(self, vector: Array) -> Array:
+        """Return the gradient alone: no number is read from the device, so that no step waits for it."""
+        return self._totals_and_gradient(vector)[1]
+
+    def _totals_and_gradient(self, vector: Array) -> tuple[Totals, Array]:
         network, m = self.network(vector), examples_in(self.batches)
         propagation = self._propagation(network.controls)
 
-        def terms(batch: Batch) -> tuple[float, int, Array]:
+        def terms(batch: Batch) -> tuple[Array, Array, Array]:
             point = self._linearized(propagation, network.classifier, batch)
             return point.loss.value, point.correct, self._back(network, point, point.loss.gradient / m)
 
-        loss, hits, total = 0.0, 0, self.penalty_product(self._own(vector))
-        for part, count, gradient in mapped(self.backend, terms, self.batches):
-            loss, hits, total = loss + part, hits + count, total + gradient
-        return Evaluation(loss / m, self._penalty(network), hits / m), total
+        totals, total = Totals(self.backend), self.penalty_product(self._own(vector))
+        for *part, gradient in mapped(self.backend, terms, self.batches):
+            totals.add(*part)
+            total = total + gradient
+        return totals, total
 
     def value_and_gradient(self, vector: Array) -> tuple[float, Array]:
         """Return the objective and its gradient, as ``scipy.optimize.minimize(jac=True)`` wants them."""
@@ -158,20 +185,33 @@ class NetworkObjective:
         -------
         callable
             From vector to vector of the backend.
+
+        Raises
+        ------
+        MemoryError
+            If a single example does not fit, in a product as here.
         """
         chosen = self.batches if batches is None else batches
         network, m = self.network(vector), examples_in(chosen)
         propagation = self._propagation(network.controls)
-        points = list(
-            mapped(self.backend, lambda b: self._linearized(propagation, network.classifier, b), chosen)
-        )
+
+        def about(batch: Batch) -> _Point:
+            return self._linearized(propagation, network.classifier, batch)
+
+        points = [[kept] for kept in mapped(self.backend, lambda b: _Kept(b, about(b)), chosen)]
 
         def product(v: Array) -> Array:
             direction, total = self._direction(v), self.penalty_product(v)
             along = self._propagation(direction.controls)
-            terms = self.backend.map(lambda p: self._curvature(network, p, direction, along), points)
-            for part in terms:
-                total = total + part / m
+
+            def term(kept: _Kept) -> Array:
+                kept.point = kept.point or about(kept.batch)
+                return self._curvature(network, kept.point, direction, along)
+
+            # A product takes memory beside all that is kept: halves are linearised anew, and stay.
+            for terms in self.backend.map(lambda parts: in_halves(self.backend, term, parts), points):
+                for part in terms:
+                    total = total + part / m
             return total
 
         return product
@@ -218,9 +258,9 @@ class NetworkObjective:
         weights = self.regularization.of_weights(xp, d.classifier.W, a.grid)
         return self._free(controls, Classifier(weights, xp.zeros_like(d.classifier.mu)))
 
-    def _penalty(self, network: Network) -> float:
+    def _penalty(self, network: Network) -> Array:
         vector = self.vector(network)
-        return 0.5 * float(self.xp.sum(vector * self.penalty_product(vector)))
+        return 0.5 * self.xp.sum(vector * self.penalty_product(vector))
 
 
 class ControlObjective(NetworkObjective):

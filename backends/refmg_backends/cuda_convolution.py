@@ -41,16 +41,16 @@ class ExplicitConvolution:
         K = assemble(stencil, geometry)
         kind = import_module("cupyx.scipy.sparse").csr_matrix
         # CSR of K and of its transpose, both canonical: the device never sorts or sums.
-        self.K, self.KT = kind(K), kind(K.T.tocsr())
+        self.K, self.KT = backend.keep(lambda: kind(K)), backend.keep(lambda: kind(K.T.tocsr()))
         self.xp, self.geometry, self.channels = backend.xp, geometry, stencil.shape[:2]
 
     def apply(self, Y: Array, add_to: Array | None = None) -> Array:
         """Return ``add_to + K Y``."""
-        return self._product(self.K, Y, (self.channels[0], self.geometry.out_cells, Y.shape[-1]), add_to)
+        return self._product(self.K(), Y, (self.channels[0], self.geometry.out_cells, Y.shape[-1]), add_to)
 
     def apply_transpose(self, Z: Array, add_to: Array | None = None) -> Array:
         """Return ``add_to + K^T Z``."""
-        return self._product(self.KT, Z, (self.channels[1], self.geometry.cells, Z.shape[-1]), add_to)
+        return self._product(self.KT(), Z, (self.channels[1], self.geometry.cells, Z.shape[-1]), add_to)
 
     def _product(self, K: Any, X: Array, shape: tuple[int, ...], add_to: Array | None) -> Array:
         product = self.xp.reshape(K @ self.xp.reshape(X, (K.shape[1], X.shape[-1])), shape)

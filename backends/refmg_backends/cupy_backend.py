@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ from refmg_backends.geometry import Geometry
 
 CAPABILITY = 8, 0  # sm_80: the first whose blocks copy asynchronously (cp.async, by the PTX manual)
 PINNED = 1 << 20  # bytes; smaller uploads do not gain from page-locked memory
+AHEAD = 4  # uploads that may be under way; more hide nothing and hold page-locked memory
+T = TypeVar("T")
 
 
 def load_cupy_backend() -> CupyBackend:
@@ -158,6 +160,9 @@ class CupyBackend(GemmBackend):
         # Page-locked memory must stay until the copy is done.
         self._staged = [(memory, event) for memory, event in self._staged if not event.done]
         self._staged.append((staged, stream.record()))
+        # Nothing else waits for the device during a pass: the host would lock memory for all batches.
+        while len(self._staged) > AHEAD:
+            self._staged.pop(0)[1].synchronize()
         return found
 
     def to_numpy(self, x: Array) -> NDArray[Any]:
@@ -181,6 +186,23 @@ class CupyBackend(GemmBackend):
                 self, geometry
             )
         return self._tables[key]
+
+    def keep(self, make: Callable[[], T]) -> Callable[[], T]:
+        """Make something on the current stream; other streams that ask for it wait until it is there.
+
+        They wait on the device, by an event (``cudaStreamWaitEvent``); the host goes on.
+        """
+        made, stream = make(), self.cupy.cuda.get_current_stream()
+        pending = [stream.record()]
+
+        def give() -> T:
+            if pending and pending[0].done:
+                pending.clear()
+            for event in pending:
+                self.cupy.cuda.get_current_stream().wait_event(event)
+            return made
+
+        return give
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         """Yield `function` of each item in order; the next item is fetched on a stream of its own meanwhile.

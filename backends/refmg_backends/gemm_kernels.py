@@ -6,9 +6,9 @@ product with the stencil ``(C_out, C_in * taps)`` reduces. Index tables are move
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from refmg_backends.array_backend import ArrayBackend, with_zero_cell
 from refmg_backends.backend import Array
 from refmg_backends.geometry import OUTSIDE, Geometry
 
+T = TypeVar("T")
 GATHERED = 1 << 28  # bytes of gathered features at a time
 
 
@@ -24,7 +25,7 @@ class Gather:
 
     Parameters
     ----------
-    backend : ArrayBackend
+    backend : GemmBackend
         Where the tables live.
     rows : ndarray, shape (taps, outputs)
         Cell that each tap of each output reads, ``OUTSIDE`` for none.
@@ -32,11 +33,11 @@ class Gather:
         Number of cells that are read from.
     """
 
-    def __init__(self, backend: ArrayBackend, rows: np.ndarray[Any, Any], cells: int) -> None:
+    def __init__(self, backend: GemmBackend, rows: np.ndarray[Any, Any], cells: int) -> None:
         self.backend, self.taps, self.outputs = backend, rows.shape[0], rows.shape[1]
         self.outside = bool((rows == OUTSIDE).any())
         self._rows = np.where(rows == OUTSIDE, cells, rows)
-        self._blocks: dict[int, list[tuple[slice, Array]]] = {}
+        self._blocks: dict[int, Callable[[], list[tuple[slice, Array]]]] = {}
 
     def blocks(self, column: int) -> list[tuple[slice, Array]]:
         """Return ranges of outputs with their flat table, for `column` bytes an output and tap."""
@@ -45,8 +46,10 @@ class Gather:
             ranges = [slice(i, min(i + size, self.outputs)) for i in range(0, self.outputs, size)]
             asarray = self.backend.xp.asarray
             # A list of integers, because a library may refuse arrays of another one.
-            self._blocks[size] = [(part, asarray(self._rows[:, part].ravel().tolist())) for part in ranges]
-        return self._blocks[size]
+            self._blocks[size] = self.backend.keep(
+                lambda: [(part, asarray(self._rows[:, part].ravel().tolist())) for part in ranges]
+            )
+        return self._blocks[size]()
 
     def columns(self, X: Array) -> Iterator[tuple[slice, Array]]:
         """Yield ranges of outputs with what they read, ``(C * taps, outputs * m)``."""
@@ -104,7 +107,12 @@ class GemmBackend(ArrayBackend):
     def __init__(self, name: str, xp: Any, device: str = "cpu") -> None:
         super().__init__(name, xp, device)
         self._forward: dict[Geometry, Gather] = {}
-        self._backward: dict[Geometry, tuple[Gather, Array]] = {}
+        self._backward: dict[Geometry, tuple[Gather, Callable[[], Array]]] = {}
+
+    def keep(self, make: Callable[[], T]) -> Callable[[], T]:
+        """Make something on the device now; return what gives it, to whatever work asks for it later."""
+        made = make()
+        return lambda: made
 
     def forward(self, geometry: Geometry) -> Gather:
         """Return the tables of a convolution, moved once."""
@@ -117,9 +125,10 @@ class GemmBackend(ArrayBackend):
         if geometry not in self._backward:
             pairs = geometry.transpose_table
             rows = np.array([row for _, row in pairs]).reshape(len(pairs), geometry.cells)
-            order = self.xp.asarray([tap for tap, _ in pairs])
+            order = self.keep(lambda: self.xp.asarray([tap for tap, _ in pairs]))
             self._backward[geometry] = Gather(self, rows, geometry.out_cells), order
-        return self._backward[geometry]
+        gather, order = self._backward[geometry]
+        return gather, order()
 
     def convolution(self, stencil: Array, geometry: Geometry) -> Any:
         """Prepare a stencil for application."""

@@ -16,16 +16,16 @@ class LeastSquares:
     Examples
     --------
     >>> import numpy as np
-    >>> LeastSquares().value(np, np.array([[3.0], [0.0]]), np.array([[1.0], [0.0]]))
+    >>> float(LeastSquares().value(np, np.array([[3.0], [0.0]]), np.array([[1.0], [0.0]])))
     2.0
     """
 
     name = "least-squares"
     shift_invariant = False
 
-    def value(self, xp: ModuleType, logits: Array, targets: Array) -> float:
+    def value(self, xp: ModuleType, logits: Array, targets: Array) -> Array:
         """Return the loss, summed over examples."""
-        return 0.5 * float(xp.sum((logits - targets) ** 2))
+        return 0.5 * xp.sum((logits - targets) ** 2)
 
     def linearize(self, xp: ModuleType, logits: Array, targets: Array) -> LossPoint:
         """Return loss, gradient ``z - t`` and the identity."""

@@ -21,17 +21,17 @@ class Logistic:
     Examples
     --------
     >>> import numpy as np
-    >>> Logistic().value(np, np.array([[1e4], [-1e4]]), np.array([[0.0], [1.0]]))
+    >>> float(Logistic().value(np, np.array([[1e4], [-1e4]]), np.array([[0.0], [1.0]])))
     20000.0
     """
 
     name = "logistic"
     shift_invariant = False
 
-    def value(self, xp: ModuleType, logits: Array, targets: Array) -> float:
+    def value(self, xp: ModuleType, logits: Array, targets: Array) -> Array:
         """Return the loss, summed over examples and classes."""
         margins = (1 - 2 * targets) * logits
-        return float(xp.sum(xp.logaddexp(margins, xp.zeros_like(margins))))
+        return xp.sum(xp.logaddexp(margins, xp.zeros_like(margins)))
 
     def linearize(self, xp: ModuleType, logits: Array, targets: Array) -> LossPoint:
         """Return loss, gradient ``sigmoid(z) - t`` and the diagonal Hessian's product."""

@@ -16,15 +16,15 @@ class LossPoint:
 
     Attributes
     ----------
-    value : float
-        Summed over the examples.
+    value : array, shape ()
+        Summed over the examples; on the device, so that nobody waits for it.
     gradient : array, shape (classes, m)
         In the logits.
     hessian_product : callable
         From a direction of the logits to the Hessian times it.
     """
 
-    value: float
+    value: Array
     gradient: Array
     hessian_product: Callable[[Array], Array]
 
@@ -43,8 +43,8 @@ class Loss(Protocol):
     name: str
     shift_invariant: bool
 
-    def value(self, xp: ModuleType, logits: Array, targets: Array) -> float:
-        """Return the loss."""
+    def value(self, xp: ModuleType, logits: Array, targets: Array) -> Array:
+        """Return the loss, of shape ``()`` and in the type of the logits."""
 
     def linearize(self, xp: ModuleType, logits: Array, targets: Array) -> LossPoint:
         """Return loss, gradient and Hessian product."""

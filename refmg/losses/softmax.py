@@ -41,11 +41,11 @@ class SoftmaxCrossEntropy:
     name = "softmax"
     shift_invariant = True
 
-    def value(self, xp: ModuleType, logits: Array, targets: Array) -> float:
+    def value(self, xp: ModuleType, logits: Array, targets: Array) -> Array:
         """Return the loss, summed over examples."""
         shifted = logits - xp.max(logits, axis=0, keepdims=True)
         normalisers = xp.log(xp.sum(xp.exp(shifted), axis=0))
-        return float(xp.sum(normalisers - xp.sum(targets * shifted, axis=0)))
+        return xp.sum(normalisers - xp.sum(targets * shifted, axis=0))
 
     def linearize(self, xp: ModuleType, logits: Array, targets: Array) -> LossPoint:
         """Return loss, gradient ``p - target`` and Hessian product."""

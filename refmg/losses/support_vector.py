@@ -32,16 +32,16 @@ class SquaredHinge:
     Examples
     --------
     >>> import numpy as np
-    >>> SquaredHinge().value(np, np.array([[0.0], [2.0], [-5.0]]), np.array([[1.0], [0.0], [0.0]]))
+    >>> float(SquaredHinge().value(np, np.array([[0.0], [2.0], [-5.0]]), np.array([[1.0], [0.0], [0.0]])))
     4.5
     """
 
     name = "svm"
     shift_invariant = True
 
-    def value(self, xp: ModuleType, logits: Array, targets: Array) -> float:
+    def value(self, xp: ModuleType, logits: Array, targets: Array) -> Array:
         """Return the loss, summed over examples."""
-        return 0.5 * float(xp.sum(_margins(xp, logits, targets) ** 2))
+        return 0.5 * xp.sum(_margins(xp, logits, targets) ** 2)
 
     def linearize(self, xp: ModuleType, logits: Array, targets: Array) -> LossPoint:
         """Return loss, gradient and generalised Hessian product."""
@@ -52,7 +52,7 @@ class SquaredHinge:
             own = xp.sum(targets * direction, axis=0, keepdims=True)
             return _transpose(xp, active * (direction - own), targets)
 
-        return LossPoint(0.5 * float(xp.sum(margins**2)), _transpose(xp, margins, targets), product)
+        return LossPoint(0.5 * xp.sum(margins**2), _transpose(xp, margins, targets), product)
 
 
 @dataclass(frozen=True)
@@ -68,19 +68,19 @@ class Hinge:
     Examples
     --------
     >>> import numpy as np
-    >>> Hinge().value(np, np.array([[0.0], [2.0], [-5.0]]), np.array([[1.0], [0.0], [0.0]]))
+    >>> float(Hinge().value(np, np.array([[0.0], [2.0], [-5.0]]), np.array([[1.0], [0.0], [0.0]])))
     3.0
     """
 
     name = "hinge"
     shift_invariant = True
 
-    def value(self, xp: ModuleType, logits: Array, targets: Array) -> float:
+    def value(self, xp: ModuleType, logits: Array, targets: Array) -> Array:
         """Return the loss, summed over examples."""
-        return float(xp.sum(_margins(xp, logits, targets)))
+        return xp.sum(_margins(xp, logits, targets))
 
     def linearize(self, xp: ModuleType, logits: Array, targets: Array) -> LossPoint:
         """Return loss, subgradient and zero."""
         margins = _margins(xp, logits, targets)
         active = xp.astype(margins > 0, margins.dtype)
-        return LossPoint(float(xp.sum(margins)), _transpose(xp, active, targets), xp.zeros_like)
+        return LossPoint(xp.sum(margins), _transpose(xp, active, targets), xp.zeros_like)

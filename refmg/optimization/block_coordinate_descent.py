@@ -11,12 +11,13 @@ from refmg.batches import Batch, Batches
 from refmg.network import Network
 from refmg.objective import ControlObjective
 from refmg.optimization.classifier_block import ClassifierSteps, classifier_steps
-from refmg.optimization.iteration import Iteration
+from refmg.optimization.iteration import ADJOINT, FORWARD, TANGENT, Iteration
 from refmg.optimization.newton import NewtonStep, newton_step
 from refmg.optimization.settings import TrainingSettings, training_batches
 
+# The last number counts forward passes of all examples, beside that of the gradient.
 ControlStep = Callable[
-    [Network, Sequence[Batch], Sequence[Batch], TrainingSettings], tuple[ClassifierSteps, NewtonStep]
+    [Network, Sequence[Batch], Sequence[Batch], TrainingSettings], tuple[ClassifierSteps, NewtonStep, int]
 ]
 
 
@@ -63,18 +64,30 @@ def alternate(
 ) -> Iterator[Iteration]:
     """Repeat a method for both blocks after a first solve for the classifier; see its callers."""
     batches = training_batches(network, x, labels, settings.batch_size)
+    m = batches.targets.shape[1]
     for number in range(done + 1, settings.iterations + 1):
-        start, control = perf_counter(), None
+        start, control, work = perf_counter(), None, FORWARD * m
         if number > 0:
             subsample = _subsample(batches, settings, number)
-            block, control = method(network, batches, subsample, settings)
+            block, control, passes = method(network, batches, subsample, settings)
+            work = _work(control, passes, m, subsample.targets.shape[1])
         else:
             block = classifier_steps(network, batches, settings)
         network = block.network
-        yield _iteration(number, block, control, perf_counter() - start)
+        yield _iteration(number, block, control, perf_counter() - start, work)
 
 
-def _iteration(number: int, block: ClassifierSteps, control: NewtonStep | None, seconds: float) -> Iteration:
+def _work(control: NewtonStep, passes: int, m: int, subsample: int) -> int:
+    """Return examples that passed all layers: for the gradient, the Gauss-Newton matrix and `passes`."""
+    # CG counts products that changed its solution; one that found negative curvature did not.
+    products = control.cg.iterations + (control.cg.reason == "curvature")
+    curvature = FORWARD + products * (TANGENT + ADJOINT)
+    return (FORWARD * (1 + passes) + ADJOINT) * m + curvature * subsample
+
+
+def _iteration(
+    number: int, block: ClassifierSteps, control: NewtonStep | None, seconds: float, work: int
+) -> Iteration:
     norms = {"classifier": block.steps[-1].gradient_norm}
     if control is not None:
         norms["controls"] = control.gradient_norm
@@ -87,6 +100,7 @@ def _iteration(number: int, block: ClassifierSteps, control: NewtonStep | None, 
         step=control.step if control else 0.0,
         seconds=seconds,
         classifier_steps=[step.step for step in block.steps],
+        work=work,
     )
 
 
@@ -100,9 +114,9 @@ def _subsample(batches: Batches, settings: TrainingSettings, number: int) -> Bat
 
 def _both_blocks(
     network: Network, batches: Sequence[Batch], subsample: Sequence[Batch], settings: TrainingSettings
-) -> tuple[ClassifierSteps, NewtonStep]:
+) -> tuple[ClassifierSteps, NewtonStep, int]:
     network, step = control_step(network, batches, subsample, settings)
-    return classifier_steps(network, batches, settings), step
+    return classifier_steps(network, batches, settings), step, step.evaluations + 1
 
 
 def control_step(

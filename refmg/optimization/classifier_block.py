@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from refmg.batches import Batch, mapped, merged
-from refmg.classifier import Classifier
 from refmg.classifier_objective import ClassifierObjective
+from refmg.classifier_point import ClassifierPoint
 from refmg.evaluation import Evaluation
 from refmg.network import Network
 from refmg.optimization.newton import NewtonStep, newton_step
 from refmg.optimization.settings import TrainingSettings
 
-# Numbers in one product: few calls, but what the first pass reads, the second finds in the cache.
-FEATURES = 1 << 19
+# Numbers in one product: few calls, and what the first pass reads, the second finds in a last-level cache.
+FEATURES = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -54,26 +53,33 @@ def classifier_steps(
     Returns
     -------
     ClassifierSteps
+
+    Notes
+    -----
+    One pass over the features for the logits at the start; then for each step one for the gradient, two
+    for each iteration of conjugate gradients and one for the logits of the direction. Trials of the line
+    search need none, nor does the next point: logits are linear in the classifier.
     """
     xp, a, weights = network.backend.xp, network.architecture, settings.regularization
     propagation = network.propagation.prepared
     parts = mapped(network.backend, lambda batch: replace(batch, x=propagation.apply(batch.x)), batches)
     features = list(merged(network.backend, parts, FEATURES))
     objective = ClassifierObjective(a, features, weights, network.backend, settings.loss)
-    current: Classifier = network.classifier
-    steps: list[NewtonStep] = []
+    # Logits are found afresh here, so that the rounding of updated ones does not outlive these steps.
+    point, steps = objective.at(network.classifier), list[NewtonStep]()
     for _ in range(settings.newton_steps):
-        steps.append(_newton_classifier(objective, current, xp, settings))
-        current = current.unflat(xp, steps[-1].x)
-    found = objective.evaluate(current)
+        steps.append(_newton_classifier(point, settings))
+        point = point.along(steps[-1].cg.x).at(steps[-1].step)
+    found = point.evaluation
     total = found.regularizer + weights.value_of_controls(xp, network.controls, a.control_dt)
-    return ClassifierSteps(network.with_classifier(current), replace(found, regularizer=total), steps)
+    return ClassifierSteps(
+        network.with_classifier(point.classifier), replace(found, regularizer=total), steps
+    )
 
 
-def _newton_classifier(
-    objective: ClassifierObjective, current: Classifier, xp: Any, settings: TrainingSettings
-) -> NewtonStep:
-    value, gradient, product = objective.derivatives(current)
+def _newton_classifier(point: ClassifierPoint, settings: TrainingSettings) -> NewtonStep:
+    objective, current = point.objective, point.classifier
+    xp, (value, gradient, product) = objective.xp, point.derivatives()
     return newton_step(
         xp,
         lambda v: objective.value(current.unflat(xp, v)),
@@ -81,4 +87,5 @@ def _newton_classifier(
         precondition=lambda v: objective.mass_inverse(current, v),
         cg_iterations=settings.newton_cg_iterations,
         cg_tolerance=settings.newton_cg_tolerance,
+        along=point.along,
     )

@@ -65,7 +65,8 @@ def conjugate_gradient(
     Notes
     -----
     Hestenes and Stiefel (1952). From ``x = 0`` every iterate is a descent direction for ``b = -g``,
-    also when stopped early, which makes inexact Newton steps safe.
+    also when stopped early, which makes inexact Newton steps safe. An iteration reads two numbers from the
+    device, curvature and residual, on which it decides; one more is read before the first.
 
     Examples
     --------

@@ -8,6 +8,11 @@ from typing import Any
 
 from refmg.evaluation import Evaluation
 from refmg.network import Network
+from refmg.optimization.rules import RuleState
+
+# Passes through all layers, in products with a stencil: a tangent has K dY and dK Y, an adjoint K^T G and
+# the gradient of the stencil.
+FORWARD, TANGENT, ADJOINT = 1, 2, 2
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,12 @@ class Iteration:
         Lengths of the Newton steps of the classifier, if it has a block of its own.
     seconds : float
         That the iteration took, without the evaluation where that is only for this report.
+    work : int or None
+        Examples that passed all layers: once for a forward pass, twice for a tangent or an adjoint. What
+        storage recomputes is left out, and so is the classifier, which passes no layer. None where the
+        optimiser does not count.
+    optimizer : RuleState or None
+        What the optimiser remembers beside the network, if it does.
     """
 
     number: int
@@ -43,6 +54,8 @@ class Iteration:
     seconds: float
     classifier_steps: list[float] = field(default_factory=list)
     peak_memory: int | None = field(default_factory=lambda: peak_memory())
+    work: int | None = None
+    optimizer: RuleState | None = None
 
     @property
     def loss(self) -> float:
@@ -50,7 +63,7 @@ class Iteration:
         return self.evaluation.loss
 
     def record(self) -> dict[str, Any]:
-        """Return everything but the network, ready for JSON."""
+        """Return everything but network and optimiser, ready for JSON."""
         return {
             "iteration": self.number,
             "loss": self.loss,
@@ -62,6 +75,7 @@ class Iteration:
             "classifier_steps": self.classifier_steps,
             "seconds": self.seconds,
             "peak_memory": self.peak_memory,
+            "work": self.work,
         }
 
 

@@ -28,6 +28,8 @@ class NewtonStep:
         Step length; 0 if Armijo's condition was never met.
     cg : CGResult
         How the direction was found.
+    evaluations : int
+        Of the objective, in the line search.
     """
 
     x: Array
@@ -35,6 +37,7 @@ class NewtonStep:
     gradient_norm: float
     step: float
     cg: CGResult
+    evaluations: int
 
 
 def newton_step(
@@ -45,6 +48,7 @@ def newton_step(
     cg_iterations: int = 10,
     cg_tolerance: float = 1e-2,
     value_and_gradient: Callable[[Array], tuple[float, Array]] | None = None,
+    along: Callable[[Array], Callable[[float], float]] | None = None,
 ) -> NewtonStep:
     """Take one step with a (Gauss-)Newton matrix.
 
@@ -62,10 +66,18 @@ def newton_step(
         As in :func:`conjugate_gradient`.
     value_and_gradient : callable, optional
         If given, the step length meets Wolfe's conditions, else Armijo's.
+    along : callable, optional
+        From a direction to the objective as a function of the step length, where that is cheaper than
+        `value`, which it then replaces.
 
     Returns
     -------
     NewtonStep
+
+    Notes
+    -----
+    What decisions need is read from the device: with k iterations of conjugate gradients, ``2 k + 1``
+    numbers there, the slope, the norm of the gradient, and what the objective reads at each trial.
 
     Examples
     --------
@@ -79,14 +91,14 @@ def newton_step(
     cg = conjugate_gradient(xp, product, -gradient, precondition, cg_iterations, cg_tolerance)
     slope = float(xp.sum(gradient * cg.x))
 
-    def along(t: float) -> tuple[float, float]:
+    def line(t: float) -> tuple[float, float]:
         found, g = value_and_gradient(x + t * cg.x)  # type: ignore[misc]
         return found, float(xp.sum(g * cg.x))
 
     if value_and_gradient is None:
-        search = armijo(lambda t: value(x + t * cg.x), start, slope)
+        search = armijo(along(cg.x) if along else (lambda t: value(x + t * cg.x)), start, slope)
     else:
-        search = wolfe(along, start, slope)
+        search = wolfe(line, start, slope)
     norm = float(xp.sum(gradient * gradient)) ** 0.5
     reached = x if search.step == 0 else x + search.step * cg.x
-    return NewtonStep(reached, search.value, norm, search.step, cg)
+    return NewtonStep(reached, search.value, norm, search.step, cg, search.evaluations)

@@ -51,7 +51,7 @@ def variable_projection(
 
 def _projected_step(
     network: Network, batches: Sequence[Batch], subsample: Sequence[Batch], settings: TrainingSettings
-) -> tuple[ClassifierSteps, NewtonStep]:
+) -> tuple[ClassifierSteps, NewtonStep, int]:
     objective = ControlObjective(network, batches, settings.regularization, settings.loss, settings.storage)
     start, xp = objective.vector(network), network.backend.xp
     evaluation, gradient = objective.evaluate_with_gradient(start)
@@ -72,4 +72,6 @@ def _projected_step(
         cg_tolerance=settings.cg_tolerance,
     )
     # The accepted trial is the last one; without any, the classifier alone goes on.
-    return (last[-1] if step.step else classifier_steps(network, batches, settings)), step
+    if step.step:
+        return last[-1], step, step.evaluations
+    return classifier_steps(network, batches, settings), step, step.evaluations + 1

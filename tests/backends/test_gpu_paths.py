@@ -1,4 +1,4 @@
-"""What a GPU would run, run without one: matrix-product kernels, transfers, memory, devices."""
+"""What a GPU would run, run without one: matrix-product kernels, transfers, devices."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from array_api_compat import numpy as xp
-from cuda_on_cpu import NO_COMPILER, cupy_on_cpu, cupy_stand_in, has_compiler
+from cuda_on_cpu import NO_COMPILER, Event, Stream, cupy_on_cpu, cupy_stand_in, has_compiler
 
 from refmg import Architecture, BackendUnavailableError, RefmgError, get_backend, random_network
-from refmg.batches import Batch, Batches, mapped
+from refmg.batches import Batches
 from refmg.objective import NetworkObjective
-from refmg.optimization import TrainingSettings, classifier_steps
-from refmg_backends import ArrayBackend, Geometry, check_environment, cupy_backend, gemm_kernels, registry
-from refmg_backends.adversarial_backend import TRANSFERS, DeviceArray
+from refmg_backends import Geometry, check_environment, cupy_backend, gemm_kernels, registry
+from refmg_backends.adversarial_backend import DeviceArray
 from refmg_backends.cuda_choice import Shape, convolution_seconds, faster, gradient_seconds
 from refmg_backends.cupy_backend import require_device
 from refmg_backends.gemm_kernels import GemmBackend
@@ -64,28 +63,6 @@ def objective_on(backend, examples=12, size=4):
     return NetworkObjective(network, list(batches)), network
 
 
-@pytest.fixture(params=["adversarial-numpy", "cupy on the CPU"])
-def device(request):
-    """Backends whose arrays count their transfers."""
-    if request.param == "adversarial-numpy":
-        return get_backend(request.param)
-    if not has_compiler():
-        pytest.skip(NO_COMPILER)
-    return cupy_on_cpu()
-
-
-def test_a_gradient_moves_nothing_but_losses_and_counts(device):
-    objective, network = objective_on(device)
-    vector = objective.vector(network)
-    objective.value_and_gradient(vector)  # moves index tables, once
-    transfers = TRANSFERS
-    transfers.clear()
-    objective.value_and_gradient(vector)
-    assert (transfers.to_host, transfers.to_device) == (0, 0)
-    # A loss and a number of hits a batch, and the regularisers.
-    assert transfers.scalars <= 2 * 3 + 1
-
-
 @pytest.mark.parametrize("method", ["direct", "gemm"])
 @pytest.mark.skipif(not has_compiler(), reason=NO_COMPILER)
 def test_gradient_and_curvature_of_a_network_are_those_of_explicit_matrices(method):
@@ -107,64 +84,6 @@ def test_the_twin_would_notice_a_hidden_transfer():
     backend.to_numpy(backend.asarray([1.0]))
     assert float(backend.xp.sum(backend.asarray([1.0, 2.0]))) == 3
     assert repr(backend.transfers) == "2 to the device, 1 to the host, 1 scalars read"
-
-
-# --- memory ---------------------------------------------------------------------------------------
-
-
-class SmallMemory(ArrayBackend):
-    """Refuses convolutions of more examples than fit, as a full device does."""
-
-    def __init__(self, examples):
-        super().__init__("small", xp)
-        self.most, self.released = examples, 0
-
-    def activated(self, kernel, Y, *arguments, **options):
-        if Y.shape[-1] > self.most:
-            raise MemoryError("out of device memory")
-        return super().activated(kernel, Y, *arguments, **options)
-
-    def release(self):
-        self.released += 1
-
-
-def test_batches_that_do_not_fit_are_halved_and_the_numbers_stay():
-    small = SmallMemory(3)
-    (objective, network), (plain, same) = objective_on(small, size=12), objective_on("numpy", size=12)
-    with pytest.warns(UserWarning, match=r"out of memory with \d+ examples; the batch is halved"):
-        value, gradient = objective.value_and_gradient(objective.vector(network))
-    expected, truth = plain.value_and_gradient(plain.vector(same))
-    # Sums over 12 examples in another order.
-    assert abs(value - expected) <= 12 * np.finfo(float).eps * abs(expected)
-    assert np.abs(gradient - truth).max() <= 12 * np.finfo(float).eps * np.abs(truth).max() * 10
-    assert small.released > 0
-
-
-def test_features_for_the_classifier_are_halved_too():
-    _, network = objective_on(SmallMemory(3), size=12)
-    x, labels = np.random.default_rng(0).normal(size=(1, 6, 6, 12)), np.arange(12) % 3
-    batches = Batches(x, labels, 3, 12, network.backend, "float64")
-    with pytest.warns(UserWarning, match="the batch is halved"):
-        found = classifier_steps(network, batches, TrainingSettings(newton_steps=1))
-    assert found.evaluation.loss < np.log(3)
-
-
-def test_a_single_example_that_does_not_fit_is_an_error():
-    objective, network = objective_on(SmallMemory(0), examples=1, size=1)
-    with pytest.raises(MemoryError):
-        objective.value_and_gradient(objective.vector(network))
-
-
-def test_halves_come_in_order_and_cover_every_example():
-    def function(batch):
-        if batch.size > 2:
-            raise MemoryError
-        return batch.x[0].tolist()
-
-    batch = Batch(np.arange(7.0)[None], np.ones((2, 7)))
-    with pytest.warns(UserWarning, match="the batch is halved"):
-        found = list(mapped(get_backend("numpy"), function, [batch]))
-    assert [x for part in found for x in part] == list(range(7))
 
 
 # --- CuPy, by a stand-in --------------------------------------------------------------------------
@@ -232,6 +151,64 @@ def test_page_locked_memory_is_kept_until_the_copy_is_done(monkeypatch):
     backend._staged = [(staged, event)]
     backend.asarray(np.ones(4))
     assert backend._staged[0][0] is not staged
+
+
+def test_the_host_runs_ahead_of_uploads_by_a_fixed_number(monkeypatch):
+    backend, events = cupy_on_cpu(), []
+    monkeypatch.setattr(cupy_backend, "PINNED", 1)
+
+    def record(stream):
+        events.append(Event())
+        events[-1].done = False
+        return events[-1]
+
+    monkeypatch.setattr(Stream, "record", record)
+    for _ in range(cupy_backend.AHEAD + 3):
+        backend.asarray(np.ones(4))
+        assert len(backend._staged) <= cupy_backend.AHEAD
+    # The oldest ones were waited for, nothing else.
+    assert [event.waited for event in events] == [1] * 3 + [0] * cupy_backend.AHEAD
+
+
+@pytest.mark.parametrize("method", ["direct", "gemm"])
+@pytest.mark.skipif(not has_compiler(), reason=NO_COMPILER)
+def test_another_stream_waits_for_what_is_kept_until_it_is_there(monkeypatch, method):
+    monkeypatch.setattr(Event, "done", False)
+    backend, geometry, other = cupy_on_cpu(method), Geometry((3, 4), (3, 3)), Stream()
+    main = backend.cupy.cuda.get_current_stream()
+    s, Y = (
+        backend.asarray(integers(k, *n).astype("float64")) for k, n in enumerate([(3, 2, 3, 3), (2, 12, 4)])
+    )
+    K = backend.convolution(s, geometry)
+
+    def everything():
+        Z = K.apply(Y)
+        K.apply_transpose(Z)
+        backend.stencil_gradient(Y, Z, geometry)
+
+    everything()
+    # Tables and packed stencils for either direction; or two tables and the order of taps.
+    assert main.log.count("record") == {"direct": 4, "gemm": 3}[method]
+    with other:
+        everything()
+    # Every launch for its table, and for its packed stencil; each gather, twice where blocks are counted.
+    waits = other.log.count(("wait", main))
+    assert waits == {"direct": 2 + 2 + 1, "gemm": 1 + 2 + 2}[method]
+    assert "record" not in other.log
+    # Once it is there nobody waits.
+    monkeypatch.setattr(Event, "done", True)
+    with other:
+        everything()
+    assert other.log.count(("wait", main)) == waits
+
+
+def test_what_is_kept_is_made_once_on_the_stream_that_needs_it_first(monkeypatch):
+    monkeypatch.setattr(Event, "done", False)
+    backend, first, made = cupy_on_cpu(), Stream(), []
+    with first:
+        give = backend.keep(lambda: made.append(backend.cupy.cuda.get_current_stream()) or len(made))
+    assert (give(), give(), made) == (1, 1, [first])
+    assert backend.cupy.cuda.get_current_stream().log == [("wait", first)] * 2
 
 
 def test_an_unknown_method_is_refused():

@@ -109,6 +109,11 @@ class Kernel:
 
 class Event:
     done = True
+    waited = 0  # by the host
+
+    def synchronize(self):
+        self.waited += 1
+        self.done = True
 
 
 class Stream:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from math import ceil
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from refmg_backends.cuda_kernels.launch import ABSENT, POINTWISE, Kernels, Varia
 from refmg_backends.errors import check_shape
 from refmg_backends.geometry import Geometry
 
+T = TypeVar("T")
 THREADS, SUMS = 256, 32  # of pointwise.cu; sums of add_parts a block
 
 
@@ -30,6 +32,9 @@ class Device(Protocol):
 
     def contiguous(self, x: Array) -> Array:
         """Return an array whose numbers lie in order."""
+
+    def keep(self, make: Callable[[], T]) -> Callable[[], T]:
+        """Make something now, for work on any stream."""
 
 
 class Table:
@@ -49,8 +54,17 @@ class Table:
 
     def __init__(self, device: Device, rows: np.ndarray, order: np.ndarray, cells: int) -> None:
         self.pairs, self.outputs, self.cells = *rows.shape, cells
-        self.rows = device.asarray(rows, "int32")
-        self.order = device.asarray(order, "int32")
+        self._moved = device.keep(lambda: [device.asarray(each, "int32") for each in (rows, order)])
+
+    @property
+    def rows(self) -> Array:
+        """Cell numbers."""
+        return self._moved()[0]
+
+    @property
+    def order(self) -> Array:
+        """The tap of each row."""
+        return self._moved()[1]
 
 
 def forward_table(device: Device, geometry: Geometry) -> Table:
@@ -89,9 +103,16 @@ class DirectConvolution:
         )
         self.inner, self.channels = taps.shape[:2] if transposed else taps.shape[1::-1]
 
-    @cached_property
+    @property
     def packed(self) -> Array:
         """The taps as the kernel reads them, ``(pairs * inner, channels)``, padded to whole tiles."""
+        return self._packed()
+
+    @cached_property
+    def _packed(self) -> Callable[[], Array]:
+        return self.device.keep(self._pack)
+
+    def _pack(self) -> Array:
         t, dtype, rows = self.table, self.taps.dtype.name, tiles.tile_rows(self.channels)
         shape = (_whole(t.pairs * self.inner, tiles.DEPTH), _whole(self.channels, rows))
         packed = self.device.empty(shape, dtype)

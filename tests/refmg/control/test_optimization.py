@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from refmg import Architecture, RefmgError, Regularization, random_network
 from refmg.optimization import (
+    RuleState,
     StochasticSettings,
     TrainingSettings,
     block_coordinate_descent,
@@ -135,11 +136,12 @@ def test_the_rules_are_those_of_pytorch(method):
         "adam": lambda: torch.optim.Adam([theirs], lr=0.1),
         "sgd": lambda: torch.optim.SGD([theirs], lr=0.1, momentum=0.9),
     }
-    optimizer, rule = make[method](), StochasticSettings(method, 0.1).rule(np)
+    optimizer, rule, state = make[method](), StochasticSettings(method, 0.1).rule(np), RuleState()
     for g in gradients:
         theirs.grad = torch.from_numpy(g)
         optimizer.step()
-        x = x + rule(g)
+        step, state = rule(state, g)
+        x = x + step
     assert np.allclose(x, theirs.detach().numpy(), rtol=1e-12, atol=0)
 
 
@@ -158,6 +160,7 @@ def test_every_iteration_logs_what_happened():
         "classifier_steps",
         "seconds",
         "peak_memory",
+        "work",
     }
     assert record["accuracy"] == last.network.accuracy(x, labels)
     assert set(record["gradient_norms"]) == {"controls", "classifier"}

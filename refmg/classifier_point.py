@@ -1,0 +1,105 @@
+"""The classifier's objective about one point, whose logits are kept: they are linear in the classifier."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from refmg.classifier import Classifier
+from refmg.evaluation import Evaluation, Product, Totals, correct
+from refmg_backends.backend import Array
+
+if TYPE_CHECKING:
+    from refmg.classifier_objective import ClassifierObjective
+
+# Logits and targets of one batch, both of shape (classes, m).
+Labelled = tuple[Array, Array]
+
+
+class ClassifierPoint:
+    """Value and derivatives at one classifier, and the objective along any direction from there.
+
+    Parameters
+    ----------
+    objective : ClassifierObjective
+        Gives features, loss and regulariser.
+    classifier : Classifier
+        The point.
+    labelled : list of tuple of array
+        Logits there and targets, one pair a batch.
+    """
+
+    def __init__(
+        self, objective: ClassifierObjective, classifier: Classifier, labelled: list[Labelled]
+    ) -> None:
+        self.objective, self.classifier, self.labelled = objective, classifier, labelled
+        self._line: ClassifierLine | None = None
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        """Loss, regulariser and accuracy: no pass over the features, one transfer to the host."""
+        o = self.objective
+        totals = Totals(o.backend)
+        for logits, targets in self.labelled:
+            totals.add(o.loss.value(o.xp, logits, targets), correct(o.xp, logits, targets))
+        return totals.evaluation(o.examples, o.penalty(self.classifier))
+
+    def derivatives(self) -> tuple[float, Array, Product]:
+        """Return the objective, its gradient as a vector and the product with its Hessian.
+
+        One pass over the features, and two for each product.
+        """
+        o, at = self.objective, self.classifier
+        points = [o.loss.linearize(o.xp, logits, targets) for logits, targets in self.labelled]
+        gradient = o.adjoint(at, [point.gradient / o.examples for point in points])
+        curvatures = [point.hessian_product for point in points]
+
+        def product(vector: Array) -> Array:
+            return o.hessian_product(at.unflat(o.xp, vector), curvatures)
+
+        return self.evaluation.objective, gradient, product
+
+    def along(self, direction: Array) -> ClassifierLine:
+        """Return the objective along a direction, given as a vector; the last one is remembered."""
+        if self._line is None or self._line.direction is not direction:
+            self._line = ClassifierLine(self, direction)
+        return self._line
+
+
+class ClassifierLine:
+    r"""The objective at :math:`x + t d`, from the logits of the point and of the direction.
+
+    The logits :math:`z(x + t d) = z(x) + t z(d)` are found by two roundings each, for any number of trials
+    from one pass over the features.
+
+    Parameters
+    ----------
+    start : ClassifierPoint
+        ``x``.
+    direction : array
+        ``d`` as a vector.
+    """
+
+    def __init__(self, start: ClassifierPoint, direction: Array) -> None:
+        self.start, self.direction = start, direction
+        self._last: tuple[float, ClassifierPoint] = 0.0, start
+
+    @cached_property
+    def logits(self) -> list[Labelled]:
+        """Of the direction; found when first needed, by a pass over the features."""
+        o = self.start.objective
+        return o.logits(self.start.classifier.unflat(o.xp, self.direction))
+
+    def __call__(self, t: float) -> float:
+        """Return the objective at `t`."""
+        return self.at(t).evaluation.objective
+
+    def at(self, t: float) -> ClassifierPoint:
+        """Return the point at `t`, without a pass over the features; the last one is remembered."""
+        if self._last[0] != t:
+            start, xp = self.start, self.start.objective.xp
+            reached = start.classifier.unflat(xp, start.classifier.flat(xp) + t * self.direction)
+            both = zip(start.labelled, self.logits, strict=True)
+            labelled = [(z + t * dz, targets) for (z, targets), (dz, _) in both]
+            self._last = t, ClassifierPoint(start.objective, reached, labelled)
+        return self._last[1]
