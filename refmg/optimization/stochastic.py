@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from refmg.network import Network
 from refmg.objective import NetworkObjective
-from refmg.optimization.iteration import Iteration
+from refmg.optimization.iteration import ADJOINT, FORWARD, Iteration
+from refmg.optimization.rules import Rule, RuleState, adam_rule, momentum_rule
 from refmg.optimization.scaling import usual_scale
 from refmg.optimization.settings import training_batches
 from refmg.regularization import Regularization
 from refmg_backends import RefmgError, one_of
-from refmg_backends.backend import Array
 
-# From gradient to step; keeps its own averages.
-Rule = Callable[[Array], Array]
 METHODS = ("sgd", "adam")
 
 
@@ -80,39 +79,24 @@ class StochasticSettings:
         if not all(0 <= beta < 1 for beta in (self.momentum, *self.betas)):
             raise RefmgError(f"found momentum = {self.momentum}, betas = {self.betas}; expected [0, 1)")
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return asdict(self) | {"betas": list(self.betas)}
+
     def rule(self, xp: ModuleType) -> Rule:
-        """Return a fresh rule."""
-        return _adam(xp, self) if self.method == "adam" else _momentum(self)
-
-
-def _momentum(settings: StochasticSettings) -> Rule:
-    average: list[Array] = []
-
-    def step(gradient: Array) -> Array:
-        average[:] = [settings.momentum * average[0] + gradient if average else gradient]
-        return -settings.learning_rate * average[0]
-
-    return step
-
-
-def _adam(xp: ModuleType, settings: StochasticSettings, safe: float = 1e-8) -> Rule:
-    b1, b2 = settings.betas
-    averages: list[Array] = []
-    count = [0]
-
-    def step(gradient: Array) -> Array:
-        m, v = averages or (xp.zeros_like(gradient), xp.zeros_like(gradient))
-        m, v = b1 * m + (1 - b1) * gradient, b2 * v + (1 - b2) * gradient**2
-        averages[:] = [m, v]
-        count[0] += 1
-        m, v = m / (1 - b1 ** count[0]), v / (1 - b2 ** count[0])
-        return -settings.learning_rate * m / (xp.sqrt(v) + safe)
-
-    return step
+        """Return the rule, which is given its state."""
+        if self.method == "adam":
+            return adam_rule(xp, self.learning_rate, self.betas)
+        return momentum_rule(self.learning_rate, self.momentum)
 
 
 def stochastic_descent(
-    network: Network, x: np.ndarray, labels: np.ndarray, settings: StochasticSettings
+    network: Network,
+    x: np.ndarray,
+    labels: np.ndarray,
+    settings: StochasticSettings,
+    done: int = -1,
+    state: RuleState | None = None,
 ) -> Iterator[Iteration]:
     """Train all parameters at once by stochastic gradients.
 
@@ -126,6 +110,11 @@ def stochastic_descent(
         Their classes.
     settings : StochasticSettings
         How to train.
+    done : int
+        The number of the last finished epoch, to resume with the network and the state that it gave: the
+        following epochs are the same, to the last bit, as without interruption.
+    state : RuleState, optional
+        ``Iteration.optimizer`` of that epoch.
 
     Yields
     ------
@@ -145,18 +134,31 @@ def stochastic_descent(
     batches = training_batches(network, x, labels, settings.batch_size)
     whole = NetworkObjective(network, batches, settings.regularization, settings.loss, settings.storage)
     rng, rule = np.random.default_rng(settings.seed), settings.rule(network.backend.xp)
-    m, scale = batches.targets.shape[1], usual_scale(network)
+    m, scale, state = batches.targets.shape[1], usual_scale(network), state or RuleState()
     for epoch in range(settings.epochs):
         start, order = perf_counter(), rng.permutation(m)
+        if epoch <= done:
+            continue  # its order is drawn, so that the next one is what it would have been
         for first in range(0, m, settings.examples):
             part = batches.take(np.sort(order[first : first + settings.examples]))
             objective = NetworkObjective(
                 network, part, settings.regularization, settings.loss, settings.storage
             )
             vector = objective.vector(network)
-            _, gradient = objective.value_and_gradient(vector)
-            network = objective.network(vector + rule(gradient / scale) / scale)
+            gradient = objective.gradient(vector)
+            step, state = rule(state, gradient / scale)
+            network = objective.network(vector + step / scale)
         seconds = perf_counter() - start
         norm = float(network.backend.xp.sum(gradient * gradient)) ** 0.5
         evaluation = whole.evaluate(whole.vector(network))
-        yield Iteration(epoch, network, evaluation, {"all": norm}, 0, settings.learning_rate, seconds)
+        yield Iteration(
+            number=epoch,
+            network=network,
+            evaluation=evaluation,
+            gradient_norms={"all": norm},
+            cg_iterations=0,
+            step=settings.learning_rate,
+            seconds=seconds,
+            work=(FORWARD + ADJOINT) * m,
+            optimizer=state,
+        )

@@ -1,0 +1,245 @@
+"""Algorithm 1, depth and both at once: what is yielded, resumed, moved, restarted and kept."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from refmg import (
+    Architecture,
+    RefmgError,
+    Regularization,
+    load_network,
+    random_network,
+    save_network,
+    transfer_network,
+)
+from refmg.multilevel import (
+    ImagePyramid,
+    Level,
+    LevelIteration,
+    LevelSwitch,
+    Position,
+    change_depth,
+    descent,
+    moved_to,
+    multilevel_descent,
+    stencil_norms,
+)
+from refmg.optimization import RuleState, StochasticSettings, TrainingSettings, block_coordinate_descent
+
+WEIGHTS = Regularization(1e-3, 1e-3, 1e-3)
+BCD = TrainingSettings(1, newton_steps=2, hessian_examples=10, cg_iterations=3, regularization=WEIGHTS)
+SGD = StochasticSettings("sgd", 0.05, epochs=2, examples=8, regularization=WEIGHTS)
+ADAM = replace(SGD, method="adam", learning_rate=0.01)
+
+
+def stripes(seed=0, n=8, m=30):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(m) % 2
+    wave = np.sin(2 * np.pi * np.arange(n) / n)
+    pictures = [np.tile(wave, (n, 1)) if c else np.tile(wave[:, None], (1, n)) for c in labels]
+    return ImagePyramid(np.stack(pictures, axis=-1)[None] + 0.5 * rng.normal(size=(1, n, n, m)), labels)
+
+
+def network(shape=(4, 4), backend="numpy", **changes):
+    return random_network(Architecture(shape, channels=2, classes=2, **changes), 0, backend, "float64")
+
+
+def levels(settings=BCD):
+    return [
+        Level((4, 4), 2, settings=settings),
+        Level((8, 8), transfer="average", settings=settings),
+        Level((8, 8), 4, time_interpolation="cubic", settings=settings),
+    ]
+
+
+def parameters(net):
+    arrays = net.controls.opening, net.controls.stencils, net.controls.biases
+    return [net.backend.to_numpy(a) for a in (*arrays, net.classifier.W, net.classifier.mu)]
+
+
+def same(a, b):
+    return all(np.array_equal(p, q) for p, q in zip(parameters(a), parameters(b), strict=True))
+
+
+def timeless(record):
+    return {name: value for name, value in record.items() if name not in ("seconds", "peak_memory")}
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba", "array-api-strict", "adversarial-numpy"])
+def test_algorithm_1_is_solve_and_prolong(backend):
+    images, start = stripes(), network(backend=backend)
+    found = list(multilevel_descent(start, levels()[:2], images))
+    *_, coarse = block_coordinate_descent(start, images.on((4, 4)), images.labels, BCD)
+    moved = transfer_network(coarse.network, (8, 8), "average")
+    *_, fine = block_coordinate_descent(moved, images.on((8, 8)), images.labels, BCD)
+    kinds = [type(f) for f in found]
+    assert kinds == [LevelIteration] * 2 + [LevelSwitch] + [LevelIteration] * 2
+    assert same(found[2].network, moved)
+    assert same(found[-1].network, fine.network)
+
+
+def test_resolution_and_depth_commute():
+    start, images = network(), stripes()
+    together = [Level((4, 4), 2, settings=BCD), Level((8, 8), 4, settings=BCD)]
+    switch = list(multilevel_descent(start, together, images))[2]
+    *_, coarse = block_coordinate_descent(start, images.on((4, 4)), images.labels, BCD)
+    other = transfer_network(change_depth(coarse.network, 4), (8, 8))
+    for a, b in zip(parameters(switch.network), parameters(other), strict=True):
+        # Both orders are sums of at most 18 terms of one size.
+        assert np.allclose(a, b, rtol=0, atol=18 * np.finfo(float).eps * max(1, np.abs(a).max()))
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("settings", [BCD, SGD, ADAM], ids=["bcd", "sgd", "adam"])
+def test_a_run_resumed_after_any_record_is_the_same_to_the_last_bit(tmp_path, backend, settings):
+    images, validation, start = stripes(), stripes(1), network(backend=backend)
+    whole = list(multilevel_descent(start, levels(settings), images, validation))
+    assert len(whole) == 8
+    for i, stop in enumerate(whole):
+        here, place = stop.position, start.backend
+        save_network(tmp_path / "net", here.network, {"level": here.level, "done": here.done})
+        arrays = None if here.optimizer is None else here.optimizer.as_arrays(place)
+        net, notes = load_network(tmp_path / "net", backend)
+        state = None if arrays is None else RuleState.from_arrays(arrays, place)
+        again = Position(notes["level"], notes["done"], net, state)
+        rest = list(multilevel_descent(start, levels(settings), images, validation, again))
+        assert [timeless(r.record()) for r in rest] == [timeless(r.record()) for r in whole[i + 1 :]]
+        assert not rest or same(rest[-1].network, whole[-1].network)
+
+
+@pytest.mark.parametrize("settings", [SGD, ADAM], ids=["sgd", "adam"])
+def test_the_state_of_the_optimiser_is_needed(settings):
+    images = stripes()
+    whole = list(multilevel_descent(network(), levels(settings)[:1], images))
+    forgotten = replace(whole[0].position, optimizer=None)
+    (last,) = multilevel_descent(network(), levels(settings)[:1], images, position=forgotten)
+    assert not same(last.network, whole[-1].network)
+
+
+def test_a_run_goes_back_down():
+    images = stripes()
+    there = [Level((8, 8), 4, settings=BCD), Level((4, 4), 2, settings=BCD)]
+    *_, end = multilevel_descent(network((8, 8), layers=4), there, images)
+    assert (end.network.architecture.shape, end.network.architecture.layers) == ((4, 4), 2)
+
+
+@pytest.mark.parametrize("transfer", ["calibrated", "spectrum", "synthetic"])
+def test_transfers_that_look_at_images_are_given_them(transfer):
+    levels = [Level((4, 4), settings=BCD), Level((8, 8), 4, transfer=transfer, settings=BCD)]
+    images, found = stripes(), list(multilevel_descent(network(), levels, stripes()))
+    expected = transfer_network(
+        found[1].network, (8, 8), transfer, images=images.on((8, 8)), coarse_images=images.on((4, 4))
+    )
+    assert same(found[2].network, change_depth(expected, 4))
+
+
+def test_transfers_look_at_as_many_images_as_they_may():
+    images, start = stripes(), network()
+    level = Level((8, 8), transfer="calibrated", transfer_images=10)
+    few = [images.on(shape)[..., :10] for shape in ((8, 8), (4, 4))]
+    expected = transfer_network(start, (8, 8), "calibrated", images=few[0], coarse_images=few[1])
+    assert same(moved_to(start, level, images), expected)
+    assert not same(moved_to(start, replace(level, transfer_images=11), images), expected)
+
+
+def test_the_report_says_what_was_moved_restarted_or_kept():
+    space, time = (
+        s for s in multilevel_descent(network(), levels(SGD), stripes()) if isinstance(s, LevelSwitch)
+    )
+    said = {p.name: (p.action, p.how) for p in space.parts}
+    assert said["opening"] == said["W"] == ("moved", "from (4, 4) to (8, 8) cells by 'average'")
+    assert said["biases"][0] == said["mu"][0] == "kept"
+    assert said["momentum"] == ("restarted", "the averages of 'sgd' begin anew on every level")
+    assert said["batch-norm statistics"] == ("none", "none in this network")
+    said = {p.name: (p.action, p.how) for p in time.parts}
+    assert said["stencils"] == said["biases"] == ("moved", "from 2 to 4 nodes in time by 'cubic'")
+    assert {said[name][0] for name in ("opening", "W", "mu")} == {"kept"}
+
+
+@pytest.mark.parametrize("transfer", ["linear", "unchanged", "calibrated", "synthetic"])
+def test_biases_are_moved_in_time_alone(transfer):
+    images, start = stripes(), network()
+    (*_, trained) = multilevel_descent(start, levels()[:1], images)
+    there = [Level((4, 4), settings=BCD), Level((8, 8), 4, transfer=transfer, settings=BCD)]
+    switch = next(multilevel_descent(start, there, images, position=trained.position))
+    said = {p.name: (p.action, p.how) for p in switch.parts}
+    assert said["biases"] == ("moved", "from 2 to 4 nodes in time by 'linear'")
+    assert said["stencils"][1].startswith(f"from (4, 4) to (8, 8) cells by {transfer!r}, from 2 to 4 nodes")
+    in_time = change_depth(trained.network, 4).controls.biases
+    assert np.array_equal(switch.network.controls.biases, in_time)
+
+
+def test_block_coordinate_descent_has_no_momentum():
+    switch = list(multilevel_descent(network(), levels()[:2], stripes()))[2]
+    assert next(p for p in switch.parts if p.name == "momentum").action == "none"
+
+
+def test_the_report_measures_before_and_after():
+    images, validation = stripes(), stripes(1)
+    found = list(multilevel_descent(network(), levels(), images, validation))
+    switch, last = found[2], found[1]
+    # The optimiser sums merged batches of features, the report passes: 30 losses, thousands of roundings.
+    assert switch.before.loss == pytest.approx(last.iteration.loss, rel=5e3 * np.finfo(float).eps)
+    assert switch.before.accuracy == last.network.accuracy(images.on((4, 4)), images.labels)
+    assert switch.after.accuracy == switch.network.accuracy(images.on((8, 8)), images.labels)
+    seen = switch.network.accuracy(validation.on((8, 8)), validation.labels)
+    assert switch.after.validation_accuracy == seen
+    assert found[3].record()["validation"] == found[3].network.accuracy(
+        validation.on((8, 8)), validation.labels
+    )
+    record = json.loads(json.dumps(switch.record()))
+    assert record["before"]["loss"] == switch.before.loss
+    assert record["largest_growth"] == max(n.after / n.before for n in switch.norms)
+    assert Level.from_dict(record["new"]) == levels()[1]
+
+
+def test_growth_is_that_of_norms():
+    old = network(layers=2)
+    scaled = old.with_controls(old.controls.map(lambda part: 4 * part))
+    assert [n.growth for n in stencil_norms(old, scaled)] == [4.0] * 3
+    assert [n.growth for n in stencil_norms(old, change_depth(old, 4, "constant"))] == [1.0] * 5
+    zero = old.with_controls(old.controls.map(lambda part: 0 * part))
+    assert [n.growth for n in stencil_norms(zero, old)] == [None] * 3
+
+
+def test_what_does_not_fit_is_refused_before_training():
+    images, start = stripes(), network()
+    with pytest.raises(RefmgError, match="found a level of"):
+        next(multilevel_descent(start, [Level((4, 4)), Level((16, 16))], images))
+    with pytest.raises(RefmgError, match="found a level of"):
+        next(multilevel_descent(start, levels(), images, ImagePyramid(np.zeros((1, 6, 6, 1)), np.zeros(1))))
+    with pytest.raises(RefmgError, match="belongs to another run"):
+        next(multilevel_descent(start, levels(), images, position=Position(1, 0, start)))
+    with pytest.raises(RefmgError, match="belongs to another run"):
+        next(multilevel_descent(start, levels(), images, position=Position(7, 0, start)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "labels", "said"),
+    [
+        ((2, 8, 8, 4), [0, 1, 0, 1], "images of 2 channels"),
+        ((1, 8, 8, 4), [0, 1, 2, 1], "labels from 0 to 2"),
+    ],
+)
+def test_validation_images_that_do_not_fit_are_refused_before_training(monkeypatch, shape, labels, said):
+    def trained(*arguments):
+        raise AssertionError("trained first")
+
+    monkeypatch.setattr(descent, "descend", trained)
+    validation = ImagePyramid(np.zeros(shape), np.array(labels))
+    with pytest.raises(RefmgError, match=said):
+        next(multilevel_descent(network(), levels(), stripes(), validation))
+
+
+def test_work_counts_examples_through_all_layers():
+    first, second = list(multilevel_descent(network(), levels()[:1], stripes()))
+    # 30 images: one pass for features; then gradient 3, line search, features, and 10 images for the matrix.
+    assert first.iteration.work == 30
+    cg, step = second.iteration.cg_iterations, second.iteration.step
+    trials = 1 - int(np.log2(step))
+    assert second.iteration.work == 30 * (3 + trials + 1) + 10 * (1 + 4 * cg)
+    stochastic = list(multilevel_descent(network(), levels(SGD)[:1], stripes()))
+    assert [s.iteration.work for s in stochastic] == [90, 90]

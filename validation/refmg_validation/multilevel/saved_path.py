@@ -1,0 +1,134 @@
+"""One path, with a checkpoint after every record, that goes on where it was interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from refmg import Network, load_network, random_network, save_network
+from refmg.multilevel import ImagePyramid, LevelSwitch, Position, Scores, evaluate, multilevel_descent
+from refmg.optimization import RuleState
+from refmg_backends import RefmgError
+from refmg_validation.multilevel.paths import TrainingPath
+from refmg_validation.multilevel.warm_up import warm_up
+from refmg_validation.runs import RunFolder, check_fingerprint
+
+Record = dict[str, Any]
+Told = Callable[[Record], None]
+
+
+@dataclass(frozen=True)
+class SavedPath:
+    """The training along one path: a checkpoint after every record, then the finished network.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of the checkpoints; the finished network is the ``safetensors`` file of the same name.
+    path : TrainingPath
+        What to train.
+    seed : int
+        Of the network at the start.
+    dtype : str
+        Precision.
+    fingerprint : dict
+        All that decides the result. What has another one is refused, not overwritten.
+    """
+
+    folder: Path
+    path: TrainingPath
+    seed: int
+    dtype: str
+    fingerprint: dict[str, Any]
+
+    @property
+    def file(self) -> Path:
+        """The finished network, with its records."""
+        return self.folder.with_name(f"{self.folder.name}.safetensors")
+
+    def go(self, pyramids: dict[str, ImagePyramid], told: Told) -> list[Record]:
+        """Train to the end, or go on from where a run was interrupted.
+
+        Parameters
+        ----------
+        pyramids : dict of ImagePyramid
+            ``"train"``, ``"validation"`` and ``"test"``.
+        told : callable
+            Is given every record once it is saved, and of an interrupted run the last of each level.
+
+        Returns
+        -------
+        list of dict
+            All records; ``"kind"`` is ``"start"``, ``"iteration"``, ``"switch"`` or ``"end"``.
+
+        Raises
+        ------
+        RefmgError
+            If what is there belongs to another run, is damaged, or is in use.
+        """
+        if self.file.exists():
+            records = self._finished()
+            _tell_last(records, told)
+            return records
+        with RunFolder(self.folder, self.fingerprint) as folder:
+            network, records = self._trained(folder, pyramids, told)
+        x, labels = pyramids["test"].on(network.architecture.shape), pyramids["test"].labels
+        records = [*records, {"kind": "end", "test": network.accuracy(x, labels)}]
+        save_network(self.file, network, {"fingerprint": self.fingerprint, "records": records})
+        return records
+
+    def _finished(self) -> list[Record]:
+        try:
+            _, notes = load_network(self.file)
+        except RefmgError as error:
+            raise RefmgError(f"{error}; delete it to go on from the last checkpoint") from error
+        check_fingerprint(self.file, notes.get("fingerprint", {}), self.fingerprint)
+        records: list[Record] = notes["records"]
+        return records
+
+    def _trained(
+        self, folder: RunFolder, pyramids: dict[str, ImagePyramid], told: Told
+    ) -> tuple[Network, list[Record]]:
+        start = random_network(self.path.start, self.seed, dtype=self.dtype)
+        position, records = _resumed(folder)
+        _tell_last(records, told)
+        records = records or [self._start(start, pyramids)]
+        images, validation = pyramids["train"], pyramids["validation"]
+        for architecture, level in zip(self.path.architectures, self.path.levels, strict=True):
+            warm_up(architecture, level.settings, self.dtype)
+        for found in multilevel_descent(start, self.path.levels, images, validation, position):
+            kind = "switch" if isinstance(found, LevelSwitch) else "iteration"
+            records, position = [*records, {"kind": kind} | found.record()], found.position
+            _save(folder, position, records)
+            told(records[-1])
+        assert position is not None  # a path has a level, and a level an iteration
+        return position.network, records
+
+    def _start(self, network: Network, pyramids: dict[str, ImagePyramid]) -> Record:
+        level = self.path.levels[0]
+        train, validation = (evaluate(network, level, pyramids[name]) for name in ("train", "validation"))
+        return {"kind": "start", "after": asdict(Scores.of(train, validation))}
+
+
+def _save(folder: RunFolder, position: Position, records: list[Record]) -> None:
+    where = {"level": position.level, "done": position.done}
+    state, backend = position.optimizer, position.network.backend
+    arrays = None if state is None else state.as_arrays(backend)
+    folder.save(len(records) - 1, position.network, {"position": where, "records": records}, arrays)
+
+
+def _resumed(folder: RunFolder) -> tuple[Position | None, list[Record]]:
+    found = folder.latest()
+    if found is None:
+        return None, []
+    state = RuleState.from_arrays(dict(found.arrays), found.network.backend) if found.arrays else None
+    position = Position(**found.notes["position"], network=found.network, optimizer=state)
+    return position, found.notes["records"]
+
+
+def _tell_last(records: list[Record], told: Told) -> None:
+    last = {r["level"]: r for r in records if r["kind"] == "iteration"}
+    for record in last.values():
+        told(record)
