@@ -1,6 +1,7 @@
 """Sphinx configuration."""
 
 from importlib.util import find_spec
+from pathlib import Path
 
 from refmg import __version__
 
@@ -15,3 +16,13 @@ autodoc_mock_imports = [] if find_spec("torch") else ["torch"]
 numpydoc_show_class_members = False
 html_theme = "furo"
 exclude_patterns = ["_build"]
+
+
+def setup(app: object) -> None:
+    """Write the page of the conformance cases from their code, so that the two cannot differ."""
+    from refmg_validation.conformance.page import cases_page
+
+    def write(_: object) -> None:
+        (Path(__file__).parent / "conformance-cases.md").write_text(cases_page())
+
+    app.connect("builder-inited", write)  # type: ignore[attr-defined]

@@ -1,6 +1,7 @@
 """``refmg verify``: all checks pass, and a check that fails is named."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ from refmg.dynamics.residual import LinearizedResidual
 from refmg.integrators import LeapfrogStep, RungeKuttaStep
 from refmg.losses import SoftmaxCrossEntropy
 from refmg_validation import cli
-from refmg_validation.checks import images
+from refmg_validation.checks import exact, images, kernels, training
 from refmg_validation.checks.control_problem import PAIRS
 from refmg_validation.checks.finding import Finding
+from refmg_validation.verify import EXACT, GROUPS
 
 
 @pytest.fixture
@@ -28,12 +30,13 @@ def test_all_checks_pass_and_are_recorded(verify, tmp_path):
     status, out, err = verify("--json", str(tmp_path / "found.json"))
     assert (status, err) == (0, "")
     assert "FAILED" not in out
-    found = json.loads((tmp_path / "found.json").read_text())["findings"]
-    assert set(found) == {"operators", "transfers", "images", "control"}
-    names = {f["name"] for f in found["control"]}
+    found = json.loads((tmp_path / "found.json").read_text())["checks"]
+    assert {f["group"] for f in found} == set(GROUPS)
+    names = [f["name"] for f in found]
+    assert len(set(names)) == len(names) >= 150
     for layer, integrator in PAIRS:
         assert f"{layer}, {integrator}: Gauss-Newton product" in names
-    assert all(f["passed"] for group in found.values() for f in group)
+    assert all(f["passed"] and f["measured"] <= f["bound"] for f in found)
 
 
 @pytest.mark.parametrize(
@@ -95,3 +98,103 @@ def test_an_unknown_group_is_refused(verify):
 def test_a_finding_that_is_not_a_number_fails():
     assert not Finding("nan", float("nan"), 1.0).passed
     assert Finding("equal", np.float64(1.0), 1.0).passed
+
+
+def test_exact_runs_what_only_0_passes(verify, tmp_path):
+    status, _, _ = verify("--exact", "--json", str(tmp_path / "found.json"))
+    assert status == 0
+    found = json.loads((tmp_path / "found.json").read_text())["checks"]
+    assert {f["group"] for f in found} == set(EXACT)
+    assert all(f["bound"] == 0 for f in found)
+
+
+def test_a_seed_draws_other_cases_and_is_told(verify, tmp_path):
+    measured = []
+    for seed in ("5", "5", "random"):
+        status, out, _ = verify("--only", "operators", "--seed", seed, "--json", str(tmp_path / "found.json"))
+        assert status == 0
+        record = json.loads((tmp_path / "found.json").read_text())
+        assert f"seed {record['seed']}" in out
+        measured.append([f["measured"] for f in record["checks"]])
+    assert measured[0] == measured[1] != measured[2]
+    status, _, err = verify("--seed", "-3")
+    assert status == 2
+    assert "expected a whole number" in err
+
+
+@pytest.mark.parametrize("operation", ["apply", "apply_transpose", "stencil_gradient"])
+def test_a_wrong_kernel_is_named(verify, monkeypatch, operation):
+    right = getattr(kernels.Convolution, operation)
+    monkeypatch.setattr(kernels.Convolution, operation, lambda self, *given: right(self, *given) + 1e-9)
+    status, _, err = verify("--exact", "--only", "kernels")
+    assert status == 1
+    names = {"apply": "K y", "apply_transpose": "K^T z", "stencil_gradient": "stencil gradient"}
+    assert f"numpy: 2-D, reflect, stride 2: {names[operation]}\n" in err
+    assert err.count("check failed") == 18
+
+
+right_depth, right_load = training.change_depth, training.load_network
+right_derivatives = exact.derivatives
+
+
+def off(network, layers):
+    deep = right_depth(network, layers)
+    return replace(deep, controls=deep.controls.map(lambda a: a * (1 + 1e-15)))
+
+
+def doubled(name, width):
+    return [replace(d, eigenvalue=2 * d.eigenvalue) for d in right_derivatives(name, width)]
+
+
+@pytest.mark.parametrize(
+    ("target", "wrong", "named"),
+    [
+        ("change_depth", off, "twice as deep: old controls at the old times"),
+        ("load_network", lambda *given: (right_load(*given)[0].with_classifier(None), {}),
+         "training: the next check raised AttributeError"),
+    ],
+)  # fmt: skip
+def test_a_wrong_move_is_named(verify, monkeypatch, target, wrong, named):
+    monkeypatch.setattr(training, target, wrong)
+    status, _, err = verify("--only", "training")
+    assert status == 1
+    assert f"check failed: {named}" in err
+
+
+def test_a_step_that_rises_and_a_resumed_run_that_differs_are_named(verify, monkeypatch):
+    right = training.block_coordinate_descent
+
+    def worse(network, x, labels, settings, done=-1):
+        for step in right(network, x, labels, settings, done):
+            rising = replace(step.evaluation, loss=step.evaluation.loss + step.number)
+            yield replace(step, evaluation=rising, network=step.network if done < 0 else network)
+
+    monkeypatch.setattr(training, "block_coordinate_descent", worse)
+    status, _, err = verify("--only", "training")
+    assert status == 1
+    assert "check failed: block coordinate descent: the largest rise" in err
+    assert "check failed: block coordinate descent, gone on after an interruption" in err
+
+
+def test_a_wrong_adjoint_of_the_move_is_named(verify, monkeypatch):
+    right = training.ParameterMove.adjoint
+    monkeypatch.setattr(training.ParameterMove, "adjoint", lambda self, v: right(self, v) * (1 + 1e-9))
+    status, _, err = verify("--only", "training")
+    assert status == 1
+    assert "check failed: power-law: parameters on the coarse grid, and the adjoint" in err
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "named"),
+    [
+        ("inverse", lambda T: T, "linear, factor 2: up after down is the identity"),
+        ("time_matrix", lambda old, new, kind: exact.identity(max(old, new))[:new, :old],
+         "cubic in time, 4 to 8 layers: exact for degree 3"),
+        ("derivatives", doubled, "average, 5 taps: derivative of order 1 is an eigenvector to 1"),
+    ],
+)  # fmt: skip
+def test_a_wrong_rational_map_is_named(verify, monkeypatch, attribute, value, named):
+    monkeypatch.setattr(exact, attribute, value)
+    status, _, err = verify("--only", "exact")
+    assert status == 1
+    assert f"check failed: {named}" in err

@@ -2,28 +2,65 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from typing import Any
 
 from rich.table import Table
 
 from refmg_backends import RefmgError, one_of
 from refmg_validation.checks.control import control_checks
+from refmg_validation.checks.exact import exact_checks
 from refmg_validation.checks.finding import Finding
 from refmg_validation.checks.images import image_checks
+from refmg_validation.checks.kernels import kernel_checks
 from refmg_validation.checks.operators import operator_checks, transfer_checks
+from refmg_validation.checks.training import training_checks
 
-GROUPS: dict[str, Callable[[], Iterator[Finding]]] = {
+GROUPS: dict[str, Callable[[int], Iterator[Finding]]] = {
+    "exact": exact_checks,
+    "kernels": kernel_checks,
     "operators": operator_checks,
     "transfers": transfer_checks,
     "images": image_checks,
     "control": control_checks,
+    "training": training_checks,
 }
+EXACT = ("exact", "kernels")
+SEED = 20171107
 
 
-def run_checks(only: str | None = None) -> dict[str, list[Finding]]:
+def chosen_seed(text: str) -> int:
+    """Return the seed that a text names; ``random`` draws one.
+
+    Raises
+    ------
+    RefmgError
+        If it is neither ``random`` nor a whole number of at least 0.
+
+    Examples
+    --------
+    >>> chosen_seed("12")
+    12
+    """
+    if text == "random":
+        return secrets.randbelow(1 << 32)
+    if not (text.isascii() and text.isdigit()):
+        raise RefmgError(f"found seed {text!r}; expected a whole number of at least 0, or random")
+    return int(text)
+
+
+def run_checks(only: str | None = None, seed: int = SEED, exact: bool = False) -> dict[str, list[Finding]]:
     """Run all groups, or one.
+
+    Parameters
+    ----------
+    only : str, optional
+        Name of the group.
+    seed : int
+        Of all random cases.
+    exact : bool
+        Run the integer and rational groups only.
 
     Raises
     ------
@@ -32,8 +69,8 @@ def run_checks(only: str | None = None) -> dict[str, list[Finding]]:
     """
     if only is not None and only not in GROUPS:
         raise RefmgError(one_of("group of checks", only, GROUPS))
-    chosen = GROUPS if only is None else {only: GROUPS[only]}
-    return {name: list(_guarded(name, checks())) for name, checks in chosen.items()}
+    names = [only] if only is not None else EXACT if exact else GROUPS
+    return {name: list(_guarded(name, GROUPS[name](seed))) for name in names}
 
 
 def _guarded(group: str, checks: Iterator[Finding]) -> Iterator[Finding]:
@@ -65,8 +102,12 @@ def failures(findings: dict[str, list[Finding]]) -> list[str]:
     return [f.name for found in findings.values() for f in found if not f.passed]
 
 
-def as_json(findings: dict[str, list[Finding]]) -> dict[str, Any]:
+def as_json(findings: dict[str, list[Finding]], seed: int) -> dict[str, Any]:
     """Return plain values, ready for JSON."""
-    return {
-        "findings": {g: [asdict(f) | {"passed": f.passed} for f in found] for g, found in findings.items()}
-    }
+    checks = [
+        {"name": f.name, "group": group, "measured": f.error, "bound": f.bound}
+        | {"passed": f.passed, "remark": f.remark}
+        for group, found in findings.items()
+        for f in found
+    ]
+    return {"seed": seed, "checks": checks}

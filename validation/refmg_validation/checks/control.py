@@ -21,20 +21,20 @@ WEIGHTS = Regularization(0.1, 0.2, 0.3)
 ROUNDING = "64 N C k^d eps"
 
 
-def control_checks() -> Iterator[Finding]:
+def control_checks(seed: int) -> Iterator[Finding]:
     """Yield every finding of the group."""
     for layer, integrator in PAIRS:
-        problem = ControlProblem(layer, integrator)
+        problem = ControlProblem(layer, integrator, seed=seed)
         yield from all_at_once(problem)
         yield from against_the_function(problem)
         yield from storages(problem)
     for name in INTEGRATORS:
-        yield observed_order(name)
+        yield observed_order(name, seed)
     for name in LOSSES:
-        yield from loss_derivatives(name)
-    yield batch_size()
+        yield from loss_derivatives(name, seed)
+    yield batch_size(seed)
     for layer in ("residual", "symmetric", "hamiltonian"):
-        yield symbol_and_eigenvalues(layer)
+        yield symbol_and_eigenvalues(layer, seed)
 
 
 def difference(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
@@ -111,18 +111,19 @@ def storages(p: ControlProblem) -> Iterator[Finding]:
             yield Finding(f"{p.layer}, {p.integrator}: storage {name}", error, bound, remarks[name])
 
 
-def observed_order(integrator: str) -> Finding:
+def observed_order(integrator: str, seed: int) -> Finding:
     """Measure the order of an integrator against SciPy's solution of the differential equation."""
-    problem = ControlProblem("hamiltonian" if integrator == "verlet" else "residual", integrator, 2)
+    layer = "hamiltonian" if integrator == "verlet" else "residual"
+    problem = ControlProblem(layer, integrator, 2, seed=seed)
     expected = INTEGRATORS[integrator].order
     test = order_test(problem.solve, problem.exact(), expected)
     name = f"{integrator}: observed order {test.order:.3f}, expected {expected}"
     return Finding(name, abs(test.order - expected), 0.1, "against DOP853")
 
 
-def loss_derivatives(name: str) -> Iterator[Finding]:
+def loss_derivatives(name: str, seed: int) -> Iterator[Finding]:
     """Taylor test of a loss in its logits, with the Hessian where the loss has one."""
-    rng, loss = np.random.default_rng(7), named_loss(name)
+    rng, loss = np.random.default_rng([seed, 7]), named_loss(name)
     Z, T = 3 * rng.normal(size=(5, 6)), as_targets(np.arange(6) % 5, 5)
     point = loss.linearize(np, Z, T)
     # Steps that cross no kink of the hinges; their remainders vanish or are quadratic.
@@ -139,9 +140,9 @@ def loss_derivatives(name: str) -> Iterator[Finding]:
     yield Finding(f"loss {name}: Taylor orders 1, 2, 3", low, 0.1, "missing from the order")
 
 
-def batch_size() -> Finding:
+def batch_size(seed: int) -> Finding:
     """Compare the gradient from one batch with that from batches of one example."""
-    p = ControlProblem("residual", "euler")
+    p = ControlProblem("residual", "euler", seed=seed)
     found = []
     for size in (1, 3):
         p.batches.batch_size = size
@@ -150,9 +151,9 @@ def batch_size() -> Finding:
     return Finding("gradient independent of the batch size", difference(*found), p.bound, ROUNDING)
 
 
-def symbol_and_eigenvalues(layer: str) -> Finding:
+def symbol_and_eigenvalues(layer: str, seed: int) -> Finding:
     """Compare the largest eigenvalue by the symbol with that of the explicit matrix."""
-    pairs = symbols_checked(ControlProblem(layer, "euler").network)
+    pairs = symbols_checked(ControlProblem(layer, "euler", seed=seed).network)
     error = max(abs(a - b) / b for a, b in pairs)
     # ARPACK stops at eps; nonsymmetric eigenvalues lose digits with their condition, allow 1e4.
     return Finding(f"{layer}: largest |eigenvalue| of K, symbol and eigs", error, 1e4 * EPS, "1e4 eps")

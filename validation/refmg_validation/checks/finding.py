@@ -30,3 +30,8 @@ class Finding:
     def passed(self) -> bool:
         """Whether the error is within the bound."""
         return bool(self.error <= self.bound)
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing but 0 passes."""
+        return self.bound == 0

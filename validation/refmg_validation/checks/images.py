@@ -24,7 +24,7 @@ EPS = float(np.finfo(float).eps)
 FINE, COARSE = (12, 10), (6, 5)
 
 
-def image_checks() -> Iterator[Finding]:
+def image_checks(seed: int) -> Iterator[Finding]:
     """Yield every finding of the group."""
     law = PowerLaw(2.0, constant=1.0)
     M = PredictiveMap(Spectrum(law.power(FINE)))
@@ -47,7 +47,7 @@ def image_checks() -> Iterator[Finding]:
     yield Finding(
         "power-law-joint: up after down", error, 81 * EPS * max(joint.condition_numbers), "81 eps cond"
     )
-    yield Finding("symbol of R K P against the explicit product", _symbol_error(), 120 * EPS, "N eps")
+    yield Finding("symbol of R K P against the explicit product", _symbol_error(seed), 120 * EPS, "N eps")
 
 
 def _least_squares(M: PredictiveMap) -> float:
@@ -63,8 +63,8 @@ def _least_squares(M: PredictiveMap) -> float:
     return float(max(np.abs(down - M.restriction).max(), np.abs(up - M.prolongation).max()))
 
 
-def _symbol_error() -> float:
-    s = np.random.default_rng(13).normal(size=(3, 3))
+def _symbol_error(seed: int) -> float:
+    s = np.random.default_rng([seed, 13]).normal(size=(3, 3))
     waves = np.kron(*(np.fft.ifft(np.eye(n)) * n for n in COARSE))
     product = coarse_operator(s, FINE) @ waves
     return float(np.abs(product - waves * galerkin_symbol(s, FINE).ravel()).max())

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from refmg import StencilMap, check_galerkin, convolution_matrix, prolongation_matrix, restriction_matrix
+from refmg import StencilMap, convolution_matrix, prolongation_matrix, restriction_matrix
 from refmg.checks import dot_test_operator
 from refmg.transfer import TRANSFERS
 from refmg_validation.checks.finding import Finding
@@ -15,9 +15,9 @@ from refmg_validation.example1 import PRINTING, compare
 EPS = float(np.finfo(float).eps)
 
 
-def operator_checks() -> Iterator[Finding]:
+def operator_checks(seed: int) -> Iterator[Finding]:
     """Yield every finding of the group."""
-    rng = np.random.default_rng(11)
+    rng = np.random.default_rng([seed, 11])
     for boundary in ("periodic", "zero", "reflect"):
         K = convolution_matrix(rng.normal(size=(3, 2, 3, 3)), (6, 5), boundary)
         test = dot_test_operator(K, rng)
@@ -28,16 +28,10 @@ def operator_checks() -> Iterator[Finding]:
     )
 
 
-def transfer_checks() -> Iterator[Finding]:
+def transfer_checks(seed: int) -> Iterator[Finding]:
     """Yield every finding of the group."""
-    rng = np.random.default_rng(12)
+    rng = np.random.default_rng([seed, 12])
     for name in TRANSFERS:
-        s = rng.integers(-9, 10, (3, 3))
-        P, R = prolongation_matrix((8, 8), name), restriction_matrix((8, 8), name)
-        report = check_galerkin(P, R, s, (8, 8))
-        yield Finding(
-            f"{name}: R K_h P is K_H of the closed form", float(report.error), 0.0, "dyadic numbers, exact"
-        )
         stencil_map = StencilMap(transfer=name)
         t = rng.normal(size=(3, 3))
         back = stencil_map.restrict(stencil_map.prolong(t))

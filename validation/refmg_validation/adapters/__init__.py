@@ -1,0 +1,1 @@
+"""Implementations that the conformance suite can be run against: refmg's backends and PyTorch."""

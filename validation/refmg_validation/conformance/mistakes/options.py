@@ -1,0 +1,73 @@
+"""Mistakes of choice: another boundary, another pair R, P, another activation or loss; cells of a stride."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from refmg_backends import BOUNDARIES
+from refmg_validation.conformance.mistakes.problem import Attempt, Attempts, Outputs, Problem
+
+CHOICES = {
+    "transfer": ("linear", "average", "full-weighting"),
+    "integrator": ("euler", "rk4", "leapfrog", "verlet"),
+    "activation": ("tanh", "relu", "smooth-relu", "identity"),
+    "layer": ("residual", "symmetric", "hamiltonian"),
+    "loss": ("softmax", "least-squares", "logistic", "svm", "hinge"),
+}
+
+
+def wrong_boundary(p: Problem) -> Attempts:
+    """Yield another boundary, PyTorch's ``"reflect"`` among them."""
+    if not p.has("boundary"):
+        return
+    asked = p.inputs["boundary"]
+    for other in BOUNDARIES:
+        if other != asked:
+            told = f"as with the boundary {other!r}; {asked!r} is asked for"
+            yield Attempt("wrong boundary", told, partial(p.reference, boundary=other))
+    told = (
+        "as with a mirror through the centre of the edge cell, PyTorch's and NumPy's 'reflect'; "
+        f"{asked!r} is asked for, and refmg's 'reflect' repeats the edge cell"
+    )
+    yield Attempt("wrong boundary", told, partial(_mirrored, p))
+
+
+def _mirrored(p: Problem) -> Outputs:
+    """Return the result on a grid continued by the other mirror, cut to the grid."""
+    if p.case.function not in ("convolve", "apply_layer") or p.inputs.get("layer", "residual") != "residual":
+        raise ValueError("not a single convolution")
+    width, steps = p.inputs["stencil"].shape[2:], np.broadcast_to(p.inputs.get("stride", 1), (p.ndim,))
+    # Whole strides, so that the same cells are kept.
+    margins = [int(t) * -(-(k // 2) // int(t)) for k, t in zip(width, steps, strict=True)]
+    y = np.pad(p.inputs["features"], [(0, 0), *((a, a) for a in margins), (0, 0)], mode="reflect")
+    (found,) = p.reference(features=y, boundary="zero").values()
+    start = [a // int(t) for a, t in zip(margins, steps, strict=True)]
+    (shape,) = (value.shape for value in p.case.expected.values())
+    inside = [slice(a, a + n) for a, n in zip(start, shape[1:-1], strict=True)]
+    return {"features": found[(slice(None), *inside, slice(None))]}
+
+
+def another_choice(p: Problem) -> Attempts:
+    """Yield another pair, integrator, activation, layer or loss than the one asked for."""
+    for name, choices in CHOICES.items():
+        for other in choices:
+            if p.has(name) and other != p.inputs[name]:
+                told = f"as with {name} = {other!r}; {p.inputs[name]!r} is asked for"
+                yield Attempt(f"wrong {name}", told, partial(p.reference, **{name: other}))
+
+
+def stride_offset(p: Problem) -> Attempts:
+    """Yield cells kept from an offset on."""
+    stride = int(np.max(np.asarray(p.inputs.get("stride", 1))))
+    if p.case.function != "convolve" or stride < 2:
+        return
+    for offset in range(1, stride):
+        told = f"the cells from number {offset} on are kept: output cell o is centred at cell o * stride"
+        yield Attempt("wrong cells of the stride", told, partial(_every, p, offset, stride))
+
+
+def _every(p: Problem, offset: int, stride: int) -> Outputs:
+    y = p.reference(stride=1)["features"]
+    return {"features": y[(slice(None), *(slice(offset, None, stride),) * (y.ndim - 2), slice(None))]}

@@ -1,0 +1,1 @@
+"""The expected outputs: explicit matrices and dense formulas, nothing of the fast kernels and adjoints."""
