@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from refmg_backends import RefmgError
+
+PART = ".refmg-part"
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
@@ -42,8 +45,28 @@ def write_atomically(path: str | Path, content: bytes) -> None:
         ) from error
 
 
+def remove_parts(folder: str | Path) -> None:
+    """Remove what processes left that were killed while they wrote into a folder.
+
+    Only for a folder in which nobody writes, such as a locked one. A part that cannot be removed stays.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> part = Path(mkdtemp(), f".b.txt.x1{PART}")
+    >>> part.touch()
+    >>> remove_parts(part.parent)
+    >>> part.exists()
+    False
+    """
+    for part in Path(folder).glob(f".*{PART}"):
+        with suppress(OSError):
+            part.unlink()
+
+
 def _replace(target: Path, content: bytes) -> None:
-    with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as stream:
+    prefix = f".{target.name}."
+    with NamedTemporaryFile(dir=target.parent, prefix=prefix, suffix=PART, delete=False) as stream:
         part = Path(stream.name)
         try:
             stream.write(content)

@@ -1,0 +1,43 @@
+"""``refmg`` with a preset so small that tests can kill its processes: a script, and the images for it."""
+
+import os
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+ITERATIONS = 6
+HOLD = "TINY_HOLD"  # in the environment: wait after the training, so that a signal always finds the process
+TRAIN, VALIDATION, TEST = 60, 20, 20
+
+
+def write_stripes(folder: Path) -> None:
+    """Write vertical and horizontal stripes with noise as MNIST's four files, 8 x 8 cells."""
+    rng = np.random.default_rng(0)
+    wave = 90 * np.sin(np.pi * np.arange(8) / 4) + 110
+    folder.mkdir()
+    for split, count in (("train", TRAIN + VALIDATION), ("t10k", TEST)):
+        labels = np.arange(count, dtype=np.uint8) % 2
+        plain = np.stack([np.tile(wave, (8, 1)) if c else np.tile(wave[:, None], (1, 8)) for c in labels])
+        pixels = np.clip(plain + rng.normal(scale=40, size=plain.shape), 0, 255).astype(np.uint8)
+        for kind, array in (("images-idx3", pixels), ("labels-idx1", labels)):
+            header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, dtype=">u4").tobytes()
+            (folder / f"{split}-{kind}-ubyte").write_bytes(header + array.tobytes())
+
+
+if __name__ == "__main__":
+    from refmg_validation import presets, resolution_command
+    from refmg_validation.cli import main
+    from refmg_validation.multilevel import presets as multilevel
+
+    small = presets.PRESETS["small"]
+    training = replace(small.training, iterations=ITERATIONS, hessian_examples=20, newton_steps=2)
+    presets.PRESETS["small"] = replace(
+        small, train=TRAIN, validation=VALIDATION, channels=2, training=training
+    )
+    multilevel.DEPTH["small"] = multilevel.LevelsPreset(presets.PRESETS["small"], (2,), (1, 2))
+    if HOLD in os.environ:
+        resolution_command.draw_accuracies = lambda *arguments: time.sleep(600)
+    sys.exit(main())

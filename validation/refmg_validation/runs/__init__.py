@@ -1,0 +1,8 @@
+"""Runs that survive interruption: a lock, a fingerprint of the settings, and checkpoints."""
+
+from refmg_validation.runs.checkpoint import Checkpoint, checkpoint_steps
+from refmg_validation.runs.fingerprint import check_fingerprint
+from refmg_validation.runs.folder import RunFolder
+from refmg_validation.runs.lock import FolderLock
+
+__all__ = ["Checkpoint", "FolderLock", "RunFolder", "check_fingerprint", "checkpoint_steps"]
