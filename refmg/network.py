@@ -60,7 +60,11 @@ class Network:
     @cached_property
     def dtype(self) -> str:
         """Precision of the parameters."""
-        return str(self.backend.to_numpy(self.classifier.mu).dtype)
+        # By comparison, since libraries spell their types in ways of their own: nothing moves to the host.
+        found, xp = self.classifier.mu.dtype, self.backend.xp
+        known = ("float64", "float32", "complex128", "complex64")
+        names = [name for name in known if found == getattr(xp, name, None)]
+        return names[0] if names else str(self.backend.to_numpy(self.classifier.mu).dtype)
 
     @cached_property
     def propagation(self) -> Propagation:

@@ -102,11 +102,11 @@ def _column_move(
         best, cells = BestProlongation(covariance, change.fine, change.factor), prod(change.factor)
         return lambda W: best.apply_transpose(W) / cells
     make = restriction_matrix if change.down else prolongation_matrix
-    matrix = make(change.fine, _pair_of(transfer), change.factor, boundary)
+    matrix = make(change.fine, pair_of(transfer), change.factor, boundary)
     return lambda W: matrix @ W
 
 
-def _pair_of(transfer: AnyTransfer) -> Transfer:
+def pair_of(transfer: AnyTransfer) -> Transfer:
     """Return the pair that moves functions; the default pair for transfers that have none."""
     own = transfer in TRANSFERS if isinstance(transfer, str) else callable(transfer)
     return transfer if own else DEFAULT_PAIR  # type: ignore[return-value]

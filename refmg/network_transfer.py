@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from refmg.calibration import Calibration, calibrated_network
+from refmg.calibration import Calibration, SyntheticImages, calibrated_network
 from refmg.grid_change import GridChange, images_on
 from refmg.network import Network
 from refmg.network_move import DEFAULT_PAIR, moved_network
-from refmg.stencil_maps import CALIBRATED, SPECTRUM, AnyTransfer, stencil_transfer_names
+from refmg.stencil_maps import CALIBRATED, SPECTRUM, SYNTHETIC, AnyTransfer, stencil_transfer_names
 from refmg.transfer import Shape
 from refmg_backends import RefmgError, one_of
 
 NEEDS_IMAGES = (CALIBRATED, SPECTRUM)
+NetworkTransfer = AnyTransfer | Calibration | SyntheticImages
 
 
 def network_transfer_names() -> list[str]:
@@ -25,13 +26,13 @@ def network_transfer_names() -> list[str]:
     >>> network_transfer_names()[:4]
     ['average', 'calibrated', 'full-weighting', 'linear']
     """
-    return sorted([*stencil_transfer_names(), CALIBRATED])
+    return sorted([*stencil_transfer_names(), CALIBRATED, SYNTHETIC])
 
 
 def transfer_network(
     network: Network,
     shape: Shape,
-    transfer: AnyTransfer | Calibration = DEFAULT_PAIR,
+    transfer: NetworkTransfer = DEFAULT_PAIR,
     *,
     images: Any = None,
     coarse_images: Any = None,
@@ -45,11 +46,12 @@ def transfer_network(
         Trained on ``network.architecture.shape``.
     shape : tuple of int
         The new grid: on every axis a divisor, or on every axis a multiple, of the old one.
-    transfer : str, callable, Covariance or Calibration
+    transfer : str, callable, Covariance, Calibration or SyntheticImages
         How each stencil is moved, see :func:`refmg.named_map`. ``"unchanged"`` keeps the stencils and
         moves the classifier alone, by the default pair: what one does who knows nothing of scales, the
         baseline of the paper's tables. ``"calibrated"``, or a :class:`Calibration`, fits stencils and
-        classifier to the network's own responses.
+        classifier to the network's own responses. ``"synthetic"``, or a :class:`SyntheticImages`, does
+        so without images of yours: on random ones.
     images : ndarray, shape (C_in, n_1, .., n_d, m), optional
         Unlabelled images on the **finer** of the two grids, for ``"spectrum"`` and ``"calibrated"``.
         Finer ones are restricted by averaging.
@@ -91,7 +93,7 @@ def transfer_network(
     return network
 
 
-def _check(transfer: AnyTransfer | Calibration, images: Any) -> None:
+def _check(transfer: NetworkTransfer, images: Any) -> None:
     if isinstance(transfer, str) and transfer not in network_transfer_names():
         raise RefmgError(one_of("transfer", transfer, network_transfer_names()))
     name = CALIBRATED if isinstance(transfer, Calibration) else transfer
@@ -102,8 +104,12 @@ def _check(transfer: AnyTransfer | Calibration, images: Any) -> None:
 
 
 def _one_level(
-    network: Network, change: GridChange, transfer: AnyTransfer | Calibration, images: Any, coarse_images: Any
+    network: Network, change: GridChange, transfer: NetworkTransfer, images: Any, coarse_images: Any
 ) -> Network:
+    if transfer == SYNTHETIC or isinstance(transfer, SyntheticImages):
+        return _without_data(
+            network, change, transfer if isinstance(transfer, SyntheticImages) else SyntheticImages()
+        )
     fine = None if images is None else change.on_fine(np.asarray(images))
     if transfer != CALIBRATED and not isinstance(transfer, Calibration):
         return moved_network(network, change, transfer, fine)
@@ -111,3 +117,10 @@ def _one_level(
     settings = transfer if isinstance(transfer, Calibration) else Calibration()
     coarse = images_on(fine if coarse_images is None else np.asarray(coarse_images), change.coarse)
     return calibrated_network(network, change, fine, coarse, settings)
+
+
+def _without_data(network: Network, change: GridChange, source: SyntheticImages) -> Network:
+    a = network.architecture
+    fine = source.draw(a.in_channels, change.fine)
+    coarse = source.restricted(fine, change.factor, a.boundary)
+    return calibrated_network(network, change, fine, coarse, source.calibration)

@@ -16,7 +16,7 @@ from refmg.stencil_map import StencilMap
 from refmg.transfer import TRANSFERS, Shape, Transfer
 from refmg_backends import RefmgError, one_of
 
-UNCHANGED, CALIBRATED = "unchanged", "calibrated"
+UNCHANGED, CALIBRATED, SYNTHETIC = "unchanged", "calibrated", "synthetic"
 POWER_LAW, SPECTRUM, JOINT = "power-law", "spectrum", "power-law-joint"
 IMAGE_AWARE = (POWER_LAW, JOINT, SPECTRUM)
 
@@ -166,9 +166,9 @@ def _one_level(
     closure: str,
     images: Any,
 ) -> AnyMap:
-    if transfer == CALIBRATED:
+    if transfer in (CALIBRATED, SYNTHETIC):
         raise RefmgError(
-            f"{CALIBRATED!r} moves whole networks, by their features; expected a map of single stencils: "
+            f"{transfer!r} moves whole networks, by their features; expected a map of single stencils: "
             "take transfer_network, or another name"
         )
     if isinstance(transfer, str) and transfer not in stencil_transfer_names():

@@ -3,5 +3,6 @@
 from refmg.calibration.network_fit import calibrated_network
 from refmg.calibration.settings import Calibration
 from refmg.calibration.stencil_fit import StencilFit, tap_operators
+from refmg.calibration.synthetic import SyntheticImages
 
-__all__ = ["Calibration", "StencilFit", "calibrated_network", "tap_operators"]
+__all__ = ["Calibration", "StencilFit", "SyntheticImages", "calibrated_network", "tap_operators"]

@@ -18,7 +18,8 @@ from refmg.controls import Controls
 from refmg.grid_change import GridChange
 from refmg.network import Network
 from refmg.network_move import moved_network
-from refmg.transfer_matrix import restriction_matrix
+from refmg.transfer import Shape
+from refmg.transfer_matrix import prolongation_matrix, restriction_matrix
 from refmg_backends import RefmgError
 from refmg_backends.backend import Array
 
@@ -56,7 +57,9 @@ def calibrated_network(
     -----
     For each convolution in turn, the features so far on the coarse grid, :math:`y_H`, and on the fine one,
     :math:`y_h`, give the new stencil: it minimises
-    :math:`\|K_H(s_H) y_H - R K_h(s_h) y_h\|^2 + \lambda \|s - s_0\|^2` over :math:`s_H` or over :math:`s_h`.
+    :math:`\|K_H(s_H) y_H - R K_h(s_h) y_h\|^2 + \lambda \|s - s_0\|^2` over :math:`s_H` or over :math:`s_h`;
+    over the latter with :math:`\mu f^{-d} \|(I - P R) K_h(s_h) y_h\|^2` (smoothness; P is constant in
+    coarse cells).
     Biases are kept. Then the classifier is fitted to the logits of the given network.
 
     The layers may be residual, symmetric or Hamiltonian: what is fitted is the argument of the activation.
@@ -161,9 +164,21 @@ class _Calibration:
         R, R_old = (None, self.R) if self.change.down else (self.R, None)
         given = tap_operators(s.shape[2:], self.change.old, boundary, R=R_old)
         fit = StencilFit(tap_operators(s.shape[2:], self.change.new, boundary, R=R), s.shape[1], s.shape[0])
+        rough, weight = self._rough(s.shape[2:]), self.settings.smoothness / prod(self.change.factor)
         for y_old, y_new in batches():
-            fit.add(_cells(place.to_numpy(y_new)), _response(given, s, _cells(place.to_numpy(y_old))))
+            new = _cells(place.to_numpy(y_new))
+            fit.add(new, _response(given, s, _cells(place.to_numpy(y_old))))
+            if rough:
+                fit.penalize(new, rough, weight)
         return place.asarray(fit.solve(s_0, self.settings.ridge), dtype=self.old.dtype)
+
+    def _rough(self, width: Shape) -> list[Any]:
+        """Return what each tap's response has within coarse cells, ``(I - P R) T_j``; nothing to coarse."""
+        if self.change.down or not self.settings.smoothness:
+            return []
+        boundary = self.old.architecture.boundary
+        P = prolongation_matrix(self.change.fine, "average", self.change.factor, boundary)
+        return [T - P @ (self.R @ T) for T in tap_operators(width, self.change.fine, boundary)]
 
 
 def _cells(Y: NDArray[Any]) -> Features:

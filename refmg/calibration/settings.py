@@ -23,17 +23,22 @@ class Calibration:
         The same for the classifier's weights, in units of the mean square norm of an example's features.
     batch_size : int
         Images at a time.
+    smoothness : float
+        To the finer grid: weight of what a response has within coarse cells, over that of its means. The
+        activation and the mean over cells commute where a response is smooth.
 
     Raises
     ------
     RefmgError
-        If a ridge is negative or the classifier's is 0: few images do not determine its weights.
+        If a ridge or the smoothness is negative, or the classifier's ridge is 0: few images do not
+        determine its weights.
     """
 
     prior: AnyTransfer = "power-law"
     ridge: float = 1e-2
     classifier_ridge: float = 1e-2
     batch_size: int = 128
+    smoothness: float = 0.5
 
     def __post_init__(self) -> None:
         """Refuse what is no least squares problem with one answer."""
@@ -42,5 +47,7 @@ class Calibration:
                 f"found ridge {self.ridge} and classifier_ridge {self.classifier_ridge}; expected finite "
                 "numbers, the first of at least 0, the second positive"
             )
+        if not 0 <= self.smoothness < float("inf"):
+            raise RefmgError(f"found smoothness {self.smoothness}; expected a finite number of at least 0")
         if self.batch_size < 1:
             raise RefmgError(f"found batches of {self.batch_size} examples; expected 1 or more")

@@ -48,7 +48,7 @@ def tap_operators(
 
 
 class StencilFit:
-    r"""Normal equations of :math:`\min_s \|\sum_j S_j T_j Y - G\|^2 + \lambda \|s - s_0\|^2`.
+    r"""Normal equations of :math:`\min_s \|\sum_j S_j T_j Y - G\|^2 + \lambda \|s - s_0\|^2`, with a penalty.
 
     Parameters
     ----------
@@ -76,6 +76,7 @@ class StencilFit:
         n = c_in * len(operators)
         self.operators = operators
         self.normal, self.right, self.rows = np.zeros((n, n)), np.zeros((n, c_out)), 0
+        self.penalty = np.zeros((n, n))
 
     def add(self, Y: Matrix, goal: Matrix) -> None:
         """Add examples.
@@ -87,12 +88,25 @@ class StencilFit:
         goal : ndarray, shape (C_out, N', m)
             Responses wanted, without bias.
         """
-        by_cell = np.moveaxis(Y, 0, 1).reshape(Y.shape[1], -1)  # (N, C_in m)
-        seen = [(T @ by_cell).reshape(T.shape[0], Y.shape[0], -1) for T in self.operators]
-        features = np.moveaxis(np.stack(seen), 2, 0).reshape(len(self.normal), -1)  # (C_in n_K, N' m)
+        features = _seen(self.operators, Y)
         self.normal += features @ features.T
         self.right += features @ goal.reshape(goal.shape[0], -1).T
         self.rows += features.shape[1]
+
+    def penalize(self, Y: Matrix, operators: list[sparse.csr_array], weight: float) -> None:
+        r"""Add :math:`w \|\sum_j S_j D_j Y\|^2`: a part of the response that shall be small.
+
+        Parameters
+        ----------
+        Y : ndarray, shape (C_in, N, m)
+            Inputs.
+        operators : list of sparse array
+            ``D_j``, one a tap.
+        weight : float
+            w.
+        """
+        features = _seen(operators, Y)
+        self.penalty += weight * (features @ features.T)
 
     def solve(self, prior: Matrix, ridge: float = 0.0) -> Matrix:
         """Return the stencil.
@@ -104,9 +118,9 @@ class StencilFit:
         ridge : float
             Relative weight of the distance to it.
         """
-        A, s = self.normal, prior.reshape(prior.shape[0], -1).T
+        A, s = self.normal + self.penalty, prior.reshape(prior.shape[0], -1).T
         missing = self.right - A @ s
-        weight = ridge * np.trace(A) / len(A)
+        weight = ridge * np.trace(self.normal) / len(A)
         if weight > 0:
             step = linalg.solve(A + weight * np.eye(len(A)), missing, assume_a="pos")
         else:
@@ -117,3 +131,12 @@ class StencilFit:
     def condition_number(self) -> float:
         """Condition number of the normal equations without a ridge, in the 2-norm."""
         return float(np.linalg.cond(self.normal))
+
+
+def _seen(operators: list[sparse.csr_array], Y: Matrix) -> Matrix:
+    """Return what every tap sees in every channel, shape ``(C_in n_K, N' m)``."""
+    by_cell = np.moveaxis(Y, 0, 1).reshape(Y.shape[1], -1)  # (N, C_in m)
+    seen = np.stack(
+        [(T @ by_cell).reshape(T.shape[0], Y.shape[0], -1) for T in operators]
+    )  # (n_K, N', C_in, m)
+    return np.moveaxis(seen, 2, 0).reshape(Y.shape[0] * len(operators), -1)

@@ -238,6 +238,7 @@ def test_one_example_moves_the_biases_only():
         (lambda: Calibration(ridge=-1.0), "expected finite numbers"),
         (lambda: Calibration(classifier_ridge=0.0), "the second positive"),
         (lambda: Calibration(batch_size=0), "found batches of 0"),
+        (lambda: Calibration(smoothness=-1.0), "found smoothness -1.0"),
         (lambda: transfer_network(some_network(), (4, 4), "calibrate"), "did you mean 'calibrated'?"),
         (lambda: transfer_network(some_network(), (4, 4), levels=2), "found 2 levels for the factor (2, 2)"),
         (lambda: transfer_network(some_network(), (4, 4), levels=0), "found 0 levels"),
@@ -248,3 +249,36 @@ def test_bad_input_is_refused_in_one_line(call, said):
         call()
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_penalty_is_more_rows_of_the_least_squares_problem():
+    rng = np.random.default_rng(8)
+    Y, G = rng.normal(size=(2, 8, 5)), rng.normal(size=(3, 8, 5))
+    T, D = tap_operators((3,), (8,)), tap_operators((3,), (8,), "zero")
+    fit = StencilFit(T, 2, 3)
+    fit.add(Y, G)
+    fit.penalize(Y, D, 0.25)
+    rows = [
+        np.concatenate([weight * np.stack([A @ y for y in Y for A in operators]).reshape(6, -1)], axis=1)
+        for operators, weight in ((T, 1.0), (D, 0.5))
+    ]
+    goals = np.concatenate([G.reshape(3, -1), np.zeros((3, 40))], axis=1)
+    expected = np.linalg.lstsq(np.concatenate(rows, axis=1).T, goals.T)[0].T.reshape(3, 2, 3)
+    # Normal equations lose twice the digits of the condition number, here below 10.
+    assert np.abs(fit.solve(np.zeros((3, 2, 3))) - expected).max() < 1e4 * EPS
+
+
+def test_smoothness_evens_responses_within_coarse_cells_and_only_to_the_finer_grid():
+    net, x = some_network(), random_images((16, 16), 20)
+    P, R = prolongation_matrix((16, 16), "average"), restriction_matrix((16, 16), "average")
+    roughness = []
+    for smoothness in (0.0, 0.5, 50.0):
+        fine = transfer_network(net, (16, 16), Calibration(smoothness=smoothness), images=x)
+        first = fine.propagation.opening.apply(x).reshape(4, 256, -1)
+        roughness.append(sum(np.sum((y - P @ (R @ y)) ** 2) / np.sum(y**2) for y in first))
+    assert roughness[0] > roughness[1] > roughness[2]
+    coarse = [
+        transfer_network(net, (4, 4), Calibration(smoothness=mu), images=random_images((8, 8)))
+        for mu in (0.0, 5.0)
+    ]
+    assert np.array_equal(coarse[0].classifier.W, coarse[1].classifier.W)

@@ -31,6 +31,7 @@ from refmg_validation.resolution import LevelData, unlabelled
 Matrix = np.ndarray
 COUNTS = (50, 200, 500, 1000, 2000)
 RIDGES = ((1e-4, 1e-3), (1e-2, 1e-3), (1e-2, 1e-2), (1e-1, 1e-2), (1e8, 1e-2), (1e-2, 1e8))
+SMOOTHNESS = (0.0, 0.1, 2.0)
 STENCILS = ("unchanged", "linear", "average", "power-law")
 
 
@@ -74,7 +75,7 @@ def _moved(source: Network, moved: Network, rule: Callable[[Matrix], Matrix]) ->
 
 
 def calibration_rows(networks: dict[str, Network], levels: dict[str, LevelData]) -> list[dict[str, Any]]:
-    """Return accuracies by number of images, and by ridges, for two priors."""
+    """Return accuracies by number of images, by ridges, for two priors, and by smoothness."""
     everything, rows = unlabelled(levels), []
     settings = [(Calibration(prior=p), m) for p in ("power-law", "unchanged") for m in COUNTS]
     settings += [
@@ -82,10 +83,12 @@ def calibration_rows(networks: dict[str, Network], levels: dict[str, LevelData])
         for p in ("power-law", "unchanged")
         for a, b in RIDGES
     ]
+    settings += [(Calibration(smoothness=mu), COUNTS[-1]) for mu in SMOOTHNESS]
     for calibration, m in settings:
         images = {name: x[..., :m] for name, x in everything.items()}
         row: dict[str, Any] = {"prior": calibration.prior, "images": m}
         row |= {"ridge": calibration.ridge, "classifier_ridge": calibration.classifier_ridge}
+        row["smoothness"] = calibration.smoothness
         for source, target in (("fine", "coarse"), ("coarse", "fine")):
             shape = networks[target].architecture.shape
             row[target] = accuracy_of(

@@ -109,7 +109,8 @@ class SeedRun:
                 f"seed {self.seed}, epoch {epoch} of {plan.epochs}: loss {loss:.3f}, about {left:.0f} s left"
             )
 
-        return train(plan, images, labels, len(self.photographs.classes), self._path("pt"), report)
+        classes = len(self.photographs.classes)
+        return train(plan, lambda: SmallResNet(classes, plan.width), images, labels, self._path("pt"), report)
 
     def _measure(self, source: SmallResNet, direction: str, job: str) -> dict[str, dict[str, float]]:
         fine = max(SIZE, TARGETS[direction])

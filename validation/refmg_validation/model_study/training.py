@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from io import BytesIO
 from math import cos, pi
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,6 @@ from torch.nn import functional as F
 
 from refmg.atomic import write_atomically
 from refmg_backends import RefmgError
-from refmg_validation.model_study.network import SmallResNet
 
 
 @dataclass(frozen=True)
@@ -38,26 +38,33 @@ class TrainingPlan:
 
 
 Report = Callable[[int, float], None]
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def train(
-    plan: TrainingPlan, images: Tensor, labels: Tensor, classes: int, path: Path, report: Report
-) -> SmallResNet:
+    plan: TrainingPlan,
+    build: Callable[[], Model],
+    images: Tensor,
+    labels: Tensor,
+    path: Path,
+    report: Report,
+) -> Model:
     """Train, or go on with, or load, the network of `path`.
 
     Parameters
     ----------
     plan : TrainingPlan
+    build : callable
+        Makes the network with random weights, from PyTorch's global generator.
     images : Tensor, shape (m, 3, n, n)
     labels : Tensor of int, shape (m,)
-    classes : int
     path : path
         Saved after every epoch; a file of other settings is refused.
     report : callable
         Called with each finished epoch and its mean loss.
     """
     torch.manual_seed(plan.seed)
-    model = SmallResNet(classes, plan.width)
+    model = build()
     optimizer = torch.optim.SGD(
         model.parameters(), lr=plan.rate, momentum=0.9, nesterov=True, weight_decay=plan.decay
     )
