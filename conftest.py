@@ -5,7 +5,12 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
-NEEDS_TORCH = ("refmg/torch", "validation/refmg_validation/model_study", "docs/moving-models.md")
+NEEDS_TORCH = (
+    "refmg/torch",
+    "validation/refmg_validation/model_study",
+    "validation/refmg_validation/adapters/torch",
+    "docs/moving-models.md",
+)
 HAS_TORCH = find_spec("torch") is not None
 
 

@@ -8,10 +8,11 @@ from refmg.activation import Activation, named_activation
 from refmg.architecture import Architecture
 from refmg.batches import Batch, Batches
 from refmg.best_prolongation import BestProlongation
-from refmg.calibration import Calibration
-from refmg.checkpoint import load_network, save_network
+from refmg.calibration import Calibration, SyntheticImages
+from refmg.checkpoint import SavedNetwork, load_network, load_saved_network, save_network
 from refmg.classifier import Classifier
 from refmg.classifier_objective import ClassifierObjective
+from refmg.classifier_point import ClassifierLine, ClassifierPoint
 from refmg.constraint_jacobian import ConstraintJacobian, constraint_jacobian
 from refmg.controls import Controls
 from refmg.convolution import Convolution, convolution_matrix
@@ -32,6 +33,7 @@ from refmg.model_transfer import ResolutionChange, TensorRecord, TensorSelection
 from refmg.network import Network, random_network
 from refmg.network_transfer import network_transfer_names, transfer_network
 from refmg.objective import ControlObjective, NetworkObjective
+from refmg.parameter_move import ParameterMove
 from refmg.predictive_map import PredictiveMap
 from refmg.regularization import Regularization
 from refmg.stability import LayerStability, StabilityReport, StabilityWarning, stability
@@ -59,7 +61,9 @@ __all__ = [
     "BestProlongation",
     "Calibration",
     "Classifier",
+    "ClassifierLine",
     "ClassifierObjective",
+    "ClassifierPoint",
     "ClosureError",
     "ConstraintJacobian",
     "ControlGrid",
@@ -77,14 +81,17 @@ __all__ = [
     "ModelFile",
     "Network",
     "NetworkObjective",
+    "ParameterMove",
     "PowerLaw",
     "PredictiveMap",
     "RefmgError",
     "Regularization",
     "Spectrum",
     "ResolutionChange",
+    "SavedNetwork",
     "StabilityReport",
     "StabilityWarning",
+    "SyntheticImages",
     "StencilMap",
     "Taps",
     "TensorRecord",
@@ -105,6 +112,7 @@ __all__ = [
     "get_backend",
     "jacobian",
     "load_network",
+    "load_saved_network",
     "named_activation",
     "named_integrator",
     "named_loss",

@@ -1,5 +1,6 @@
 """The command line: what it prints, what it writes, and one line for every bad input."""
 
+import errno
 import json
 import os
 from dataclasses import replace
@@ -13,12 +14,14 @@ from refmg_validation import (
     exponent_study,
     moving_study,
     presets,
+    resolution_seeds,
     training_run,
     transfer_figures,
 )
 from refmg_validation.cli import main
 from refmg_validation.presets import PRESETS
 from refmg_validation.resolution import load_levels
+from refmg_validation.runs import FolderLock, RunFolder
 
 
 @pytest.fixture(autouse=True)
@@ -77,18 +80,55 @@ def test_resolution_writes_table_networks_and_records(capsys, tmp_path):
         "images resized",
     ]
     assert load_network(tmp_path / "out" / "fine.safetensors")[0].architecture.shape == (28, 28)
+    run_record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert [series["name"] for series in run_record["series"]] == ["coarse images", "fine images"]
+    assert [len(series["rows"]) for series in run_record["series"]] == [3, 3]
+    assert run("report", "out") == 0
+    assert "resolution.png" not in (tmp_path / "out" / "report.html").read_text()  # it is in the page
+    assert "open out/report.html" in capsys.readouterr().out
 
 
 def test_all_transfers_are_those_that_there_are(tmp_path):
     assert run("reproduce", "resolution", "--output", "out", "--transfer", "all") == 0
     result = json.loads((tmp_path / "out" / "resolution.json").read_text())
     named = {row["network"] for row in result["rows"]} - {"native", "images resized"}
-    assert named == set(network_transfer_names())
+    # 120 training images: more than the 100 of one row, fewer than the 500 of another.
+    assert named == {*network_transfer_names(), "calibrated, 100 images"}
+
+
+def test_seeds_give_mean_spread_and_all_values(capsys, tmp_path):
+    arguments = ["reproduce", "resolution", "--output", "out", "--regularization", "strong", "--seeds", 2]
+    assert run(*arguments) == 0
+    assert "in 2 seeds" in capsys.readouterr().out.replace("of 2 seeds", "in 2 seeds")
+    result = json.loads((tmp_path / "out" / "seeds.json").read_text())
+    assert result["preset"]["training"]["regularization"]["alpha_0"] == 1.0
+    for seed in (0, 1):
+        alone = json.loads((tmp_path / "out" / f"seed-{seed}" / "measured.json").read_text())
+        for row in alone["rows"]:
+            assert result["summary"][row["network"]]["fine_test"]["values"][seed] == row["fine_test"]
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["seeds"] == [0, 1]
+    assert run("compare", "out", "out/seed-0") == 0
+    assert (tmp_path / "compare.html").exists()
+    scores = result["summary"]["unchanged"]["coarse_test"]
+    assert scores["mean"] == pytest.approx(sum(scores["values"]) / 2)
+    assert scores["spread"] == pytest.approx(abs(np.subtract(*scores["values"])) / 2**0.5)
+
+
+def test_finished_seeds_are_not_measured_again_but_others_are(monkeypatch):
+    measured = []
+    measure = resolution_seeds.run_resolution
+    monkeypatch.setattr(
+        resolution_seeds, "run_resolution", lambda *given: measured.append(given[3]) or measure(*given)
+    )
+    arguments = ["reproduce", "resolution", "--output", "out", "--seeds"]
+    for seeds, transfer in ((2, "linear"), (3, "linear"), (2, "average")):
+        assert run(*arguments, seeds, "--transfer", transfer) == 0
+    assert measured == [0, 1, 2, 0, 1]
 
 
 def test_an_interrupted_run_goes_on_to_the_same_result(capsys, tmp_path, monkeypatch):
     assert run("reproduce", "resolution", "--output", "whole") == 0
-    save, saved = training_run.save_network, []
+    save, saved = RunFolder.save, []
 
     def interrupted(*arguments):
         save(*arguments)
@@ -96,13 +136,66 @@ def test_an_interrupted_run_goes_on_to_the_same_result(capsys, tmp_path, monkeyp
         if len(saved) == 5:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(training_run, "save_network", interrupted)
+    monkeypatch.setattr(RunFolder, "save", interrupted)
     capsys.readouterr()
     assert run("reproduce", "resolution", "--output", "parts") == 2
     assert "interrupted" in error_line(capsys)
     assert run("reproduce", "resolution", "--output", "parts") == 0
     whole, parts = (load_network(tmp_path / name / "fine.safetensors")[0] for name in ("whole", "parts"))
     assert np.array_equal(whole.classifier.W, parts.classifier.W)
+
+
+def test_a_damaged_checkpoint_is_refused_with_the_last_good_one(capsys, tmp_path):
+    arguments = ["reproduce", "resolution", "--output", "out"]
+    assert run(*arguments) == 0
+    finished, coarse = tmp_path / "out" / "coarse.safetensors", tmp_path / "out" / "coarse"
+    before = load_network(finished)[0]
+    finished.unlink()
+    last = coarse / "checkpoint-000002.safetensors"
+    last.write_bytes(last.read_bytes()[:-1])
+    capsys.readouterr()
+    assert run(*arguments) == 2
+    said = "the last good one is checkpoint-000001.safetensors: delete checkpoint-000002.safetensors to go on"
+    assert said in error_line(capsys)
+    last.unlink()
+    assert run(*arguments) == 0
+    assert np.array_equal(load_network(finished)[0].classifier.W, before.classifier.W)
+
+
+def test_a_full_disk_gives_one_line_and_the_run_goes_on(capsys, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        assert run("reproduce", "resolution", "--output", "out") == 2
+    assert "No space left on device" in error_line(capsys)
+    assert run("reproduce", "resolution", "--output", "out") == 0
+
+
+def test_a_second_command_in_the_same_folder_is_refused(capsys):
+    for arguments in ([], ["--seeds", 2]):
+        with FolderLock("out"):
+            assert run("reproduce", "resolution", "--output", "out", *arguments) == 2
+        assert f"out is in use by process {os.getpid()} " in error_line(capsys)
+
+
+def test_resume_wants_something_to_resume(capsys):
+    arguments = ["reproduce", "resolution", "--output", "out"]
+    assert run(*arguments, "--resume") == 2
+    assert "found no run in out to resume" in error_line(capsys)
+    assert not os.listdir()
+    assert run(*arguments) == 0
+    assert run(*arguments, "--resume") == 0
+
+
+def test_seeds_resume_where_one_of_them_has_begun(capsys):
+    arguments = ["reproduce", "resolution", "--output", "out", "--seeds", 2]
+    assert run(*arguments, "--resume") == 2
+    assert "found no run in out to resume" in error_line(capsys)
+    assert run("reproduce", "resolution", "--output", "out/seed-1", "--seed", 1) == 0
+    assert run(*arguments, "--resume") == 0
+    assert "mean and spread of 2 seeds" in capsys.readouterr().out
 
 
 def test_a_folder_of_another_run_is_refused(capsys):
@@ -120,6 +213,8 @@ def test_a_folder_of_another_run_is_refused(capsys):
         (["--data", "nowhere"], "found no folder nowhere"),
         (["--preset", "paper"], "needs 60000 training images; found 4000"),
         (["--seed", "-1"], "-1"),
+        (["--seeds", "0"], "'--seeds'"),
+        (["--regularization", "week"], "unknown regularization 'week' (did you mean 'weak'?)"),
         (["--colour"], "--colour"),
     ],
 )
@@ -196,4 +291,4 @@ def test_the_study_of_moving_records_every_rule(tmp_path, monkeypatch):
     moved = transfer_network(nets["coarse"], (28, 28), "linear")
     validation = levels["fine"].validation
     assert linear["P"] == moved.accuracy(validation.x, validation.labels)
-    assert len(found["calibration"]) == 2 * (2 + len(moving_study.RIDGES))
+    assert len(found["calibration"]) == 2 * (2 + len(moving_study.RIDGES)) + len(moving_study.SMOOTHNESS)

@@ -9,10 +9,11 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the study needs the extra 'torch'")
 from PIL import Image  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
 
 from refmg import RefmgError  # noqa: E402
 from refmg.torch import TransferOptions  # noqa: E402
-from refmg_validation.model_study import seed_run  # noqa: E402
+from refmg_validation.model_study import resnet18, seed_run  # noqa: E402
 from refmg_validation.model_study.__main__ import main  # noqa: E402
 from refmg_validation.model_study.network import SmallResNet  # noqa: E402
 from refmg_validation.model_study.photographs import load_photographs, split  # noqa: E402
@@ -81,22 +82,26 @@ def test_test_images_are_the_same_for_every_seed():
         assert sorted(np.concatenate(list(part.values()))) == list(range(50))
 
 
+def small():
+    return SmallResNet(2, 2)
+
+
 def test_an_interrupted_training_goes_on_to_the_same_network(tmp_path):
     images, labels = torch.randn(20, 3, 16, 16), torch.arange(20) % 2
     plan = TrainingPlan(0, epochs=3, width=2, batch=8)
-    whole = train(plan, images, labels, 2, tmp_path / "whole.pt", lambda epoch, loss: None)
+    whole = train(plan, small, images, labels, tmp_path / "whole.pt", lambda epoch, loss: None)
 
     def interrupt(epoch, loss):
         raise KeyboardInterrupt
 
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            train(plan, images, labels, 2, tmp_path / "parts.pt", interrupt)
-    parts = train(plan, images, labels, 2, tmp_path / "parts.pt", lambda epoch, loss: None)
+            train(plan, small, images, labels, tmp_path / "parts.pt", interrupt)
+    parts = train(plan, small, images, labels, tmp_path / "parts.pt", lambda epoch, loss: None)
     for name, tensor in whole.state_dict().items():
         assert torch.equal(parts.state_dict()[name], tensor)
     with pytest.raises(RefmgError, match="other settings"):
-        train(TrainingPlan(1, epochs=3, width=2), images, labels, 2, tmp_path / "parts.pt", interrupt)
+        train(TrainingPlan(1, epochs=3, width=2), small, images, labels, tmp_path / "parts.pt", interrupt)
 
 
 @pytest.mark.parametrize("direction", ["coarse", "fine"])
@@ -141,3 +146,15 @@ def test_measurements_of_other_settings_are_refused(data, tmp_path, capsys):
     assert main(arguments(data, tmp_path, "--unlabelled", 5)) == 2
     assert "found measurements of other settings" in capsys.readouterr().err
     assert seed_run.TARGETS == {"coarse": 32, "fine": 128}
+
+
+def test_a_published_network_is_trained_moved_and_recorded(data, tmp_path, capsys):
+    pytest.importorskip("transformers", reason="needs 'pip install transformers'")
+    sizes = ["--epochs", 1, "--width", 2, "--test", 4, "--validation", 4, "--unlabelled", 6]
+    places = ["--data", data, "--cache", tmp_path / "cache", "--output", tmp_path / "out"]
+    resnet18.main([*map(str, [*sizes, *places])])
+    found = json.loads((tmp_path / "out" / "resnet18.json").read_text())["found"]
+    assert set(found["coarse"]) == set(found["fine"]) == set(resnet18.WAYS)
+    assert "source, on 64 x 64" in capsys.readouterr().out
+    kept = load_file(tmp_path / "cache" / "resnet18.safetensors")
+    assert kept["resnet.embedder.embedder.convolution.weight"].shape == (2, 3, 7, 7)

@@ -10,7 +10,9 @@ from safetensors.numpy import load_file, save_file
 
 from refmg import StencilMap, named_map
 from refmg.model_file import read_model
+from refmg.model_transfer import TensorRecord
 from refmg_validation.cli import main
+from refmg_validation.move_model import records_table
 from refmg_validation.pictures import load_pictures
 
 RNG = np.random.default_rng(2)
@@ -148,3 +150,17 @@ def test_wide_stencils_are_prolonged_by_least_squares(capsys):
     expected = StencilMap(7, closure="least-squares").prolong(np.ones((7, 7)))
     # Two orders of the same sums of 49 products.
     assert np.allclose(load_file("out.safetensors")["stem.weight"][0, 0], expected, rtol=0, atol=1e-12)
+
+
+def test_a_long_table_names_stencils_and_counts_the_rest():
+    def records(vectors):
+        stencils = [TensorRecord(f"conv{i}.weight", (4, 4, 3, 3), "F32", True, "3 x 3", 0.5) for i in (0, 1)]
+        kept = [TensorRecord("side.weight", (4, 4, 1, 1), "F32", False, "pointwise")]
+        rest = [TensorRecord(f"b{i}", (4,), "F32", False, "vector or matrix") for i in range(vectors)]
+        return [*stencils, *kept, *rest]
+
+    def rows(vectors):
+        return list(records_table(records(vectors), "").columns[0].cells)
+
+    assert rows(30) == ["conv0.weight", "conv1.weight", "side.weight", "30 others"]
+    assert rows(3)[3:] == ["b0", "b1", "b2"]

@@ -8,18 +8,23 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from typer.exceptions import TyperException
 
 from refmg import RefmgError
+from refmg_validation.conformance_cli import conformance
+from refmg_validation.terminal import console as _console
 
 app = typer.Typer(help="Learning across scales.", no_args_is_help=True, add_completion=False)
 reproduce = typer.Typer(help="Reproduce a result of the paper.", no_args_is_help=True)
 app.add_typer(reproduce, name="reproduce")
+app.add_typer(conformance, name="conformance")
 
 Output = Annotated[Path, typer.Option(help="Folder for what is written.")]
 Data = Annotated[
     Path | None, typer.Option(help="Folder with the MNIST files; REFMG_DATA, else the shipped digits.")
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Refuse to start anew: a run must be there to go on with.")
 ]
 
 INTERRUPTED = "interrupted; the same command goes on after the last finished iteration"
@@ -46,22 +51,28 @@ def fetch(output: Output = Path("mnist")) -> None:
 @app.command()
 def verify(
     only: Annotated[
-        str | None, typer.Option(help="operators, transfers, images or control; all by default.")
+        str | None,
+        typer.Option(help="exact, kernels, operators, transfers, images, control or training; else all."),
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="Record the findings in this file.")] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="The integer and rational ones only.")] = False,
+    seed: Annotated[
+        str | None, typer.Option(help="Of the random cases; random draws new ones and prints it.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Record the checks in this file.")] = None,
 ) -> int:
     """Print every check with its measured error and bound; exit status 1 if one fails."""
     from refmg_validation.records import provenance, write_json
-    from refmg_validation.verify import as_json, failures, findings_table, run_checks
+    from refmg_validation.verify import SEED, as_json, chosen_seed, failures, findings_table, run_checks
 
-    findings = run_checks(only)
+    number = SEED if seed is None else chosen_seed(seed)
+    findings = run_checks(only, number, exact)
     _console().print(findings_table(findings))
     if json is not None:
-        write_json(json, provenance() | as_json(findings))
+        write_json(json, provenance() | as_json(findings, number))
     failed, count = failures(findings), sum(len(found) for found in findings.values())
     for name in failed:
         print(f"refmg: check failed: {name}", file=sys.stderr)
-    print(f"{count - len(failed)} of {count} checks passed")
+    print(f"{count - len(failed)} of {count} checks passed, seed {number}")
     return 1 if failed else 0
 
 
@@ -140,6 +151,38 @@ def transfer(
         write_json(json, provenance() | move_model.as_json(request, records))
 
 
+Page = Annotated[Path | None, typer.Option("--output", "-o", help="The page, an HTML file.")]
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="Output folder of an experiment.")], output: Page = None
+) -> None:
+    """Write a run as one HTML page: figures, tables, settings; DIR/report.html by default."""
+    from refmg_validation.html_report import report_page
+
+    _write_page(output or folder / "report.html", report_page(folder))
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="Output folder of run A.")],
+    second: Annotated[Path, typer.Argument(help="Output folder of run B.")],
+    output: Page = None,
+) -> None:
+    """Write two runs side by side as one HTML page; compare.html by default."""
+    from refmg_validation.html_report import compare_page
+
+    _write_page(output or Path("compare.html"), compare_page(first, second))
+
+
+def _write_page(path: Path, page: str) -> None:
+    from refmg.atomic import write_atomically
+
+    write_atomically(path, page.encode())
+    print(f"open {path} in a browser")
+
+
 @reproduce.command()
 def example1(data: Data = None, output: Output = Path("example1-output")) -> None:
     """Print Example 1 for every named pair and draw Figure 1 from a real digit."""
@@ -166,38 +209,77 @@ def resolution(
     transfer: Annotated[
         list[str] | None, typer.Option(help="How to move a network; may be given again; or all.")
     ] = None,
+    regularization: Annotated[str, typer.Option(help="weak or strong.")] = "weak",
     seed: Annotated[int, typer.Option(help="Of division, initial stencils, subsamples.")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs, from --seed on: mean and spread.")] = 1,
     output: Output = Path("resolution-output"),
+    resume: Resume = False,
 ) -> None:
     """Train at two resolutions, move each network to the other, and print the paper's table."""
     from refmg import network_transfer_names
     from refmg_backends import one_of
-    from refmg_validation.figures import draw_accuracies
+    from refmg_validation import resolution_command
     from refmg_validation.presets import named_preset
-    from refmg_validation.progress import TrainingProgress
-    from refmg_validation.records import provenance, write_figure, write_json
-    from refmg_validation.report import ordering, resolution_table
-    from refmg_validation.resolution import run_resolution
 
-    transfers, chosen, console = transfer or ["linear"], named_preset(preset), _console()
-    names = network_transfer_names()
+    chosen, names = named_preset(preset, regularization), network_transfer_names()
+    transfers = transfer or ["linear"]
     for name in transfers:
         if name not in (*names, "all"):
             raise RefmgError(one_of("transfer", name, [*names, "all"]))
-    transfers = names if "all" in transfers else transfers
-    with TrainingProgress(console, chosen.training.iterations + 1) as progress:
-        result = run_resolution(chosen, data, transfers, seed, output, progress)
-    result = provenance() | {"seed": seed} | result
-    write_json(output / "resolution.json", result)
-    write_figure(output / "resolution.png", draw_accuracies(result["rows"], result["data"]["name"]))
-    console.print(resolution_table(result))
-    for line in ordering(result):
-        console.print(line)
-    console.print(f"Networks, resolution.json and resolution.png are in {output}")
+    transfers = list(names) if "all" in transfers else transfers
+    request = resolution_command.Request(chosen, data, transfers, output, resume)
+    if seeds == 1:
+        resolution_command.one_seed(request, seed, _console())
+    else:
+        resolution_command.several_seeds(request, range(seed, seed + seeds), _console())
 
 
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+Weights = Annotated[str, typer.Option(help="weak or strong.")]
+LevelsPreset = Annotated[str, typer.Option(help="small or paper.")]
+FirstSeed = Annotated[int, typer.Option(min=0, help="Of division, initial stencils, subsamples.")]
+Seeds = Annotated[int, typer.Option(min=1, help="Runs, from --seed on: mean and spread.")]
+
+
+@reproduce.command()
+def depth(
+    data: Data = None,
+    preset: LevelsPreset = "small",
+    regularization: Weights = "weak",
+    seed: FirstSeed = 0,
+    seeds: Seeds = 1,
+    output: Output = Path("depth-output"),
+    resume: Resume = False,
+) -> None:
+    """Train deeper and deeper networks from prolonged and from random starts (Figure 2)."""
+    from refmg_validation.multilevel.command import DEPTH_KIND, Request
+    from refmg_validation.multilevel.presets import named
+
+    chosen = named(DEPTH_KIND.presets, preset, regularization)
+    Request(DEPTH_KIND, chosen, data, range(seed, seed + seeds), output, resume).run(_console())
+
+
+@reproduce.command()
+def pyramid(
+    data: Data = None,
+    preset: LevelsPreset = "small",
+    regularization: Weights = "weak",
+    transfer: Annotated[
+        list[str] | None, typer.Option(help="Between resolutions, a path each; linear and calibrated.")
+    ] = None,
+    seed: FirstSeed = 0,
+    seeds: Seeds = 1,
+    output: Output = Path("pyramid-output"),
+    resume: Resume = False,
+) -> None:
+    """Train coarse to fine, shallow to deep and both at once, against the fine network alone."""
+    from dataclasses import replace
+
+    from refmg_validation.multilevel.command import PYRAMID_KIND, Request
+    from refmg_validation.multilevel.presets import named
+
+    chosen = named(PYRAMID_KIND.presets, preset, regularization)
+    chosen = replace(chosen, transfers=tuple(transfer)) if transfer else chosen
+    Request(PYRAMID_KIND, chosen, data, range(seed, seed + seeds), output, resume).run(_console())
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -60,19 +60,23 @@ def draw_figure1(image: Images, transfer: str = "linear") -> Figure:
 
 def draw_accuracies(rows: list[dict[str, Any]], title: str) -> Figure:
     """Draw the test accuracies of all rows, coarse images beside fine ones."""
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(max(7, 0.95 * len(rows)), 4), layout="constrained")
     axes = figure.subplots()
     places = np.arange(len(rows))
     for shift, level in ((-0.2, "coarse"), (0.2, "fine")):
         heights = [100 * row[f"{level}_test"] for row in rows]
         bars = axes.bar(places + shift, heights, width=0.38, label=f"{level} images")
         axes.bar_label(bars, fmt="%.1f")
-    axes.set_xticks(places, [TITLES.get(row["network"], row["network"]) for row in rows])
+    axes.set_xticks(places, [_short(row["network"]) for row in rows])
     axes.set_ylabel("test accuracy in %")
     axes.set_ylim(0, 122)  # room for the legend above the bars
     axes.set_title(title)
     axes.legend(loc="upper center", ncols=2)
     return figure
+
+
+def _short(name: str) -> str:
+    return TITLES.get(name, name.replace(", ", "\n").replace("-", "-\n"))
 
 
 def draw_race(found: dict[str, list[dict[str, Any]]]) -> Figure:

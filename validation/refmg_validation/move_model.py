@@ -85,15 +85,26 @@ def _all_records(file: ModelFile, known: dict[str, TensorRecord]) -> list[Tensor
     return records
 
 
+# Reasons to keep what nobody takes for a stencil: with many such tensors, one line tells of all of them.
+OBVIOUS = ("vector or matrix", "not floating")
+LONG = 24
+
+
 def records_table(records: list[TensorRecord], title: str) -> Table:
-    """Return one row a tensor."""
+    """Return one row a tensor; in a long table, one line for all vectors, matrices and integers."""
+    long = len(records) > LONG
+    shown = [r for r in records if not (long and r.reason in OBVIOUS)]
+    hidden = len(records) - len(shown)
     table = Table(title=title)
     for name in ("tensor", "shape", "type", "", "why", "norm grows by"):
-        table.add_column(name, justify="right" if name == "norm grows by" else "left")
-    for r in records:
+        justify: Any = "right" if name == "norm grows by" else "left"
+        table.add_column(name, justify=justify, overflow="fold")
+    for r in shown:
         shape = " x ".join(map(str, r.shape)) or "scalar"
         row = ("moved", r.reason, f"{r.growth:.3f}") if r.moved else ("kept", r.reason, "")
         table.add_row(r.name, shape, r.dtype, *row, style=None if r.moved else "dim")
+    if hidden:
+        table.add_row(f"{hidden} others", "", "", "kept", "no stencils", "", style="dim")
     return table
 
 

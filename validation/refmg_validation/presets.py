@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from refmg import Regularization
 from refmg.optimization import TrainingSettings
-from refmg_backends import RefmgError, one_of
+from refmg_backends import RefmgError, check_environment, default_dtype, one_of
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,15 @@ class Preset:
         return asdict(self)
 
 
+# Chosen on validation images; see validation/results/regularization.json.
+REGULARIZATIONS = {
+    "weak": Regularization(alpha_W=1e-6, alpha_t=1e-5, alpha_0=1e-4),
+    "strong": Regularization(alpha_W=1e-8, alpha_t=1e-5, alpha_0=1.0),
+}
+
+
 def _training(iterations: int, hessian_examples: int) -> TrainingSettings:
-    weights = Regularization(alpha_W=1e-6, alpha_t=1e-5, alpha_0=1e-4)
+    weights = REGULARIZATIONS["weak"]
     return TrainingSettings(iterations=iterations, hessian_examples=hessian_examples, regularization=weights)
 
 
@@ -54,14 +61,40 @@ PRESETS = {
 }
 
 
-def named_preset(name: str) -> Preset:
-    """Return the preset of this name.
+def named_regularization(name: str) -> Regularization:
+    """Return the weights of this name.
 
     Raises
     ------
     RefmgError
-        If there is none.
+        If there are none.
+    """
+    if name not in REGULARIZATIONS:
+        raise RefmgError(one_of("regularization", name, REGULARIZATIONS))
+    return REGULARIZATIONS[name]
+
+
+def with_choices(preset: Preset, regularization: str) -> Preset:
+    """Return the preset with a regularisation of this name, and ``REFMG_DTYPE`` where it is set.
+
+    Raises
+    ------
+    RefmgError
+        If there is no such regularisation or precision.
+    """
+    training = replace(preset.training, regularization=named_regularization(regularization))
+    dtype = default_dtype(check_environment().get("REFMG_DTYPE") or preset.dtype)
+    return replace(preset, training=training, dtype=dtype)
+
+
+def named_preset(name: str, regularization: str = "weak") -> Preset:
+    """Return the preset of this name, by :func:`with_choices`.
+
+    Raises
+    ------
+    RefmgError
+        If there is no such preset or regularisation.
     """
     if name not in PRESETS:
         raise RefmgError(one_of("preset", name, PRESETS))
-    return PRESETS[name]
+    return with_choices(PRESETS[name], regularization)

@@ -40,21 +40,29 @@ def resolution_table(result: dict[str, Any]) -> Table:
     for name in ("network", "coarse images", "paper", "fine images", "paper"):
         table.add_column(name, justify="left" if name == "network" else "right")
     for row in result["rows"]:
-        label, printed = _described(row["network"])
+        label, printed = described(row["network"]), paper_columns(row["network"])
         ours = [f"{100 * row[f'{level}_test']:.2f}" for level in ("coarse", "fine")]
         table.add_row(label, ours[0], printed[0], ours[1], printed[1])
     return table
 
 
-def _described(name: str) -> tuple[str, tuple[str, str]]:
+def described(name: str) -> str:
+    """Return what a row of the resolution table stands for."""
     if name == "native":
-        return "native: trained at this resolution", PAPER_NATIVE
+        return "native: trained at this resolution"
     if name == "unchanged":
-        return "from the other resolution, stencils unchanged", PAPER_UNCHANGED
+        return "from the other resolution, stencils unchanged"
     if name == "images resized":
-        return "the other network, images resized to its grid by P or R", ("", "")
-    same_pair = name in ("linear", "full-weighting")
-    return f"from the other resolution, by {name!r}", PAPER_TRANSFERRED if same_pair else ("", "")
+        return "the other network, images resized to its grid by P or R"
+    named, *rest = name.split(", ")
+    return ", ".join([f"from the other resolution, by {named!r}", *rest])
+
+
+def paper_columns(name: str) -> tuple[str, str]:
+    """Return the paper's accuracies beside a row: coarse images, fine images."""
+    if name in ("linear", "full-weighting"):  # the same composite
+        return PAPER_TRANSFERRED
+    return {"native": PAPER_NATIVE, "unchanged": PAPER_UNCHANGED}.get(name, ("", ""))
 
 
 def ordering(result: dict[str, Any]) -> list[str]:

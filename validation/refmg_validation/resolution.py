@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ from typing import Any
 from refmg import (
     Architecture,
     Network,
+    SyntheticImages,
     get_backend,
     prolongation_matrix,
     restriction_matrix,
     transfer_network,
 )
 from refmg.data import Images, load_images, restrict_images, split_images
+from refmg.stencil_maps import CALIBRATED, SYNTHETIC
 from refmg_backends import RefmgError
 from refmg_validation.presets import Preset
 from refmg_validation.training_run import Examples, TrainingRun
@@ -25,6 +28,7 @@ SPLITS = ("train", "validation", "test")
 RESIZED = "images resized"
 UNCHANGED = "unchanged"
 UNLABELLED = 2000  # training images, without labels, for transfers that look at images
+FEWER = (100, 500)  # how many of them "calibrated" gets in rows of its own
 Progress = Callable[[str, dict[str, Any]], None]
 
 
@@ -61,14 +65,22 @@ def load_levels(
     RefmgError
         If there are too few images or they do not fit.
     """
+    splits, about = load_splits(preset, data, seed)
+    fine = [Examples(splits[name].features(preset.dtype), splits[name].labels) for name in SPLITS]
+    coarse = [replace(part, x=restrict_images(part.x, preset.sigma)) for part in fine]
+    return {"coarse": LevelData(*coarse), "fine": LevelData(*fine)}, about
+
+
+def load_splits(
+    preset: Preset, data: str | Path | None, seed: int
+) -> tuple[dict[str, Images], dict[str, Any]]:
+    """Load training, validation and test images, and what to record about them; see :func:`load_levels`."""
     everything, test = load_images(data, "train"), load_images(data, "test")
     _check(preset, everything, test)
     train, validation = split_images(everything, (preset.train, preset.validation), seed)
-    fine = [Examples(part.features(preset.dtype), part.labels) for part in (train, validation, test)]
-    coarse = [replace(part, x=restrict_images(part.x, preset.sigma)) for part in fine]
-    sizes = {"train": len(train), "validation": len(validation), "test": len(test)}
-    about = {"name": everything.name, "sha256": everything.sha256(), "test_sha256": test.sha256()} | sizes
-    return {"coarse": LevelData(*coarse), "fine": LevelData(*fine)}, about
+    splits = dict(zip(SPLITS, (train, validation, test), strict=True))
+    about = {"name": everything.name, "sha256": everything.sha256(), "test_sha256": test.sha256()}
+    return splits, about | {name: len(images) for name, images in splits.items()}
 
 
 def _check(preset: Preset, train: Images, test: Images) -> None:
@@ -117,8 +129,9 @@ def run_resolution(
     preset = replace(preset, training=replace(preset.training, seed=seed))
     levels, about = load_levels(preset, data, seed)
     trained, histories = trained_networks(preset, levels, about, output, progress)
-    rows = measure(trained, levels, transfers)
-    return {"preset": preset.as_dict(), "data": about, "rows": rows, "histories": histories}
+    rows = measure(trained, levels, transfers, preset.sigma)
+    settings = {"seed": seed, "preset": preset.as_dict(), "data": about, "transfers": transfers}
+    return settings | {"rows": rows, "histories": histories}
 
 
 def trained_networks(
@@ -132,9 +145,11 @@ def trained_networks(
     trained, histories = {}, {}
     for level in LEVELS:
         run = _training_run(level, levels[level], preset, preset.training, about, output)
-        for network, record in run.go(levels[level].train, levels[level].validation, preset.dtype):
-            progress(level, record)
-            trained[level] = network
+        # Closed whatever happens, so that the folder is given back at once.
+        with closing(run.go(levels[level].train, levels[level].validation, preset.dtype)) as iterations:
+            for network, record in iterations:
+                progress(level, record)
+                trained[level] = network
         histories[level] = run.state(preset.dtype)[1]
     return trained, histories
 
@@ -161,31 +176,55 @@ def _training_run(
 
 
 def measure(
-    trained: dict[str, Network], levels: dict[str, LevelData], transfers: list[str]
+    trained: dict[str, Network],
+    levels: dict[str, LevelData],
+    transfers: list[str],
+    sigma: float = Preset.sigma,
 ) -> list[dict[str, Any]]:
     """Return one row a way of use: accuracies on both resolutions' validation and test images.
 
     The column is the resolution of the *images*: ``coarse`` images are given to the coarse network in
     the row "native", and to the fine network, moved, in the others. The last row moves the images
-    instead of the network. Transfers that need images see training images, see :func:`unlabelled`.
+    instead of the network. Transfers that need images see training images, see :func:`unlabelled`;
+    ``"calibrated"`` also has rows with fewer of them. Synthetic images are smoothed like the coarse ones,
+    by `sigma`.
     """
-    names, images = [*dict.fromkeys([*transfers, UNCHANGED])], unlabelled(levels)
     rows = [_row("native", {level: trained[level] for level in LEVELS}, levels)]
-    for name in names:
-        moved = {
-            target: transfer_network(trained[source], trained[target].architecture.shape, name, **images)
-            for source, target in (("fine", "coarse"), ("coarse", "fine"))
-        }
-        rows.append(_row(name, moved, levels))
+    for name in dict.fromkeys([*transfers, UNCHANGED]):
+        for title, count in _image_counts(name, levels):
+            rows.append(_row(title, moved_both_ways(trained, levels, name, count, sigma), levels))
     return [*rows, _row(RESIZED, *_resized(trained, levels))]
 
 
-def unlabelled(levels: dict[str, LevelData]) -> dict[str, Any]:
+def _image_counts(name: str, levels: dict[str, LevelData]) -> list[tuple[str, int]]:
+    """Return titles of rows and numbers of unlabelled images for one transfer."""
+    most = min(UNLABELLED, levels["fine"].train.x.shape[-1])
+    fewer = [count for count in FEWER if count < most] if name == CALIBRATED else []
+    return [*((f"{name}, {count} images", count) for count in fewer), (name, most)]
+
+
+def moved_both_ways(
+    trained: dict[str, Network],
+    levels: dict[str, LevelData],
+    name: str,
+    count: int = UNLABELLED,
+    sigma: float = Preset.sigma,
+) -> dict[str, Network]:
+    """Return the network that each level gets from the other one."""
+    images = unlabelled(levels, count)
+    transfer = SyntheticImages(sigma=sigma) if name == SYNTHETIC else name
+    return {
+        target: transfer_network(trained[source], trained[target].architecture.shape, transfer, **images)
+        for source, target in (("fine", "coarse"), ("coarse", "fine"))
+    }
+
+
+def unlabelled(levels: dict[str, LevelData], count: int = UNLABELLED) -> dict[str, Any]:
     """Return the first training images of both resolutions for :func:`refmg.transfer_network`.
 
     The spectrum is that of the fine ones, in both directions: a covariance lives on the fine grid.
     """
-    coarse, fine = (levels[level].train.x[..., :UNLABELLED] for level in LEVELS)
+    coarse, fine = (levels[level].train.x[..., :count] for level in LEVELS)
     return {"images": fine, "coarse_images": coarse}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,9 @@ import numpy as np
 from refmg import Architecture, Network, load_network, random_network, save_network
 from refmg.optimization import TrainingSettings, block_coordinate_descent
 from refmg_backends import RefmgError
+from refmg_validation.runs import RunFolder, check_fingerprint, checkpoint_steps
+
+History = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -22,20 +25,27 @@ class Examples:
     labels: np.ndarray
 
 
+def has_begun(path: Path) -> bool:
+    """Return whether there is anything of a run that ends in the file `path`."""
+    return path.exists() or bool(checkpoint_steps(path.with_suffix("")))
+
+
 @dataclass(frozen=True)
 class TrainingRun:
-    """The training of one network, saved after every iteration.
+    """The training of one network: a checkpoint after every iteration, then the finished network.
 
     Parameters
     ----------
     path : pathlib.Path
-        The ``safetensors`` file.
+        The ``safetensors`` file of the finished network; the checkpoints are in the folder of the
+        same name without the ending. Former versions of refmg wrote this file after every iteration:
+        what such a run has reached counts.
     architecture : Architecture
         What to train.
     settings : TrainingSettings
         How.
     fingerprint : dict
-        All that decides the result. A file with another one is refused, not overwritten.
+        All that decides the result. A file or folder with another one is refused, not overwritten.
     """
 
     path: Path
@@ -43,41 +53,59 @@ class TrainingRun:
     settings: TrainingSettings
     fingerprint: dict[str, Any]
 
-    def state(self, dtype: str) -> tuple[Network, list[dict[str, Any]]]:
+    @property
+    def folder(self) -> RunFolder:
+        """The checkpoints."""
+        return RunFolder(self.path.with_suffix(""), self.fingerprint)
+
+    def state(self, dtype: str) -> tuple[Network, History]:
         """Return the network to go on with, and the records so far.
 
         Raises
         ------
         RefmgError
-            If the file belongs to a run with other settings.
+            If what is there belongs to a run with other settings, or is damaged.
         """
+        network, history = self._in_file()
+        if not self._is_whole(history):
+            checkpoint = self.folder.latest()
+            if checkpoint is not None and checkpoint.step >= len(history):
+                network, history = checkpoint.network, checkpoint.notes["history"]
+        if network is None:
+            network = random_network(self.architecture, self.settings.seed, dtype=dtype)
+        return network, history
+
+    def _in_file(self) -> tuple[Network | None, History]:
         if not self.path.exists():
-            return random_network(self.architecture, self.settings.seed, dtype=dtype), []
-        network, notes = load_network(self.path)
-        self._check(notes.get("fingerprint", {}))
+            return None, []
+        try:
+            network, notes = load_network(self.path)
+        except RefmgError as error:
+            raise RefmgError(
+                f"{error}; delete it to go on from the last checkpoint, or to start again where there is none"
+            ) from error
+        check_fingerprint(self.path, notes.get("fingerprint", {}), self.fingerprint)
         return network, notes["history"]
 
-    def _check(self, found: dict[str, Any]) -> None:
-        names = sorted({*found, *self.fingerprint})
-        other = [name for name in names if found.get(name) != self.fingerprint.get(name)]
-        if other:
-            pairs = "; ".join(f"{n}: {found.get(n)} there, {self.fingerprint.get(n)} now" for n in other)
-            raise RefmgError(
-                f"{self.path} belongs to a run with other settings ({pairs}); name another --output, or "
-                "delete this one"
-            )
+    def _is_whole(self, history: History) -> bool:
+        return len(history) > self.settings.iterations
 
     def go(
         self, train: Examples, validation: Examples, dtype: str
-    ) -> Iterator[tuple[Network, dict[str, Any]]]:
+    ) -> Generator[tuple[Network, dict[str, Any]], None, None]:
         """Train; yield network and record after each iteration, once they are saved."""
-        network, history = self.state(dtype)
-        if history:
+        network, history = self._in_file()
+        if network is not None and self._is_whole(history):
             yield network, history[-1]
-        done = len(history) - 1
-        for step in block_coordinate_descent(network, train.x, train.labels, self.settings, done):
-            accuracy = step.network.accuracy(validation.x, validation.labels)
-            history = [*history, step.record() | {"validation": accuracy}]
-            notes = {"fingerprint": self.fingerprint, "history": history}
-            save_network(self.path, step.network, notes)
-            yield step.network, history[-1]
+            return
+        with self.folder as folder:
+            network, history = self.state(dtype)
+            if history:
+                yield network, history[-1]
+            done = len(history) - 1
+            for step in block_coordinate_descent(network, train.x, train.labels, self.settings, done):
+                accuracy = step.network.accuracy(validation.x, validation.labels)
+                network, history = step.network, [*history, step.record() | {"validation": accuracy}]
+                folder.save(step.number, network, {"history": history})
+                yield network, history[-1]
+            save_network(self.path, network, {"fingerprint": self.fingerprint, "history": history})
