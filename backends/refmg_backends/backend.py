@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from refmg_backends.activation import Activation
+from refmg_backends.curvature import Curvature
 from refmg_backends.geometry import Geometry
 
 Array = Any  # an array of the backend's own library
@@ -23,6 +24,7 @@ KERNELS = (
     "cotangent",
     "logits",
     "weight_gradient",
+    "fixed_features",
     "map",
 )
 
@@ -40,6 +42,22 @@ class ConvolutionKernel(Protocol):
         """Return ``K^T Z`` for `Z` of shape ``(C_out, out_cells, m)``; shape ``(C_in, cells, m)``.
 
         With `add_to` return ``add_to + K^T Z``; `add_to` itself is not changed.
+        """
+
+
+class FixedFeatures(Protocol):
+    """Features of some examples, ready for many products with a classifier."""
+
+    def logits(self, W: Array) -> Array:
+        """Return ``W^T Y`` for `W` of shape ``(features, classes)``; shape ``(classes, m)``."""
+
+    def gradient(self, G: Array) -> Array:
+        """Return ``Y G^T`` for `G` of shape ``(classes, m)``; shape ``(features, classes)``."""
+
+    def product(self, W: Array, mu: Array, curvature: Curvature) -> tuple[Array, Array]:
+        """Return ``Y Z^T`` and the sums of Z by class, where ``Z = C (W^T Y + mu)``.
+
+        `C` holds the Hessians of a loss, one an example; `mu` has shape ``(classes,)``.
         """
 
 
@@ -132,3 +150,9 @@ class Backend(Protocol):
 
     def weight_gradient(self, Y: Array, G: Array) -> Array:
         """Return ``Y G^T`` for `Y` of shape ``(features, m)`` and `G` of shape ``(classes, m)``."""
+
+    def fixed_features(self, parts: Iterable[Array], examples: int, classes: int) -> FixedFeatures:
+        """Keep features, given in parts of shape ``(features, m_i)``, for many products.
+
+        There are so many `examples` in all, in one type, and so many `classes` to come.
+        """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import numba
@@ -10,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refmg_backends.activation import ACTIVATIONS, Activation
-from refmg_backends.backend import ConvolutionKernel
+from refmg_backends.backend import ConvolutionKernel, FixedFeatures
 from refmg_backends.errors import check_shape
 from refmg_backends.geometry import Geometry
 from refmg_backends.numba_convolution import NumbaConvolution, has_kernels
+from refmg_backends.numba_features import NumbaFeatures, has_loops
 from refmg_backends.numba_kernels import classifier, gradient, pointwise, winograd
 from refmg_backends.numba_kernels.convolve import gather_rows
 from refmg_backends.numba_kernels.memory import LINE, POOL, SMALLEST, aligned_empty, whole_vectors
@@ -141,6 +143,14 @@ class NumbaBackend(NumpyBackend):
         out = np.zeros((Y.shape[0], G.shape[0]), Y.dtype)
         classifier.weight_gradient(Y, G, width, out)
         return out
+
+    def fixed_features(self, parts: Iterable[Real], examples: int, classes: int) -> FixedFeatures:
+        """Pack features into blocks that stay in a cache between two products."""
+        every = iter(parts)
+        first = next(every)
+        if not has_kernels(first) or not has_loops(classes, first.dtype):
+            return super().fixed_features(chain([first], every), examples, classes)
+        return NumbaFeatures(chain([first], every), first.shape[0], examples, first.dtype)
 
     def release(self) -> None:
         """Give memory that is kept for later arrays back to the system."""

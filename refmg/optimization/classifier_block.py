@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from refmg.batches import Batch, mapped, merged
+from refmg.batches import Batch, examples_in, mapped
 from refmg.classifier_objective import ClassifierObjective
 from refmg.classifier_point import ClassifierPoint
 from refmg.evaluation import Evaluation
 from refmg.network import Network
 from refmg.optimization.newton import NewtonStep, newton_step
 from refmg.optimization.settings import TrainingSettings
-
-# Numbers in one product: few calls, and what the first pass reads, the second finds in a last-level cache.
-FEATURES = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -56,15 +53,15 @@ def classifier_steps(
 
     Notes
     -----
-    One pass over the features for the logits at the start; then for each step one for the gradient, two
+    One product with the features for the logits at the start; then for each step one for the gradient, two
     for each iteration of conjugate gradients and one for the logits of the direction. Trials of the line
     search need none, nor does the next point: logits are linear in the classifier.
     """
     xp, a, weights = network.backend.xp, network.architecture, settings.regularization
     propagation = network.propagation.prepared
     parts = mapped(network.backend, lambda batch: replace(batch, x=propagation.apply(batch.x)), batches)
-    features = list(merged(network.backend, parts, FEATURES))
-    objective = ClassifierObjective(a, features, weights, network.backend, settings.loss)
+    m = examples_in(batches)
+    objective = ClassifierObjective(a, parts, weights, network.backend, settings.loss, m)
     # Logits are found afresh here, so that the rounding of updated ones does not outlive these steps.
     point, steps = objective.at(network.classifier), list[NewtonStep]()
     for _ in range(settings.newton_steps):

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
-from refmg_backends import ArrayBackend, Geometry, RefmgError, get_backend
+from refmg_backends import ArrayBackend, Geometry, RefmgError, diagonal_curvature, get_backend
 from refmg_backends.activation import ACTIVATIONS
 from refmg_backends.numba_backend import NumbaConvolution
 from refmg_backends.numba_kernels import winograd
@@ -207,6 +207,7 @@ import numba
 from refmg import Architecture, random_network
 from refmg.batches import Batches
 from refmg.objective import NetworkObjective
+from refmg_backends import Curvature
 rng = np.random.default_rng(0)
 network = random_network(Architecture((9, 10), channels=CHANNELS, layers=3), 0, "numba", "float32")
 x, labels = rng.normal(size=(1, 9, 10, 50)), rng.integers(0, 10, 50)
@@ -214,7 +215,12 @@ objective = NetworkObjective(network, [Batches(x, labels, 10, 50, network.backen
 vector = objective.vector(network)
 gradient = objective.value_and_gradient(vector)[1]
 product = objective.gauss_newton(vector)(gradient)
-print(hashlib.sha256(gradient.tobytes() + product.tobytes()).hexdigest(), numba.get_num_threads())
+# So many blocks of examples that sums over them have several parts.
+Y, p = rng.normal(size=(19, 1500)), rng.random((10, 1500))
+fixed = network.backend.fixed_features([Y], 1500, 10)
+curved = fixed.product(rng.normal(size=(19, 10)), p[:, 0], Curvature(np, p, p[None], p[None]))[0]
+found = gradient, product, fixed.logits(curved), fixed.gradient(p), curved
+print(hashlib.sha256(b"".join(a.tobytes() for a in found)).hexdigest(), numba.get_num_threads())
 """
 
 
@@ -273,6 +279,7 @@ def wrong_calls():
     geometry = Geometry((4, 5), (3, 3))
     K, tanh = NUMBA.convolution(np.ones((3, 2, 3, 3)), geometry), ACTIVATIONS["tanh"]
     Y, Z, b = np.ones((2, 20, 8)), np.ones((3, 20, 8)), np.ones(3)
+    fixed, curvature = NUMBA.fixed_features([Z[0]], 8, 3), diagonal_curvature(np, np.ones((3, 8)))
     return {
         "channels": lambda: K.apply(np.ones((1, 20, 8))),
         "cells": lambda: K.apply(np.ones((2, 19, 8))),
@@ -287,6 +294,13 @@ def wrong_calls():
         "cotangent": lambda: NUMBA.cotangent(Y, Z),
         "logits": lambda: NUMBA.logits(np.ones((4, 3)), np.ones((5, 8))),
         "weight gradient": lambda: NUMBA.weight_gradient(np.ones((4, 8)), np.ones((3, 7))),
+        "fixed features": lambda: NUMBA.fixed_features([Z[0], Z[0, :19]], 16, 3),
+        "more examples": lambda: NUMBA.fixed_features([Z[0]], 7, 3),
+        "fewer examples": lambda: NUMBA.fixed_features([Z[0]], 9, 3),
+        "weights": lambda: fixed.logits(np.ones((19, 3))),
+        "residuals": lambda: fixed.gradient(np.ones((3, 7))),
+        "biases": lambda: fixed.product(np.ones((20, 3)), np.ones(2), curvature),
+        "curvature": lambda: fixed.product(np.ones((20, 3)), b, curvature.of(slice(7))),
     }
 
 

@@ -125,7 +125,8 @@ class Emitter:
         return [[self.b.phi(self.vector) for _ in range(columns)] for _ in range(rows)]
 
 
-def _feed(phis: list[list[Any]], values: list[list[Any]], source: Any) -> None:
+def feed(phis: list[list[Any]], values: list[list[Any]], source: Any) -> None:
+    """Say what a block of sums is when the loop is entered from `source`."""
     for phi_row, row in zip(phis, values, strict=True):
         for phi, value in zip(phi_row, row, strict=True):
             phi.add_incoming(value, source)
@@ -185,17 +186,17 @@ def tap_sum(
         ):
             phi.add_incoming(first, outer)
             phi.add_incoming(later, inner)
-        _feed(inside, sums, outer)
-        _feed(inside, new, inner)
+        feed(inside, sums, outer)
+        feed(inside, new, inner)
         b.cbranch(b.icmp_signed("<", following, channels), inner, after)
 
         b.position_at_end(after)
         next_tap = b.add(t, INDEX(1))
         for value, source in ((INDEX(0), before), (INDEX(0), loading), (next_tap, after)):
             t.add_incoming(value, source)
-        _feed(sums, [[e.zero] * V] * O, before)
-        _feed(sums, loaded, loading)
-        _feed(sums, new, after)
+        feed(sums, [[e.zero] * V] * O, before)
+        feed(sums, loaded, loading)
+        feed(sums, new, after)
         b.cbranch(b.icmp_signed("<", next_tap, count), outer, done)
 
         b.position_at_end(done)
@@ -247,8 +248,8 @@ def pair_sum(
         following = b.add(t, INDEX(1))
         t.add_incoming(INDEX(0), before)
         t.add_incoming(following, loop)
-        _feed(sums, [[e.zero] * T] * O, before)
-        _feed(sums, new, loop)
+        feed(sums, [[e.zero] * T] * O, before)
+        feed(sums, new, loop)
         b.cbranch(b.icmp_signed("<", following, count), loop, done)
 
         b.position_at_end(done)
