@@ -3,11 +3,14 @@
 import errno
 import json
 import os
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import refmg_validation
 from refmg import RefmgError, load_network, network_transfer_names, transfer_network
 from refmg_validation import (
     example1,
@@ -21,7 +24,10 @@ from refmg_validation import (
 from refmg_validation.cli import main
 from refmg_validation.presets import PRESETS
 from refmg_validation.resolution import load_levels
+from refmg_validation.run_reading import read_run
 from refmg_validation.runs import FolderLock, RunFolder
+
+RESULTS = Path(refmg_validation.__file__).parents[1] / "results"
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +99,12 @@ def test_all_transfers_are_those_that_there_are(tmp_path):
     result = json.loads((tmp_path / "out" / "resolution.json").read_text())
     named = {row["network"] for row in result["rows"]} - {"native", "images resized"}
     # 120 training images: more than the 100 of one row, fewer than the 500 of another.
-    assert named == {*network_transfer_names(), "calibrated, 100 images"}
+    calibrated = {"calibrated, 100 images", "calibrated, 120 images"}
+    assert named == {*network_transfer_names()} - {"calibrated"} | calibrated
+    for row in result["rows"]:
+        moved = row["network"] not in ("native", "images resized")
+        for level in ("coarse", "fine"):
+            assert (row[f"{level}_seconds"] or 0) > 0 if moved else row[f"{level}_seconds"] is None
 
 
 def test_seeds_give_mean_spread_and_all_values(capsys, tmp_path):
@@ -124,6 +135,48 @@ def test_finished_seeds_are_not_measured_again_but_others_are(monkeypatch):
     for seeds, transfer in ((2, "linear"), (3, "linear"), (2, "average")):
         assert run(*arguments, seeds, "--transfer", transfer) == 0
     assert measured == [0, 1, 2, 0, 1]
+
+
+@pytest.mark.parametrize("what", ["rows", "record", "refmg", "backend", None])
+def test_seeds_with_other_rows_or_of_another_version_are_measured_again(monkeypatch, tmp_path, what):
+    arguments = ["reproduce", "resolution", "--output", "out", "--seeds", 2]
+    assert run(*arguments) == 0
+    path = tmp_path / "out" / "seed-1" / "measured.json"
+    whole = json.loads(path.read_text())
+    if what is None:  # as versions wrote it that did not say what was measured
+        path.write_text(json.dumps({name: value for name, value in whole.items() if name != "measured"}))
+    else:
+        other = whole["measured"][what][:-1] if what == "rows" else "another"
+        path.write_text(json.dumps(whole | {"measured": whole["measured"] | {what: other}}))
+    measured, measure = [], resolution_seeds.run_resolution
+    monkeypatch.setattr(
+        resolution_seeds, "run_resolution", lambda *given: measured.append(given[3]) or measure(*given)
+    )
+    assert run(*arguments) == 0
+    assert measured == [1]
+    assert json.loads(path.read_text())["measured"] == whole["measured"]
+
+
+def test_seconds_of_transfers_have_a_mean_over_seeds(capsys, tmp_path):
+    assert run("reproduce", "resolution", "--output", "out", "--seeds", 2) == 0
+    assert "seconds" in capsys.readouterr().out
+    summary = json.loads((tmp_path / "out" / "seeds.json").read_text())["summary"]
+    assert summary["linear"]["fine_seconds"]["mean"] > 0
+    assert "fine_seconds" not in summary["native"]
+    run_record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert "fine_seconds" in run_record["tables"][0]["columns"]
+
+
+def test_older_records_are_read_and_say_how_many_images_calibration_saw(tmp_path):
+    folder = tmp_path / "older"
+    for record, train, images in (("2026-11-24-resolution-paper", 50_000, None), ("transfers", 3500, 2000)):
+        shutil.copytree(RESULTS / record, folder)
+        found = read_run(folder)
+        names = [row[0] for row in found["tables"][0]["rows"]]
+        assert found["settings"]["data"]["train"] == train
+        if images:
+            assert f"from the other resolution, by 'calibrated', {images} images" in names
+        shutil.rmtree(folder)
 
 
 def test_an_interrupted_run_goes_on_to_the_same_result(capsys, tmp_path, monkeypatch):

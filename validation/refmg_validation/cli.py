@@ -215,7 +215,11 @@ def resolution(
     output: Output = Path("resolution-output"),
     resume: Resume = False,
 ) -> None:
-    """Train at two resolutions, move each network to the other, and print the paper's table."""
+    """Train at two resolutions, move each network to the other, and print the paper's table.
+
+    The whole table, for one regularisation: refmg reproduce resolution --preset paper --data DIR
+    --transfer all --seeds 5 --regularization weak|strong --output OUT
+    """
     from refmg import network_transfer_names
     from refmg_backends import one_of
     from refmg_validation import resolution_command

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import platform
 import sys
+from argparse import Namespace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from shlex import join
 from typing import Any
 
 from refmg import __version__
@@ -28,6 +30,22 @@ def provenance() -> dict[str, Any]:
             "processors": processors(),
         },
     }
+
+
+def study_command(module: str, given: Namespace) -> str:
+    """Return the command of a study with all its options, those that were not given too.
+
+    Examples
+    --------
+    >>> study_command("refmg_validation.x", Namespace(networks=["a", "b"], data=None, cg_steps=3))
+    'python -m refmg_validation.x --networks a b --cg-steps 3'
+    """
+    words = ["python", "-m", module]
+    for name, value in vars(given).items():
+        if value is not None:
+            values = value if isinstance(value, list) else [value]
+            words += [f"--{name.replace('_', '-')}", *map(str, values)]
+    return join(words)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -11,11 +11,12 @@ from rich.console import Console
 from refmg import get_backend
 from refmg_backends import RefmgError
 from refmg_validation.figures import draw_accuracies
+from refmg_validation.levels import LEVELS
 from refmg_validation.presets import Preset
 from refmg_validation.progress import TrainingProgress
 from refmg_validation.records import provenance, write_figure, write_json
 from refmg_validation.report import ordering, resolution_table
-from refmg_validation.resolution import LEVELS, run_resolution
+from refmg_validation.resolution import run_resolution
 from refmg_validation.resolution_run import run_of_resolution, run_of_seeds
 from refmg_validation.resolution_seeds import COLUMNS, gains, run_seeds, seeds_table
 from refmg_validation.run_record import write_run
