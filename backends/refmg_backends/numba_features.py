@@ -80,7 +80,8 @@ class NumbaFeatures:
         columns = [self._filled(a) for a in (curvature.diagonal, curvature.left, curvature.right)]
         parts, vectors = self._parts(W.shape[1])
         sums = np.empty((len(parts), W.shape[1]), self.dtype)
-        kernels.product(W, mu, self.blocks, *columns, parts, sums, vectors)
+        loop: Any = kernels.product
+        loop(W, mu, self.blocks, *columns, parts, sums, vectors)
         return self._total(parts, W.shape[1]), sums.sum(axis=0)
 
     def _weights(self, W: Real) -> Real:
