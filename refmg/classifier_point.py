@@ -28,7 +28,6 @@ class ClassifierPoint:
 
     def __init__(self, objective: ClassifierObjective, classifier: Classifier, logits: Array) -> None:
         self.objective, self.classifier, self.logits = objective, classifier, logits
-        self._line: ClassifierLine | None = None
 
     @cached_property
     def evaluation(self) -> Evaluation:
@@ -53,10 +52,8 @@ class ClassifierPoint:
         return self.evaluation.objective, gradient, product
 
     def along(self, direction: Array) -> ClassifierLine:
-        """Return the objective along a direction, given as a vector; the last one is remembered."""
-        if self._line is None or self._line.direction is not direction:
-            self._line = ClassifierLine(self, direction)
-        return self._line
+        """Return the objective along a direction, given as a vector."""
+        return ClassifierLine(self, direction)
 
 
 class ClassifierLine:

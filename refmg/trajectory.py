@@ -70,6 +70,41 @@ class Trajectory:
         return total.controls(p.opening.stencil_gradient(self.x, p.integrator.project(P)))
 
 
+class WholeTrajectory(Trajectory):
+    """All steps of a residual network with forward Euler, as one kernel of the backend.
+
+    What :class:`Trajectory` finds, up to rounding.
+    """
+
+    def _run(self) -> Array:
+        p = self.propagation
+        images = p.flat_images(self.x)
+        assert p.whole is not None
+        Y, self._linear = p.whole.linearize(images)
+        return p.on_grid(Y)
+
+    def forward(self) -> Linearized:
+        """Yield the linearised steps, recomputed and not kept."""
+        yield from _recomputed(self.propagation, self.x)
+
+    def backward(self) -> Linearized:
+        """Yield the linearised steps, the last one first, recomputed."""
+        yield from reversed(list(self.forward()))
+
+    def tangent(self, direction: Propagation) -> Array:
+        """Return ``J`` times a direction of the controls, shape ``(C, n_1, .., n_d, m)``."""
+        return self.propagation.on_grid(self._linear.tangent(direction.residual_parameters))
+
+    def adjoint(self, P: Array) -> Controls:
+        """Return ``J^T P`` for `P` of the shape of the final features."""
+        p = self.propagation
+        flat = p.backend.xp.reshape(P, (P.shape[0], -1, P.shape[-1]))
+        found, total = self._linear.adjoint(flat), p.zero_gradient()
+        for k, weights in reversed(list(enumerate(p.stage_weights))):
+            total.add(weights, [(found.stencils[k, ...], found.biases[k, ...])])
+        return total.controls(found.opening)
+
+
 class CheckpointedTrajectory(Trajectory):
     """Only the states at the starts of about ``sqrt(N)`` segments are stored.
 
@@ -168,5 +203,7 @@ def linearized(propagation: Propagation, x: Array, storage: str = "all") -> Traj
             f"found storage 'reversible' with the integrator {integrator.name!r}, whose steps cannot be "
             "undone; expected 'leapfrog' or 'verlet', or storage 'checkpoint'"
         )
+    if storage == "all" and propagation.flat_images(x) is not None:
+        return WholeTrajectory(propagation, x)
     kinds = {"all": Trajectory, "checkpoint": CheckpointedTrajectory, "reversible": ReversibleTrajectory}
     return kinds[storage](propagation, x)

@@ -3,7 +3,13 @@
 from refmg_backends._version import __version__
 from refmg_backends.activation import Activation
 from refmg_backends.array_backend import ArrayBackend
-from refmg_backends.backend import Backend, ConvolutionKernel, FixedFeatures
+from refmg_backends.backend import (
+    Backend,
+    ConvolutionKernel,
+    FixedFeatures,
+    ResidualNetwork,
+    ResidualParameters,
+)
 from refmg_backends.capabilities import capabilities
 from refmg_backends.curvature import Curvature, diagonal_curvature
 from refmg_backends.environment import VARIABLES, check_environment, default_dtype
@@ -24,6 +30,8 @@ __all__ = [
     "FixedFeatures",
     "Geometry",
     "RefmgError",
+    "ResidualNetwork",
+    "ResidualParameters",
     "UnknownBackendError",
     "__version__",
     "assemble",

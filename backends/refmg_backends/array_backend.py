@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 
 from refmg_backends.activation import Activation
-from refmg_backends.backend import Array, ConvolutionKernel, FixedFeatures
+from refmg_backends.backend import (
+    Array,
+    ConvolutionKernel,
+    FixedFeatures,
+    ResidualNetwork,
+    ResidualParameters,
+)
 from refmg_backends.fixed_features import ArrayFeatures
 from refmg_backends.geometry import OUTSIDE, Geometry, Indices
 from refmg_backends.processors import processors
@@ -181,3 +187,14 @@ class ArrayBackend:
     def fixed_features(self, parts: Iterable[Array], examples: int, classes: int) -> FixedFeatures:
         """Keep features for many products; see :class:`ArrayFeatures`."""
         return ArrayFeatures(self, parts)
+
+    def residual_network(
+        self,
+        parameters: ResidualParameters,
+        activation: Activation,
+        scale: float,
+        opening_geometry: Geometry,
+        geometry: Geometry,
+    ) -> ResidualNetwork | None:
+        """Return None: one layer after the other."""
+        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -25,6 +26,7 @@ KERNELS = (
     "logits",
     "weight_gradient",
     "fixed_features",
+    "residual_network",
     "map",
 )
 
@@ -59,6 +61,45 @@ class FixedFeatures(Protocol):
 
         `C` holds the Hessians of a loss, one an example; `mu` has shape ``(classes,)``.
         """
+
+
+@dataclass(frozen=True)
+class ResidualParameters:
+    """The parameters of a residual network, a direction of them, or a gradient.
+
+    Parameters
+    ----------
+    opening : array, shape (C, C_in, k_1, .., k_d)
+        Stencil of ``L``.
+    stencils : array, shape (layers, C, C, k_1, .., k_d)
+        One a layer.
+    biases : array, shape (layers, C)
+        One a layer and channel.
+    """
+
+    opening: Array
+    stencils: Array
+    biases: Array
+
+
+class LinearizedNetwork(Protocol):
+    """The derivative of a residual network about some images."""
+
+    def tangent(self, direction: ResidualParameters) -> Array:
+        """Return the derivative of the final features, ``(C, cells, m)``, along a direction."""
+
+    def adjoint(self, P: Array) -> ResidualParameters:
+        """Return the gradient of ``<P, final features>`` by the parameters."""
+
+
+class ResidualNetwork(Protocol):
+    """``Y_0 = L x``, ``Y_{k+1} = Y_k + scale sigma(K_k Y_k + b_k)``, from images to final features."""
+
+    def apply(self, x: Array) -> Array:
+        """Return the final features ``(C, cells, m)`` of images ``(C_in, cells, m)``."""
+
+    def linearize(self, x: Array) -> tuple[Array, LinearizedNetwork]:
+        """Return the final features, and the derivative there."""
 
 
 class Backend(Protocol):
@@ -156,3 +197,13 @@ class Backend(Protocol):
 
         There are so many `examples` in all, in one type, and so many `classes` to come.
         """
+
+    def residual_network(
+        self,
+        parameters: ResidualParameters,
+        activation: Activation,
+        scale: float,
+        opening_geometry: Geometry,
+        geometry: Geometry,
+    ) -> ResidualNetwork | None:
+        """Prepare a residual network as a whole; None where one layer after the other is as quick."""

@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refmg_backends.activation import ACTIVATIONS, Activation
-from refmg_backends.backend import ConvolutionKernel, FixedFeatures
+from refmg_backends.backend import ConvolutionKernel, FixedFeatures, ResidualNetwork, ResidualParameters
 from refmg_backends.errors import check_shape
 from refmg_backends.geometry import Geometry
 from refmg_backends.numba_convolution import NumbaConvolution, has_kernels
 from refmg_backends.numba_features import NumbaFeatures, has_loops
 from refmg_backends.numba_kernels import classifier, gradient, pointwise, winograd
-from refmg_backends.numba_kernels.convolve import gather_rows
 from refmg_backends.numba_kernels.memory import LINE, POOL, SMALLEST, aligned_empty, whole_vectors
 from refmg_backends.numba_kernels.vectors import lanes
+from refmg_backends.numba_network import NumbaNetwork, suits, table
 from refmg_backends.numpy_backend import NumpyBackend
 from refmg_backends.processors import one_blas_thread
 
@@ -152,6 +152,21 @@ class NumbaBackend(NumpyBackend):
             return super().fixed_features(chain([first], every), examples, classes)
         return NumbaFeatures(chain([first], every), first.shape[0], examples, first.dtype)
 
+    def residual_network(
+        self,
+        parameters: ResidualParameters,
+        activation: Activation,
+        scale: float,
+        opening_geometry: Geometry,
+        geometry: Geometry,
+    ) -> ResidualNetwork | None:
+        """Take blocks of examples through all layers, unless channels are many."""
+        known = activation is ACTIVATIONS.get(activation.name)
+        arrays = parameters.opening, parameters.stencils, parameters.biases
+        if not known or not has_kernels(*arrays) or not suits(parameters, geometry, opening_geometry):
+            return None
+        return NumbaNetwork(parameters, activation.name, scale, opening_geometry, geometry)
+
     def release(self) -> None:
         """Give memory that is kept for later arrays back to the system."""
         POOL.clear()
@@ -159,8 +174,3 @@ class NumbaBackend(NumpyBackend):
     def threads(self) -> int:
         """Return how many threads the kernels use."""
         return int(numba.get_num_threads())
-
-
-def table(geometry: Geometry) -> NDArray[Any]:
-    """Return the geometry's table as the kernels want it: writable, of 64-bit indices."""
-    return np.array(gather_rows(geometry)[0].T, order="C")

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 from refmg.batches import Batch, examples_in, mapped
 from refmg.classifier_objective import ClassifierObjective
-from refmg.classifier_point import ClassifierPoint
+from refmg.classifier_point import ClassifierLine, ClassifierPoint
 from refmg.evaluation import Evaluation
 from refmg.network import Network
 from refmg.optimization.newton import NewtonStep, newton_step
 from refmg.optimization.settings import TrainingSettings
+from refmg_backends.backend import Array
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ def classifier_steps(
     # Logits are found afresh here, so that the rounding of updated ones does not outlive these steps.
     point, steps = objective.at(network.classifier), list[NewtonStep]()
     for _ in range(settings.newton_steps):
-        steps.append(_newton_classifier(point, settings))
-        point = point.along(steps[-1].cg.x).at(steps[-1].step)
+        step, point = _newton_classifier(point, settings)
+        steps.append(step)
     found = point.evaluation
     total = found.regularizer + weights.value_of_controls(xp, network.controls, a.control_dt)
     return ClassifierSteps(
@@ -74,15 +75,24 @@ def classifier_steps(
     )
 
 
-def _newton_classifier(point: ClassifierPoint, settings: TrainingSettings) -> NewtonStep:
-    objective, current = point.objective, point.classifier
+def _newton_classifier(
+    point: ClassifierPoint, settings: TrainingSettings
+) -> tuple[NewtonStep, ClassifierPoint]:
+    """Return the step and the point that it reaches, whose logits the line search has found."""
+    objective, current, lines = point.objective, point.classifier, list[ClassifierLine]()
     xp, (value, gradient, product) = objective.xp, point.derivatives()
-    return newton_step(
+
+    def along(direction: Array) -> ClassifierLine:
+        lines.append(point.along(direction))
+        return lines[-1]
+
+    step = newton_step(
         xp,
         lambda v: objective.value(current.unflat(xp, v)),
         (current.flat(xp), value, gradient, product),
         precondition=lambda v: objective.mass_inverse(current, v),
         cg_iterations=settings.newton_cg_iterations,
         cg_tolerance=settings.newton_cg_tolerance,
-        along=point.along,
+        along=along,
     )
+    return step, lines[-1].at(step.step)

@@ -329,12 +329,14 @@ def test_memory_comes_back_when_the_last_view_is_gone_and_not_before():
     assert np.frombuffer(pool.lend(10**6), np.uint8).ctypes.data == address
 
 
-def test_the_pool_keeps_no_more_than_was_ever_lent_at_once():
-    pool = Pool()
+def test_the_pool_keeps_no_more_than_twice_what_was_ever_lent_at_once():
+    pool, full = Pool(), 0
     for size in range(1000, 50000, 1000):
         del_me = pool.lend(size)
         del del_me
-        assert pool.kept <= pool.most_lent
+        assert pool.kept <= 2 * pool.most_lent
+        full = max(full, pool.kept)
+    assert full > pool.most_lent
     pool.clear()
     assert pool.kept == 0
 

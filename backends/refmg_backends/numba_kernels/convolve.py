@@ -63,10 +63,9 @@ def pack(taps: NDArray[Any]) -> NDArray[Any]:
 
 def _make_cell(vectors: int) -> Any:
     @njit(cache=True)
-    def cell(out, at, out_stride, start, use_start, X, l, x_stride, taps, offsets, jumps, count):
+    def cell(out, at, out_stride, start, use_start, X, l, x_stride, taps, offsets, jumps, count, c_out, c_in):
         """Sum up all output channels of one cell, for `vectors` vectors of examples."""
-        c_out, c_in, each = out.shape[0], X.shape[0], taps.size // out.shape[0]
-        o = 0
+        each, o = taps.size // c_out, 0
         while o + OUTPUTS <= c_out:
             tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps, o * each,
                     OUTPUTS, offsets, jumps[0], count, c_in, OUTPUTS, vectors)  # fmt: skip
@@ -86,12 +85,12 @@ def _make_cell(vectors: int) -> Any:
     return cell
 
 
-_cell = _make_cell(VECTORS)
-_narrow = _make_cell(1)
+cell = _make_cell(VECTORS)
+narrow = _make_cell(1)
 
 
 @njit(cache=True)
-def _jumps(tap_of, t, count, c_in, jumps):
+def jumps_of(tap_of, t, count, c_in, jumps):
     """Write where tap t begins in a block of packed taps, for each size of block."""
     jumps[0, count] = tap_of[t] * c_in * OUTPUTS
     jumps[1, count] = tap_of[t] * c_in * 4
@@ -100,13 +99,13 @@ def _jumps(tap_of, t, count, c_in, jumps):
 
 
 @njit(cache=True)
-def _offsets(rows, tap_of, i, m, c_in, offsets, jumps):
+def offsets_of(rows, tap_of, i, m, c_in, offsets, jumps):
     """Write where the taps of cell i read, leaving out those outside; return how many there are."""
     count = 0
     for t in range(tap_of.size):
         if rows[i, t] != OUTSIDE:
             offsets[count] = rows[i, t] * m
-            _jumps(tap_of, t, count, c_in, jumps)
+            jumps_of(tap_of, t, count, c_in, jumps)
             count += 1
     return count
 
@@ -155,13 +154,13 @@ def convolve(X, taps, rows, tap_of, complete, together, lanes, start, use_start,
         offsets, jumps = np.empty(tap_of.size, np.int64), np.empty((4, tap_of.size), np.int64)
         count = tap_of.size
         for t in range(count):
-            _jumps(tap_of, t, t, c_in, jumps)
+            jumps_of(tap_of, t, t, c_in, jumps)
         for i in range(tile * TILE, min(M, (tile + 1) * TILE)):
             if complete:
                 for t in range(count):
                     offsets[t] = rows[i, t] * m
             else:
-                count = _offsets(rows, tap_of, i, m, c_in, offsets, jumps)
+                count = offsets_of(rows, tap_of, i, m, c_in, offsets, jumps)
             for g in range(block * together, min(groups, (block + 1) * together)):
                 l = g * lanes * VECTORS if g < wide else (wide * VECTORS + g - wide) * lanes
                 vectors = VECTORS if g < wide else 1
@@ -170,9 +169,11 @@ def convolve(X, taps, rows, tap_of, complete, together, lanes, start, use_start,
                         for j in range(l, l + vectors * lanes):
                             out[o, i, j] = start[o, i, j] if use_start else 0.0
                 elif g < wide:
-                    _cell(out, i * m + l, M * m, start, use_start, X, l, N * m, taps, offsets, jumps, count)
+                    cell(out, i * m + l, M * m, start, use_start, X, l, N * m, taps, offsets, jumps, count,
+                         out.shape[0], c_in)  # fmt: skip
                 else:
-                    _narrow(out, i * m + l, M * m, start, use_start, X, l, N * m, taps, offsets, jumps, count)
+                    narrow(out, i * m + l, M * m, start, use_start, X, l, N * m, taps, offsets, jumps, count,
+                           out.shape[0], c_in)  # fmt: skip
                 if post:
                     for o in range(bias.size):
                         at = (o * M + i) * m + l

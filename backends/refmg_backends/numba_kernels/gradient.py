@@ -15,9 +15,9 @@ TILE = 14  # cells whose products are summed up in registers before the lanes ar
 
 def _make_pairs(vectors: int) -> Any:
     @njit(cache=True)
-    def block(G, o, c, c_in, Z, Y, l, z_cells, y_cells, counts, size_o, size_c):
+    def block(G, o, c, c_in, Z, Y, l, z_stride, y_stride, z_cells, y_cells, counts, size_o, size_c):
         """Add the products of a block of channels, tap after tap while the tile is in the cache."""
-        z_stride, y_stride, taps = Z.shape[1] * Z.shape[2], Y.shape[1] * Y.shape[2], counts.size
+        taps = counts.size
         z_at, y_at = o * z_stride + l, c * y_stride + l
         for tap in range(taps):
             at, n = (o * taps + tap) * c_in + c, counts[tap]
@@ -37,14 +37,14 @@ def _make_pairs(vectors: int) -> Any:
                          y_cells[tap], n, 1, 1, vectors)  # fmt: skip
 
     @njit(cache=True)
-    def pairs(G, c_out, c_in, Z, Y, l, z_cells, y_cells, counts):
-        """Add the products of all pairs of channels; ``G`` is ``(C_out, taps, C_in)``."""
+    def pairs(G, c_out, c_in, Z, Y, l, z_stride, y_stride, z_cells, y_cells, counts):
+        """Add the products of all pairs of channels, so far apart; ``G`` is ``(C_out, taps, C_in)``."""
         c = 0
         while c < c_in:
             size_c, o = (PAIRS if c + PAIRS <= c_in else 1), 0
             while o < c_out:
                 size_o = PAIRS if o + PAIRS <= c_out else 1
-                block(G, o, c, c_in, Z, Y, l, z_cells, y_cells, counts, size_o, size_c)
+                block(G, o, c, c_in, Z, Y, l, z_stride, y_stride, z_cells, y_cells, counts, size_o, size_c)
                 o += size_o
             c += size_c
 
@@ -52,18 +52,19 @@ def _make_pairs(vectors: int) -> Any:
 
 
 _pairs = _make_pairs(RUN)
-_narrow_pairs = _make_pairs(1)
+narrow_pairs = _make_pairs(1)
+double_pairs = _make_pairs(2)
 
 
 @njit(cache=True)
-def _cells(table, first, last, m, z_cells, y_cells, counts):
+def cells_of(table, first, last, z_step, y_step, z_cells, y_cells, counts):
     """Write for each tap where outputs ``first..last-1`` are, what they read, and how many do."""
     for tap in range(table.shape[0]):
         count = 0
         for i in range(first, last):
             if table[tap, i] != OUTSIDE:
-                z_cells[tap, count] = i * m
-                y_cells[tap, count] = table[tap, i] * m
+                z_cells[tap, count] = i * z_step
+                y_cells[tap, count] = table[tap, i] * y_step
                 count += 1
         counts[tap] = count
 
@@ -90,11 +91,11 @@ def stencil_gradient(Y, Z, table, lanes, parts):
         ):
             g, tile = u // tiles, u % tiles
             l = g * lanes * RUN if g < wide else (wide * RUN + g - wide) * lanes
-            _cells(table, tile * TILE, min(M, (tile + 1) * TILE), m, z_cells, y_cells, counts)
+            cells_of(table, tile * TILE, min(M, (tile + 1) * TILE), m, m, z_cells, y_cells, counts)
             if g < wide:
-                _pairs(G, c_out, c_in, Z, Y, l, z_cells, y_cells, counts)
+                _pairs(G, c_out, c_in, Z, Y, l, M * m, Y.shape[1] * m, z_cells, y_cells, counts)
             else:
-                _narrow_pairs(G, c_out, c_in, Z, Y, l, z_cells, y_cells, counts)
+                narrow_pairs(G, c_out, c_in, Z, Y, l, M * m, Y.shape[1] * m, z_cells, y_cells, counts)
 
 
 @njit(cache=True)
@@ -103,10 +104,9 @@ def add_products(G, Z, Y, columns, lanes):
     c_out, c_in = Z.shape[0], Y.shape[0]
     wide = columns // (lanes * RUN)
     rest = wide * lanes * RUN
-    left, right = Z.reshape(c_out, 1, Z.shape[1]), Y.reshape(c_in, 1, Y.shape[1])
     runs = np.arange(wide).reshape(1, -1) * (lanes * RUN)
     tails = np.arange((columns - rest) // lanes).reshape(1, -1) * lanes
     if wide:
-        _pairs(G, c_out, c_in, left, right, 0, runs, runs, np.array([wide]))
+        _pairs(G, c_out, c_in, Z, Y, 0, Z.shape[1], Y.shape[1], runs, runs, np.array([wide]))
     if tails.size:
-        _narrow_pairs(G, c_out, c_in, left, right, rest, tails, tails, np.array([tails.size]))
+        narrow_pairs(G, c_out, c_in, Z, Y, rest, Z.shape[1], Y.shape[1], tails, tails, np.array([tails.size]))

@@ -1,5 +1,8 @@
 """The classifier's objective along a line: the same numbers as without kept logits."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -75,5 +78,20 @@ def test_no_step_stays_at_the_same_point_without_a_pass():
     line = point.along(p.direction)
     assert line.at(0.0) is point
     assert "logits" not in vars(line)
-    assert point.along(p.direction) is line
-    assert point.along(p.direction.copy()) is not line
+    assert line.at(0.5) is line.at(0.5)
+
+
+def test_features_are_freed_without_a_garbage_collection():
+    p = Line("numpy")
+    point = p.objective.at(p.start)
+    for t in (0.5, 1.0):
+        point = point.along(p.direction).at(t)
+    _, _, product = point.derivatives()
+    product(p.direction)
+    features = weakref.ref(p.objective.features)
+    gc.disable()
+    try:
+        del p.objective, point, product
+        assert features() is None
+    finally:
+        gc.enable()
