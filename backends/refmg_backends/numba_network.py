@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from refmg_backends.backend import ResidualParameters
 from refmg_backends.errors import check_shape
-from refmg_backends.geometry import Geometry
+from refmg_backends.geometry import OUTSIDE, Geometry
 from refmg_backends.numba_kernels import codes, winograd
 from refmg_backends.numba_kernels import network as kernels
 from refmg_backends.numba_kernels.convolve import gather_rows, pack, scatter_rows
@@ -19,6 +19,7 @@ from refmg_backends.numba_kernels.memory import aligned_empty, whole_vectors
 from refmg_backends.numba_kernels.vectors import VECTORS, lanes
 
 Real = NDArray[Any]
+Indices = NDArray[np.int64]
 # Bytes of state, next state and slope of one block that shall stay in a second-level cache.
 CACHE = 6 << 19
 MOST_PARTS = 32  # of a gradient, summed up by blocks of examples
@@ -61,9 +62,16 @@ class NumbaNetwork:
         self.channels, self.in_channels = parameters.opening.shape[:2]
 
     @cached_property
-    def tables(self) -> tuple[Any, ...]:
-        """What each tap of the opening reads, then of the layers."""
-        return *gather_rows(self.opening_geometry), *gather_rows(self.geometry)
+    def reads(self) -> tuple[Indices, Indices, Indices]:
+        """Where each tap reads in a block: of the opening, of the layers, of their transposes."""
+        rows0, rows, back = (f(g)[0] for f, g in (
+            (gather_rows, self.opening_geometry), (gather_rows, self.geometry), (scatter_rows, self.geometry)
+        ))  # fmt: skip
+        sizes = self.in_channels, self.channels, self.channels
+        return tuple(  # type: ignore[return-value]
+            np.where(r == OUTSIDE, self.geometry.cells, r) * (c * self.each)
+            for r, c in zip((rows0, rows, back), sizes, strict=True)
+        )
 
     @cached_property
     def forward(self) -> tuple[Real, Real, Real]:
@@ -98,16 +106,13 @@ class NumbaNetwork:
         (opening, stencils, biases), each = self.forward, self.each
         count = -(-x.shape[2] // each) if keep else numba.get_num_threads()
         layers = len(stencils) if keep else 0
-        images = aligned_empty((count, cells, self.in_channels, each), self.dtype)
-        states, slopes = (
-            aligned_empty((count, layers, cells, self.channels, each), self.dtype) for _ in range(2)
-        )
+        images = self.blocks(count, self.in_channels)
+        states, slopes = (self.blocks(count, layers, self.channels) for _ in range(2))
         out = aligned_empty((self.channels, cells, x.shape[2]), self.dtype)
-        rows0, taps0, complete0, rows, taps, complete = self.tables
         kernels.propagate(
-            whole_vectors(x, self.dtype, 1), opening, rows0, taps0, complete0, stencils, rows, taps, complete,
-            biases, codes.constants(self.dtype.name), self.scale, self.code, self.lanes, images, states,
-            slopes, keep, self.scratch(2), out,
+            whole_vectors(x, self.dtype, 1), opening, self.reads[0], stencils, self.reads[1], biases,
+            codes.constants(self.dtype.name), self.scale, self.code, self.lanes, images, states, slopes, keep,
+            self.scratch(2), out,
         )  # fmt: skip
         return out, (images, states, slopes)
 
@@ -123,9 +128,13 @@ class NumbaNetwork:
 
     def scratch(self, count: int) -> Real:
         """Return room for some states of a block for every thread."""
-        return aligned_empty(
-            (numba.get_num_threads(), count, self.geometry.cells, self.channels, self.each), self.dtype
-        )
+        return self.blocks(numba.get_num_threads(), count, self.channels)
+
+    def blocks(self, *counts: int) -> Real:
+        """Return arrays ``(.., cells + 1, channels, lanes)``, uninitialised but for the last cell's zeros."""
+        found = aligned_empty((*counts[:-1], self.geometry.cells + 1, counts[-1], self.each), self.dtype)
+        found[..., -1, :, :] = 0
+        return found
 
 
 class LinearizedNumbaNetwork:
@@ -149,10 +158,9 @@ class LinearizedNumbaNetwork:
         n = self.network
         opening, stencils, biases = n.packed(direction)
         out = aligned_empty((n.channels, n.geometry.cells, self.examples), n.dtype)
-        rows0, taps0, complete0, rows, taps, complete = n.tables
         kernels.tangent(
-            n.forward[1], rows, taps, complete, opening, rows0, taps0, complete0, stencils, biases, n.scale,
-            n.lanes, *self.kept, n.scratch(2), out,
+            n.forward[1], n.reads[1], opening, n.reads[0], stencils, biases, n.scale, n.lanes, *self.kept,
+            n.scratch(2), out,
         )  # fmt: skip
         return out
 
@@ -166,9 +174,9 @@ class LinearizedNumbaNetwork:
         stencils = np.empty((parts, layers, n.channels, n.geometry.taps, n.channels), n.dtype)
         biases = np.empty((parts, layers, n.channels), n.dtype)
         kernels.adjoint(
-            whole_vectors(P, n.dtype, 1), n.back, *scatter_rows(n.geometry), table(n.opening_geometry),
-            table(n.geometry), n.scale, n.lanes, *self.kept, n.scratch(3), openings.reshape(parts, -1),
-            stencils.reshape(parts, layers, -1), biases,
+            whole_vectors(P, n.dtype, 1), n.back, n.reads[2], scatter_rows(n.geometry)[1],
+            table(n.opening_geometry), table(n.geometry), n.scale, n.lanes, *self.kept, n.scratch(3),
+            openings.reshape(parts, -1), stencils.reshape(parts, layers, -1), biases,
         )  # fmt: skip
         found = (np.swapaxes(a.sum(axis=0), -1, -2) for a in (openings, stencils))
         opening, stencils = (

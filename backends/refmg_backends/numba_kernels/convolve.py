@@ -14,6 +14,7 @@ from refmg_backends.numba_kernels.activate import finish
 from refmg_backends.numba_kernels.codes import IDENTITY, RELU, SMOOTH_RELU, TANH
 from refmg_backends.numba_kernels.vectors import OUTPUTS, VECTORS, lanes, tap_sum
 
+UNROLLED = 8  # channels at a time, where they are a multiple of it
 TILE = 16  # cells that one task goes through for a few vectors of examples
 CACHE = 3 << 19  # bytes of features that a task may hope to find again in the second-level cache
 
@@ -62,25 +63,30 @@ def pack(taps: NDArray[Any]) -> NDArray[Any]:
 
 
 def _make_cell(vectors: int) -> Any:
-    @njit(cache=True)
+    @njit(cache=True, inline="always")
     def cell(out, at, out_stride, start, use_start, X, l, x_stride, taps, offsets, jumps, count, c_out, c_in):
         """Sum up all output channels of one cell, for `vectors` vectors of examples."""
         each, o = taps.size // c_out, 0
         while o + OUTPUTS <= c_out:
-            tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps, o * each,
-                    OUTPUTS, offsets, jumps[0], count, c_in, OUTPUTS, vectors)  # fmt: skip
+            if c_in % UNROLLED == 0:
+                tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps,
+                        o * each, OUTPUTS, offsets, jumps[0], count, c_in, OUTPUTS, vectors,
+                        UNROLLED)  # fmt: skip
+            else:
+                tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps,
+                        o * each, OUTPUTS, offsets, jumps[0], count, c_in, OUTPUTS, vectors, 1)  # fmt: skip
             o += OUTPUTS
         if o + 4 <= c_out:
             tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps, o * each,
-                    4, offsets, jumps[1], count, c_in, 4, vectors)  # fmt: skip
+                    4, offsets, jumps[1], count, c_in, 4, vectors, 1)  # fmt: skip
             o += 4
         if o + 2 <= c_out:
             tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps, o * each,
-                    2, offsets, jumps[2], count, c_in, 2, vectors)  # fmt: skip
+                    2, offsets, jumps[2], count, c_in, 2, vectors, 1)  # fmt: skip
             o += 2
         if o < c_out:
             tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps, o * each,
-                    1, offsets, jumps[3], count, c_in, 1, vectors)  # fmt: skip
+                    1, offsets, jumps[3], count, c_in, 1, vectors, 1)  # fmt: skip
 
     return cell
 

@@ -36,13 +36,13 @@ def _logits(z, W, blocks, b, zero):
     rows, each, k, n = blocks.shape[1], blocks.shape[2], W.shape[1], W.shape[0]
     flat, Y, at, o = W.reshape(-1), blocks.reshape(-1), b * rows * each, 0
     while o + CLASSES <= k:
-        tap_sum(z, o * each, each, z, 0, Y, at, each, flat, o, k, zero, zero, 1, n, CLASSES, 1)
+        tap_sum(z, o * each, each, z, 0, Y, at, each, flat, o, k, zero, zero, 1, n, CLASSES, 1, 1)
         o += CLASSES
     while o + 3 <= k:
-        tap_sum(z, o * each, each, z, 0, Y, at, each, flat, o, k, zero, zero, 1, n, 3, 1)
+        tap_sum(z, o * each, each, z, 0, Y, at, each, flat, o, k, zero, zero, 1, n, 3, 1, 1)
         o += 3
     while o < k:
-        tap_sum(z, o * each, each, z, 0, Y, at, each, flat, o, k, zero, zero, 1, n, 1, 1)
+        tap_sum(z, o * each, each, z, 0, Y, at, each, flat, o, k, zero, zero, 1, n, 1, 1, 1)
         o += 1
 
 
