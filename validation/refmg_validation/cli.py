@@ -127,9 +127,11 @@ def transfer(
     images: Annotated[
         Path | None, typer.Option(help="Folder of pictures, for the transfer spectrum.")
     ] = None,
-    size: Annotated[int, typer.Option(help="Cells a side of the pictures on the fine grid.")] = 64,
+    size: Annotated[
+        int | None, typer.Option(help="Cells a side of the pictures on the fine grid; 64 by default.")
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="Record what was done in this file.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over an existing output.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over existing files.")] = False,
 ) -> None:
     """Move the convolution stencils of a trained model to another resolution."""
     from refmg.model_transfer import ResolutionChange, TensorSelection
@@ -137,10 +139,11 @@ def transfer(
     from refmg_validation.pictures import load_pictures
     from refmg_validation.records import provenance, write_json
 
-    pictures = None if images is None else load_pictures(images, size)
+    move_model.check_transfer(transfer, images, size)
+    pictures = None if images is None else load_pictures(images, size or move_model.SIZE)
     change = ResolutionChange(move_model.parse_factor(factor), to, transfer, closure, pictures)
     selection = TensorSelection(include or (), exclude or ())
-    request = move_model.MoveRequest(model, output, change, selection, force)
+    request = move_model.MoveRequest(model, output, change, selection, force, json)
     records, console = move_model.move_model(request), _console()
     console.print(
         move_model.records_table(records, f"{model} moved by {transfer!r}, factor {factor}, to {to}")
