@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import typer
 
 from refmg import RefmgError, load_network, network_transfer_names, transfer_network
 from refmg_validation import (
@@ -124,6 +125,28 @@ def test_finished_seeds_are_not_measured_again_but_others_are(monkeypatch):
     for seeds, transfer in ((2, "linear"), (3, "linear"), (2, "average")):
         assert run(*arguments, seeds, "--transfer", transfer) == 0
     assert measured == [0, 1, 2, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "goes_on"),
+    [
+        (["reproduce", "depth"], True),
+        (["reproduce", "resolution"], True),
+        (["reproduce", "example1"], False),
+        (["verify"], False),
+        (["fetch"], False),
+        (["reproduce"], False),
+        ([], False),
+    ],
+)
+def test_ctrl_c_promises_only_what_holds(capsys, monkeypatch, arguments, goes_on):
+    def pressed(*given, **named):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(typer.main, "get_command", lambda app: pressed)
+    assert main(arguments) == 2
+    expected = "; the same command goes on after the last finished iteration" if goes_on else ""
+    assert capsys.readouterr().err == f"refmg: interrupted{expected}\n"
 
 
 def test_an_interrupted_run_goes_on_to_the_same_result(capsys, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from typing import Any
 
 from refmg import get_backend
 from refmg_validation.records import provenance, write_json
-from refmg_validation.run_format import RUN_FILE, SCHEMA, check_run
+from refmg_validation.run_format import LARGEST, RUN_FILE, SCHEMA, UNFIT, check_run
 
 Record = dict[str, Any]
 
@@ -173,13 +173,23 @@ def write_run(folder: Path, run: Record) -> Path:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON has words for: numbers of NumPy as Python's, those that are not finite as text."""
+    """Return what JSON has words for: NumPy's numbers as Python's, not finite or too large ones as text.
+
+    Characters that no page can hold, as a command may have them, are escaped: a run that has taken days is
+    written whatever its command was.
+    """
     if isinstance(value, Mapping):
-        return {str(name): _plain(part) for name, part in value.items()}
+        return {_readable(str(name)): _plain(part) for name, part in value.items()}
     if hasattr(value, "tolist"):
         return _plain(value.tolist())
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
-    if isinstance(value, float) and not isfinite(value):
+    if isinstance(value, float) and not (isfinite(value) and abs(value) <= LARGEST):
         return str(value)
-    return value if value is None or isinstance(value, str | int | float) else str(value)
+    if value is None or isinstance(value, int | float):
+        return value
+    return _readable(str(value))
+
+
+def _readable(text: str) -> str:
+    return UNFIT.sub(lambda found: ascii(found[0])[1:-1], text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from refmg_validation.html_report.common_names import named_alike
 from refmg_validation.html_report.rendering import rendered
 from refmg_validation.html_report.report_page import pictures_of
 from refmg_validation.html_report.series_figures import groups_of
@@ -28,7 +29,7 @@ def compare_page(first: Path, second: Path) -> str:
         As :func:`refmg_validation.html_report.report_page.report_page`.
     """
     folders, runs = (first, second), (read_run(first), read_run(second))
-    a, b = runs
+    a, b = named_alike(*runs)
     pictures = [
         picture | {"letter": letter}
         for letter, folder, run in zip("AB", folders, runs, strict=True)
