@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from math import inf
 from typing import Any
 
 from refmg_backends import RefmgError
+from refmg_validation.run_values import first_unfit
 
 RUN_FILE = "run.json"
 SCHEMA = 1
@@ -20,10 +19,14 @@ TOP: dict[str, type] = {
     "machine": dict,
     "backend": str,
 }
-# What neither XML nor UTF-8 has room for: control characters, lone surrogates, no characters.
-UNFIT = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-LARGEST = 1e100  # figures multiply and take powers, in double precision
-DEEPEST = 50
+# Records from before these were written lack them.
+OPTIONAL: dict[str, type] = {
+    "incomplete": str,
+    "threads": int,
+    "environment": dict,
+    "commit": str,
+    "sessions": list,
+}
 LISTS = ("seeds", "series", "switches", "tables", "figures", "notes")
 
 
@@ -60,11 +63,16 @@ that wrote it, or run the experiment again
             "wrote it, or run the experiment again"
         )
     check = _Check(where)
-    _sound(check, run)
+    unfit = first_unfit(run)
+    if unfit is not None:
+        check.refuse(*unfit)
     for name, kind in (TOP | {"settings": dict} | dict.fromkeys(LISTS, list)).items():
         check.kind(run.get(name), kind, name)
+    for name, kind in OPTIONAL.items():
+        if name in run:
+            check.kind(run[name], kind, name)
     for name, one in ONE.items():
-        for number, part in enumerate(run[name]):
+        for number, part in enumerate(run.get(name, [])):
             one(check, part, f"{name}[{number}]")
     _different(check, run["series"])
 
@@ -104,31 +112,6 @@ class _Check:
             self.cells(row, at)
         for column in part["columns"]:
             self.kind(column, str, f"{place}.columns")
-
-
-def _sound(check: _Check, run: dict[str, Any]) -> None:
-    """Refuse texts that no page can hold, numbers that no figure can, and nesting that no one reads."""
-    waiting: list[tuple[str, Any, int]] = [("", run, 0)]
-    while waiting:
-        place, value, depth = waiting.pop()
-        if depth > DEEPEST:
-            check.refuse(place[:60], f"nested more than {DEEPEST} times", "less")
-        if isinstance(value, str):
-            _text(check, value, place)
-        elif isinstance(value, int | float) and LARGEST < abs(value) != inf:
-            check.refuse(place, "a number of too many digits", f"one below {LARGEST:g}, or null")
-        elif isinstance(value, dict):
-            for name, part in value.items():
-                _text(check, name, f"a name in {place or 'the record'}")
-                waiting.append((f"{place}.{name}" if place else name, part, depth + 1))
-        elif isinstance(value, list):
-            waiting += [(f"{place}[{number}]", part, depth + 1) for number, part in enumerate(value)]
-
-
-def _text(check: _Check, text: str, place: str) -> None:
-    found = UNFIT.search(text)
-    if found is not None:
-        check.refuse(place, f"a text with the character {found[0]!a}", "one without control characters")
 
 
 def _series(check: _Check, part: Any, place: str) -> None:
@@ -179,6 +162,10 @@ def _note(check: _Check, part: Any, place: str) -> None:
     check.kind(part, str, place)
 
 
+def _session(check: _Check, part: Any, place: str) -> None:
+    check.names(part, {"command": str, "date": str}, place)
+
+
 ONE: dict[str, Callable[[_Check, Any, str], None]] = {
     "seeds": _seed,
     "series": _series,
@@ -186,6 +173,7 @@ ONE: dict[str, Callable[[_Check, Any, str], None]] = {
     "tables": _table,
     "figures": _figure,
     "notes": _note,
+    "sessions": _session,
 }
 KINDS: dict[type, str] = {str: "a text", dict: "an object", list: "a list", int: "a whole number"}
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from refmg import get_backend
 from refmg_validation.records import provenance, write_json
-from refmg_validation.run_format import LARGEST, RUN_FILE, SCHEMA, UNFIT, check_run
+from refmg_validation.run_format import OPTIONAL, RUN_FILE, SCHEMA, check_run
+from refmg_validation.run_values import LARGEST, UNFIT
 
 Record = dict[str, Any]
 
@@ -25,6 +26,7 @@ def run_record(
     figures: Sequence[tuple[str, str]] = (),
     notes: Sequence[str] = (),
     origin: Mapping[str, Any] | None = None,
+    incomplete: str | None = None,
 ) -> Record:
     """Return the record of a run.
 
@@ -43,7 +45,10 @@ def run_record(
     notes : sequence of str
         Sentences: what holds and what does not.
     origin : mapping, optional
-        Command, date, versions, machine and backend; those of this process by default.
+        Command, date, versions, machine and backend, and more that :func:`provenance` has; those of this
+        process by default.
+    incomplete : str, optional
+        What is missing of a run that has not ended.
 
     Returns
     -------
@@ -60,6 +65,8 @@ def run_record(
         origin = provenance() | {"backend": get_backend().name}
     names = ("command", "date", "versions", "machine", "backend")
     head = {"schema": SCHEMA, "title": title} | {name: origin[name] for name in names}
+    head |= {name: origin[name] for name in OPTIONAL if name in origin}
+    head |= {} if incomplete is None else {"incomplete": incomplete}
     return head | {
         "seeds": list(seeds),
         "settings": dict(settings),

@@ -39,7 +39,7 @@ def compare_page(first: Path, second: Path) -> str:
         "compare.html",
         title=f"{first} and {second}",
         runs=[
-            {"letter": letter, "folder": str(folder), "title": run["title"], "notes": run["notes"]}
+            {"letter": letter, "folder": str(folder), "title": run["title"], "notes": _notes(run)}
             for letter, folder, run in zip("AB", folders, runs, strict=True)
         ],
         origin=compared(origin_of(a), origin_of(b)),
@@ -50,6 +50,11 @@ def compare_page(first: Path, second: Path) -> str:
         groups=groups_of(a, b),
         pictures=pictures,
     )
+
+
+def _notes(run: dict[str, Any]) -> list[str]:
+    said = [f"Incomplete: {run['incomplete']}"] if "incomplete" in run else []
+    return [*said, *run["notes"]]
 
 
 def joined(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> list[PageTable]:
