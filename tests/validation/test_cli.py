@@ -166,6 +166,8 @@ def test_an_interrupted_run_goes_on_to_the_same_result(capsys, tmp_path, monkeyp
     assert run("reproduce", "resolution", "--output", "parts") == 0
     whole, parts = (load_network(tmp_path / name / "fine.safetensors")[0] for name in ("whole", "parts"))
     assert np.array_equal(whole.classifier.W, parts.classifier.W)
+    sessions = json.loads((tmp_path / "parts" / "run.json").read_text())["sessions"]
+    assert [session["paths"] for session in sessions] == [["coarse"], ["fine"], ["fine"]]
 
 
 def test_a_damaged_checkpoint_is_refused_with_the_last_good_one(capsys, tmp_path):

@@ -292,6 +292,11 @@ def _set(run, value, *place):
         ("0", ("seeds", 0), "a text; expected a whole number"),
         (3, ("notes", 0), "a whole number; expected a text"),
         ({"loss": []}, ("switches", 0, "before"), "a list; expected a number"),
+        (["all"], ("incomplete",), "incomplete is a list; expected a text"),
+        ("two", ("threads",), "threads is a text; expected a whole number"),
+        (3, ("commit",), "commit is a whole number; expected a text"),
+        ([], ("environment",), "environment is a list; expected an object"),
+        ([{"date": "today"}], ("sessions",), r"sessions\[0\].command is missing; expected a text"),
         ("random", ("series", 0, "name"), r"series\[1\].name is 'random'; expected a name that no other"),
     ],
 )

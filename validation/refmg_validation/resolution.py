@@ -21,6 +21,7 @@ from refmg.data import Images, load_images, restrict_images, split_images
 from refmg.stencil_maps import CALIBRATED, SYNTHETIC
 from refmg_backends import RefmgError
 from refmg_validation.presets import Preset
+from refmg_validation.provenance import provenance
 from refmg_validation.training_run import Examples, TrainingRun
 
 LEVELS = ("coarse", "fine")
@@ -129,9 +130,13 @@ def run_resolution(
     preset = replace(preset, training=replace(preset.training, seed=seed))
     levels, about = load_levels(preset, data, seed)
     trained, histories = trained_networks(preset, levels, about, output, progress)
+    sessions = {
+        level: _training_run(level, levels[level], preset, preset.training, about, output).sessions()
+        for level in LEVELS
+    }
     rows = measure(trained, levels, transfers, preset.sigma)
     settings = {"seed": seed, "preset": preset.as_dict(), "data": about, "transfers": transfers}
-    return settings | {"rows": rows, "histories": histories}
+    return settings | {"rows": rows, "histories": histories, "trained": sessions}
 
 
 def trained_networks(
@@ -172,7 +177,8 @@ def _training_run(
         "dtype": preset.dtype,
         "backend": get_backend().name,
     }
-    return TrainingRun(output / f"{level}.safetensors", architecture, settings, fingerprint)
+    session = provenance() | {"backend": get_backend().name}
+    return TrainingRun(output / f"{level}.safetensors", architecture, settings, fingerprint, session)
 
 
 def measure(
