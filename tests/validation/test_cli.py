@@ -4,6 +4,7 @@ import errno
 import json
 import os
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from refmg_validation import (
 )
 from refmg_validation.cli import main
 from refmg_validation.presets import PRESETS
+from refmg_validation.provenance import provenance
 from refmg_validation.resolution import load_levels
 from refmg_validation.runs import FolderLock, RunFolder
 
@@ -159,6 +161,12 @@ def test_an_interrupted_run_goes_on_to_the_same_result(capsys, tmp_path, monkeyp
         if len(saved) == 5:
             raise KeyboardInterrupt
 
+    seconds = count()  # two sessions of one second could not be told apart
+
+    def dated():
+        return provenance() | {"date": f"second {next(seconds)}"}
+
+    monkeypatch.setattr("refmg_validation.resolution.provenance", dated)
     monkeypatch.setattr(RunFolder, "save", interrupted)
     capsys.readouterr()
     assert run("reproduce", "resolution", "--output", "parts") == 2
