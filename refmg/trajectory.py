@@ -7,7 +7,7 @@ from math import isqrt
 from typing import Any
 
 from refmg.controls import Controls
-from refmg.integrators import ReversibleStep
+from refmg.integrators import Integrator, ReversibleStep
 from refmg.propagation import Propagation
 from refmg_backends import RefmgError, one_of
 from refmg_backends.backend import Array
@@ -195,15 +195,29 @@ def linearized(propagation: Propagation, x: Array, storage: str = "all") -> Traj
     RefmgError
         If the storage is unknown, or reversible and the integrator is not.
     """
-    if storage not in STORAGES:
-        raise RefmgError(one_of("storage", storage, STORAGES))
-    integrator = propagation.integrator
-    if storage == "reversible" and not integrator.reversible:
-        raise RefmgError(
-            f"found storage 'reversible' with the integrator {integrator.name!r}, whose steps cannot be "
-            "undone; expected 'leapfrog' or 'verlet', or storage 'checkpoint'"
-        )
+    check_storage(storage, propagation.integrator)
     if storage == "all" and propagation.flat_images(x) is not None:
         return WholeTrajectory(propagation, x)
     kinds = {"all": Trajectory, "checkpoint": CheckpointedTrajectory, "reversible": ReversibleTrajectory}
     return kinds[storage](propagation, x)
+
+
+def check_storage(storage: str, integrator: type[Integrator] | Integrator | None = None) -> None:
+    """Refuse a storage that is unknown, or that an integrator has not.
+
+    Raises
+    ------
+    RefmgError
+        If the storage is unknown, or reversible and the integrator is not.
+
+    Examples
+    --------
+    >>> check_storage("checkpoint")
+    """
+    if storage not in STORAGES:
+        raise RefmgError(one_of("storage", storage, STORAGES))
+    if integrator is not None and storage == "reversible" and not integrator.reversible:
+        raise RefmgError(
+            f"found storage 'reversible' with the integrator {integrator.name!r}, whose steps cannot be "
+            "undone; expected 'leapfrog' or 'verlet', or storage 'checkpoint'"
+        )

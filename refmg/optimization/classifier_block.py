@@ -33,6 +33,11 @@ class ClassifierSteps:
     evaluation: Evaluation
     steps: list[NewtonStep]
 
+    @property
+    def passes(self) -> int:
+        """Passes over the features that these steps took, see the notes of :func:`classifier_steps`."""
+        return 1 + sum(2 + 2 * step.products for step in self.steps)
+
 
 def classifier_steps(
     network: Network, batches: Sequence[Batch], settings: TrainingSettings

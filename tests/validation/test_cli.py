@@ -5,10 +5,12 @@ import json
 import os
 import shutil
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 
 import refmg_validation
 from refmg import RefmgError, load_network, network_transfer_names, transfer_network
@@ -23,6 +25,7 @@ from refmg_validation import (
 )
 from refmg_validation.cli import main
 from refmg_validation.presets import PRESETS
+from refmg_validation.provenance import provenance
 from refmg_validation.resolution import load_levels
 from refmg_validation.run_reading import read_run
 from refmg_validation.runs import FolderLock, RunFolder
@@ -179,6 +182,28 @@ def test_older_records_are_read_and_say_how_many_images_calibration_saw(tmp_path
         shutil.rmtree(folder)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "goes_on"),
+    [
+        (["reproduce", "depth"], True),
+        (["reproduce", "resolution"], True),
+        (["reproduce", "example1"], False),
+        (["verify"], False),
+        (["fetch"], False),
+        (["reproduce"], False),
+        ([], False),
+    ],
+)
+def test_ctrl_c_promises_only_what_holds(capsys, monkeypatch, arguments, goes_on):
+    def pressed(*given, **named):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(typer.main, "get_command", lambda app: pressed)
+    assert main(arguments) == 2
+    expected = "; the same command goes on after the last finished iteration" if goes_on else ""
+    assert capsys.readouterr().err == f"refmg: interrupted{expected}\n"
+
+
 def test_an_interrupted_run_goes_on_to_the_same_result(capsys, tmp_path, monkeypatch):
     assert run("reproduce", "resolution", "--output", "whole") == 0
     save, saved = RunFolder.save, []
@@ -189,6 +214,12 @@ def test_an_interrupted_run_goes_on_to_the_same_result(capsys, tmp_path, monkeyp
         if len(saved) == 5:
             raise KeyboardInterrupt
 
+    seconds = count()  # two sessions of one second could not be told apart
+
+    def dated():
+        return provenance() | {"date": f"second {next(seconds)}"}
+
+    monkeypatch.setattr("refmg_validation.resolution.provenance", dated)
     monkeypatch.setattr(RunFolder, "save", interrupted)
     capsys.readouterr()
     assert run("reproduce", "resolution", "--output", "parts") == 2
@@ -196,6 +227,8 @@ def test_an_interrupted_run_goes_on_to_the_same_result(capsys, tmp_path, monkeyp
     assert run("reproduce", "resolution", "--output", "parts") == 0
     whole, parts = (load_network(tmp_path / name / "fine.safetensors")[0] for name in ("whole", "parts"))
     assert np.array_equal(whole.classifier.W, parts.classifier.W)
+    sessions = json.loads((tmp_path / "parts" / "run.json").read_text())["sessions"]
+    assert [session["paths"] for session in sessions] == [["coarse"], ["fine"], ["fine"]]
 
 
 def test_a_damaged_checkpoint_is_refused_with_the_last_good_one(capsys, tmp_path):

@@ -27,7 +27,9 @@ Resume = Annotated[
     bool, typer.Option("--resume", help="Refuse to start anew: a run must be there to go on with.")
 ]
 
-INTERRUPTED = "interrupted; the same command goes on after the last finished iteration"
+INTERRUPTED = "interrupted"
+GOES_ON = f"{INTERRUPTED}; the same command goes on after the last finished iteration"
+WITH_CHECKPOINTS = ("resolution", "depth", "pyramid")  # of reproduce
 SIGINT_STATUS = 130  # what typer makes of Ctrl-C
 
 
@@ -310,17 +312,24 @@ def main(arguments: list[str] | None = None) -> int:
         get_backend()
         result = typer.main.get_command(app)(arguments, prog_name="refmg", standalone_mode=False)
         sys.stdout.flush()
-        return _fail(INTERRUPTED) if result == SIGINT_STATUS else int(result or 0)
+        return _interrupted(arguments) if result == SIGINT_STATUS else int(result or 0)
     except TyperException as error:
         message = error.format_message()
         return _fail(f"{message} (see refmg --help)") if message else 2  # no command: the help was printed
     except (KeyboardInterrupt, typer.Abort):
-        return _fail(INTERRUPTED)
+        return _interrupted(arguments)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
     except (RefmgError, OSError) as error:
         return _fail(str(error))
+
+
+def _interrupted(arguments: list[str] | None) -> int:
+    """Say that the run was interrupted, and that it goes on only where it does."""
+    given = sys.argv[1:] if arguments is None else arguments
+    resumes = given[:1] == ["reproduce"] and given[1:2] and given[1] in WITH_CHECKPOINTS
+    return _fail(GOES_ON if resumes else INTERRUPTED)
 
 
 def _fail(message: str) -> int:

@@ -1,35 +1,17 @@
-"""What a result must carry so that someone else can make it again."""
+"""Results in files, written atomically."""
 
 from __future__ import annotations
 
 import json
-import platform
-import sys
 from argparse import Namespace
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from shlex import join
 from typing import Any
 
-from refmg import __version__
 from refmg.atomic import write_atomically
-from refmg_backends.processors import processors
+from refmg_validation.provenance import provenance
 
-
-def provenance() -> dict[str, Any]:
-    """Return command, date, versions and machine."""
-    return {
-        "command": "refmg " + " ".join(sys.argv[1:]),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {"refmg": __version__, "python": platform.python_version()}
-        | {name: version(name) for name in ("numpy", "scipy")},
-        "machine": {
-            "system": platform.system(),
-            "architecture": platform.machine(),
-            "processors": processors(),
-        },
-    }
+__all__ = ["provenance", "study_command", "write_figure", "write_json"]
 
 
 def study_command(module: str, given: Namespace) -> str:

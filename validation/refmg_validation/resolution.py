@@ -13,6 +13,7 @@ from refmg.data import Images, load_images, restrict_images, split_images
 from refmg_backends import RefmgError
 from refmg_validation.levels import LEVELS, SPLITS, LevelData
 from refmg_validation.presets import Preset
+from refmg_validation.provenance import provenance
 from refmg_validation.resolution_moves import RESIZED, TableRow, moved_both_ways, resized, table_rows
 from refmg_validation.training_run import Examples, TrainingRun
 
@@ -109,10 +110,14 @@ def run_resolution(
     preset = replace(preset, training=replace(preset.training, seed=seed))
     levels, about = load_levels(preset, data, seed)
     trained, histories = trained_networks(preset, levels, about, output, progress)
+    sessions = {
+        level: _training_run(level, levels[level], preset, preset.training, about, output).sessions()
+        for level in LEVELS
+    }
     rows = measure(trained, levels, transfers, preset.sigma)
     settings = {"seed": seed, "preset": preset.as_dict(), "data": about, "transfers": transfers}
     settings |= {"measured": what_is_measured(transfers, preset.train)}
-    return settings | {"rows": rows, "histories": histories}
+    return settings | {"rows": rows, "histories": histories, "trained": sessions}
 
 
 def what_is_measured(transfers: list[str], train: int) -> dict[str, Any]:
@@ -165,7 +170,8 @@ def _training_run(
         "dtype": preset.dtype,
         "backend": get_backend().name,
     }
-    return TrainingRun(output / f"{level}.safetensors", architecture, settings, fingerprint)
+    session = provenance() | {"backend": get_backend().name}
+    return TrainingRun(output / f"{level}.safetensors", architecture, settings, fingerprint, session)
 
 
 def measure(

@@ -42,8 +42,18 @@ def run_of_resolution(result: dict[str, Any], figures: tuple[str, ...] = ()) -> 
             (file, "Test accuracy on coarse and on fine images, a pair of bars a network") for file in figures
         ],
         notes=ordering(result),
-        origin=UNKNOWN | result,
+        origin=UNKNOWN | result | _sessions(result),
     )
+
+
+def _sessions(result: dict[str, Any]) -> dict[str, Any]:
+    """Return the processes that trained the networks, where they were kept: measuring may be another's."""
+    found = [
+        session | {"paths": [level]}
+        for level, sessions in result.get("trained", {}).items()
+        for session in sessions
+    ]
+    return {"sessions": found} if found else {}
 
 
 def run_of_seeds(result: dict[str, Any], figures: tuple[str, ...] = ()) -> dict[str, Any]:
