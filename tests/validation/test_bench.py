@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from cuda_on_cpu import NO_COMPILER, cupy_on_cpu, has_compiler
 
-from refmg import RefmgError, get_backend
+from refmg import RefmgError, convolution_matrix, get_backend
 from refmg.objective import NetworkObjective
+from refmg_backends.sparse_assembly import _plan
 from refmg_validation.bench import shapes as shapes_module
+from refmg_validation.bench import surroundings
 from refmg_validation.bench.kernels import kernel_cases
 from refmg_validation.bench.limits import share_of_limit
 from refmg_validation.bench.methods import time_methods
@@ -108,6 +112,37 @@ def test_the_shapes_are_those_of_the_record_unless_asked_for():
     assert named_shapes("all") == named_shapes("mnist") + named_shapes("resnet")
     assert KernelShape(64, 112, 32) in named_shapes("resnet")
     assert set(named_shapes("all", quick=True)) > set(named_shapes("mnist", quick=True))
+
+
+def pyamg_stand_in(monkeypatch, stencil_grid):
+    """PyAMG, which is not in the test environment, with this function."""
+    monkeypatch.setitem(sys.modules, "pyamg", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "pyamg.gallery", SimpleNamespace(stencil_grid=stencil_grid))
+
+
+def test_assembly_is_timed_for_a_new_grid_and_for_the_same_again(monkeypatch):
+    kept = []
+
+    def peer(stencil, shape, format):
+        assert (shape, format) == ((6, 7), "csr")
+        return convolution_matrix(stencil, shape, "zero")
+
+    def spy(stencil, shape, boundary):
+        kept.append(len(_plan.cache.kept))
+        return convolution_matrix(stencil, shape, boundary)
+
+    pyamg_stand_in(monkeypatch, peer)
+    monkeypatch.setattr("refmg_validation.bench.surroundings.convolution_matrix", spy)
+    found = surroundings.assembly((6, 7))
+    assert set(found) == {"grid", "refmg", "refmg again", "pyamg", "refmg / pyamg", "refmg again / pyamg"}
+    # Nothing is there for the first half, and the plan for the rest.
+    assert kept == [0] * 11 + [1] * 10
+
+
+def test_another_matrix_than_the_peers_is_not_timed(monkeypatch):
+    pyamg_stand_in(monkeypatch, lambda stencil, shape, format: 2 * convolution_matrix(stencil, shape, "zero"))
+    with pytest.raises(AssertionError, match="another one"):
+        surroundings.assembly((6, 7))
 
 
 def test_an_unknown_set_of_shapes_is_one_line(capsys):

@@ -12,14 +12,14 @@ The transforms only add and subtract. Rounding grows by a small constant, see :d
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from refmg_backends.geometry import OUTSIDE, Geometry, fold
+from refmg_backends.byte_cache import kept_by_bytes
+from refmg_backends.geometry import OUTSIDE, TABLES, Geometry, fold
 from refmg_backends.numba_kernels.convolve import activate
 from refmg_backends.numba_kernels.gradient import add_products
 from refmg_backends.numba_kernels.memory import aligned_empty
@@ -39,7 +39,7 @@ PARTS = 8
 GROWTH = (3 * 1.5 * 2) ** 2
 
 
-@lru_cache(maxsize=64)
+@kept_by_bytes(TABLES, lambda cells: sum(part.nbytes for part in cells))
 def tile_cells(geometry: Geometry) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the cells that each tile of 2 x 2 outputs reads, ``(tiles, 16)``, and writes, ``(tiles, 4)``.
 
