@@ -135,7 +135,7 @@ def fused_bounds(problem, name, with_base, growth):
     """How far float results may be from the exact ones, entry by entry.
 
     An argument K Y + b is a sum of `terms` products, then the activation: tanh within 8 units in the last
-    place, smooth relu's slope 5 times as steep as its argument. Sums have as many terms as cells and examples.
+    place, smooth relu's slope 5 times as steep as its argument. Sums have as many terms as there are numbers.
     """
     s, Y, Z, bias = (np.abs(a.astype(np.float64)) for a in fused_arrays(problem))
     eps, terms, by_channel = np.finfo(problem[4]).eps, s[0].size, bias[:, None, None]
