@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from cuda_on_cpu import NO_COMPILER, cupy_on_cpu, has_compiler
 
-from refmg import RefmgError, convolution_matrix, get_backend
+from refmg import Classifier, RefmgError, convolution_matrix, get_backend
 from refmg.objective import NetworkObjective
 from refmg_backends.sparse_assembly import _plan
 from refmg_validation.bench import shapes as shapes_module
@@ -74,6 +74,8 @@ def test_the_peer_computes_the_same():
         assert np.abs(np.moveaxis(theirs.numpy(), 0, -1) - ours).max() < 1e-12
     assert np.abs(calls["stencil gradient"]().numpy() - K.stencil_gradient(y, z)).max() < 1e-11
     network, x, labels, batch = Problem(grid=6, channels=4, layers=3, examples=8).make(backend, "float64")
+    # With the classifier that networks begin with, which is zero, every product of the controls is zero.
+    network = network.with_classifier(Classifier(rng.normal(size=(4, 6, 6, 10)), rng.normal(size=10)))
     objective = NetworkObjective(network, [batch])
     vector = objective.vector(network)
     theirs = peer.network(network, x, labels)
@@ -83,8 +85,36 @@ def test_the_peer_computes_the_same():
     assert np.abs(loss_part[: opening.size] - opening.ravel()).max() < 1e-12
     assert np.abs(loss_part[opening.size :][: stencils.size] - stencils.ravel()).max() < 1e-12
     product = objective.gauss_newton(vector)(vector) - objective.penalty_product(vector)
-    curved = theirs["Gauss-Newton product"]()[0].numpy()
-    assert np.abs(product[: curved.size] - curved.ravel()).max() < 1e-12
+    curved = np.concatenate([part.numpy().ravel() for part in theirs["Gauss-Newton product"]()[:-2]])
+    assert np.abs(curved).max() > 0.01
+    assert np.abs(product[: curved.size] - curved).max() < 1e-12
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+def test_products_repeat_no_forward_pass_on_either_side(monkeypatch):
+    pytest.importorskip("torch", reason="the peer is PyTorch: pip install 'refmg[torch]'")
+    peer, backend, passes = TorchPeer("cpu", 1), get_backend("numba"), []
+
+    def counted(owner, name):
+        given = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *a, **k: passes.append(name) or given(*a, **k))
+
+    counted(peer, "convolve")
+    counted(backend, "activated")
+    network, x, labels, batch = Problem(grid=6, channels=4, layers=3, examples=8).make(backend, "float64")
+    theirs = peer.network(network, x, labels)
+    objective = NetworkObjective(network, [batch])
+    vector = objective.vector(network)
+    product = objective.gauss_newton(vector)
+    assert set(passes) == {"convolve", "activated"}
+    passes.clear()
+    theirs["Gauss-Newton product"]()
+    product(vector)
+    assert passes == []
+    # A gradient needs its forward pass, which is counted: the opening and three layers.
+    theirs["gradient"]()
+    objective.value_and_gradient(vector)
+    assert (passes.count("convolve"), passes.count("activated")) == (4, 3)
 
 
 def test_without_pytorch_the_comparison_says_what_to_install(monkeypatch):
