@@ -19,9 +19,10 @@ from refmg_validation.bench.kernels import kernel_cases
 from refmg_validation.bench.limits import share_of_limit
 from refmg_validation.bench.methods import time_methods
 from refmg_validation.bench.networks import Problem, exponent
-from refmg_validation.bench.report import draw_bench, kernel_table, method_table
-from refmg_validation.bench.run import run_bench, summary
+from refmg_validation.bench.report import draw_bench, kernel_table, method_table, summary_table
+from refmg_validation.bench.run import run_bench
 from refmg_validation.bench.shapes import KernelShape, named_shapes
+from refmg_validation.bench.targets import miss_lines, misses, summary
 from refmg_validation.bench.torch_peer import TorchPeer
 from refmg_validation.cli import main
 
@@ -56,6 +57,70 @@ def test_a_ratio_above_the_target_is_not_called_reached():
     row = {"operation": "convolve", "dtype": "float32", "channels": 8, "grid": 14, "refmg / torch": 1.5}
     found = summary({"kernels": [row], "networks": []})
     assert found[0]["ratio"] > found[0]["to reach"]
+    assert found[0]["reached"] is False
+
+
+def a_result():
+    """Six kernels, three of them too slow, and one miss of each other kind."""
+    ratios = {"float32": (1.2, 1.01, 0.3), "float64": (0.41, 0.39, 0.1)}
+    kernels = [
+        {"operation": "stencil gradient", "dtype": d, "channels": 8, "grid": n, "refmg / torch": r}
+        for d, each in ratios.items()
+        for n, r in zip((14, 28, 56), each, strict=True)
+    ]
+    networks = [
+        {"operation": o, "dtype": "float32", "layers": n, "refmg / torch": 0.8}
+        for o in ("gradient", "Gauss-Newton product")
+        for n in (2, 16)
+    ]
+    scaling = [{"against": "pixels", "exponent": 1.062}, {"against": "layers", "exponent": 0.938}]
+    scaling += [{"against": "channels", "exponent": 1.9}, {"against": "examples", "exponent": 1.0}]
+    memory = {"layers": 8, "channels": 256, "grid": 14, "dtype": "float32", "peak / stored": 1.2}
+    assembly = {"refmg / pyamg": 1.1, "refmg again / pyamg": 0.9}
+    startup = {"import refmg, s": 0.6}
+    result = {"kernels": kernels, "networks": networks, "scaling": scaling, "memory": [memory]}
+    return result | {"assembly": assembly, "startup": startup, "peer": "torch"}
+
+
+def test_every_miss_is_counted_and_named():
+    result = a_result()
+    found = misses(result)
+    assert [(row["dtype"], row["what"]) for row in found] == [
+        ("float32", "stencil gradient, 8 channels, 14^2"),
+        ("float32", "stencil gradient, 8 channels, 28^2"),
+        ("float64", "stencil gradient, 8 channels, 14^2"),
+        ("float32", "Gauss-Newton product, 16 layers, 16 channels"),
+        ("float32", "exponent in pixels"),
+        ("float32", "exponent in layers"),
+        ("float32", "peak / stored memory, 8 layers, 256 channels, 14^2"),
+        ("float64", "assembly / PyAMG's, a new grid"),
+        ("-", "import refmg, s"),
+    ]
+    lines = miss_lines({"misses": found})
+    assert lines[0] == "9 missed"
+    assert lines[1] == "  missed: float32 stencil gradient, 8 channels, 14^2: 1.200, to reach 1.0"
+    assert lines[5].endswith("1.062, to reach 0.95 to 1.05")
+    rows = summary(result)
+    assert rows[0]["what"] == "slowest of 3 kernels (stencil gradient, 8 channels, 14^2); 2 above"
+    table = summary_table(result | {"summary": rows})
+    assert list(table.columns[4].cells).count("missed") == 8  # of the kernels the slowest ones
+
+
+def test_nothing_is_missed_where_everything_is_reached():
+    kernel = {"operation": "convolve", "dtype": "float32", "channels": 8, "grid": 14, "refmg / torch": 0.5}
+    result = {"kernels": [kernel], "networks": []}
+    assert misses(result) == []
+    assert miss_lines({"misses": []}) == ["nothing missed"]
+    # Without a peer there is nothing to reach.
+    assert summary({"kernels": [{**kernel, "refmg / torch": None}], "networks": []}) == []
+
+
+def test_the_memory_of_a_gradient_is_measured_against_what_is_stored():
+    small = Problem(grid=6, channels=4, layers=12, examples=16)
+    found = surroundings.gradient_memory(get_backend("numpy"), "float64", small)
+    assert found["stored bytes"] == 25 * 4 * 36 * 16 * 8
+    assert found["peak bytes"] > found["stored bytes"]
+    assert found["layers"] == 12
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")

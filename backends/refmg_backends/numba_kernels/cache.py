@@ -11,11 +11,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from numba.core import config
+from numba.core import config as numba_config
 from numba.misc.appdirs import AppDirs
 
 HERE = Path(__file__).parent
+config: Any = numba_config  # its names are made at run time
 # Beside this package, the files with constants that the kernels compile in.
 CONSTANTS = ("activation.py", "geometry.py")
 
