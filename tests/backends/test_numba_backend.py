@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,7 +19,7 @@ from threadpoolctl import threadpool_info
 from refmg_backends import ArrayBackend, Geometry, RefmgError, get_backend
 from refmg_backends.activation import ACTIVATIONS
 from refmg_backends.numba_backend import NumbaConvolution
-from refmg_backends.numba_kernels import winograd
+from refmg_backends.numba_kernels import gradient, winograd
 from refmg_backends.numba_kernels.memory import LINE, Pool, aligned_empty
 
 NUMBA, NUMPY = get_backend("numba"), get_backend("numpy")
@@ -305,6 +307,51 @@ def test_no_result_depends_on_the_number_of_threads(channels):
     found = [in_fresh_process(program, NUMBA_NUM_THREADS=str(n)) for n in counts]
     assert [int(threads) for _, threads in found] == counts
     assert len({digest for digest, _ in found}) == 1
+
+
+def test_no_result_depends_on_the_number_of_threads_where_sums_are_cut_into_blocks_of_rows():
+    few = "from refmg_backends.numba_kernels import gradient\ngradient.SUMS, gradient.ROWS = 1, 8\n"
+    program = few + _HASH.replace("CHANNELS", str(winograd.CHANNELS))
+    found = [in_fresh_process(program, NUMBA_NUM_THREADS=str(n)) for n in (1, 2)]
+    assert len({digest for digest, _ in found}) == 1
+
+
+@pytest.mark.parametrize("channels", [(32, 9), (37, 33), (70, 40)])
+@pytest.mark.parametrize("filtered", [True, False])
+@pytest.mark.parametrize("dtype", TYPES)
+def test_parts_and_blocks_of_a_gradient_give_the_matrix(monkeypatch, channels, filtered, dtype):
+    problem = Geometry((9, 9), (3, 3), "reflect"), *channels, 80, dtype, 0
+    for sums in (1, 1 << 15, 1 << 30):
+        monkeypatch.setattr(gradient, "SUMS", sums)
+        monkeypatch.setattr(gradient, "ROWS", 8)
+        with filtering_from(1 if filtered else 100):
+            check_integers(problem)
+
+
+def test_few_rows_make_one_block_and_large_sums_one_part():
+    assert gradient.division(rows=16, size=1, wanted=8) == (8, 1)
+    assert gradient.division(rows=16, size=1 << 30, wanted=8) == (1, 1)
+    assert gradient.division(rows=64, size=1 << 30, wanted=8) == (1, 2)
+    for rows, blocks in ((70, 3), (33, 2), (8, 1), (5, 1)):
+        ends = [gradient.block_of(rows, k, blocks) for k in range(blocks)]
+        assert [first for first, _ in ends] == [0, *(last for _, last in ends[:-1])]
+        assert ends[-1][1] == rows
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_scratch_of_a_wide_gradient_is_some_copies_of_the_sum(stride):
+    c, geometry = 256, Geometry((8, 8), (3, 3), stride=(stride, stride))
+    Y, Z = (np.ones((c, cells, 64), np.float32) for cells in (64, geometry.out_cells))
+    NUMBA.stencil_gradient(Y, Z, geometry)
+    NUMBA.release()
+    tracemalloc.start()
+    NUMBA.stencil_gradient(Y, Z, geometry)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # Of the direct loop: one part and the result; of minimal filtering: sixteen numbers for nine, and a
+    # piece of both factors for every thread. Eight parts of sixteen numbers would be 14 copies.
+    pieces = numba.get_num_threads() * (winograd.GRADIENT[0] * 5 // 4) if stride == 1 else 0
+    assert most <= 4.5 * c * c * 9 * 4 + pieces
 
 
 def test_importing_refmg_loads_neither_numba_nor_cupy():
