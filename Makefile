@@ -90,7 +90,7 @@ gpu-folders:
 	@mkdir -p $(OUT) $(GPU_WORK)
 gpu-tests:
 	$(GPU_RUN) pytest -q $(GPU_TESTS) -W default -p no:cacheprovider tests/backends/test_backend_kernels.py tests/backends/test_on_gpu.py \
-	  tests/refmg/test_convolution.py tests/refmg/test_training.py
+	  tests/refmg/test_convolution.py tests/refmg/test_training.py tests/refmg/control/test_multiscale.py
 gpu-verify:
 	$(GPU_REFMG) verify --json $(OUT)/verify.json
 gpu-bench-mnist:

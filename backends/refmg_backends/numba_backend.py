@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
+from math import prod
 from typing import Any
 
 import numba
@@ -24,7 +25,7 @@ from refmg_backends.numpy_backend import NumpyBackend
 from refmg_backends.processors import one_blas_thread
 
 Real = NDArray[Any]
-# Cells times examples that one part of a stencil gradient sums up, at most 32 parts.
+# Cells times examples that one task of a stencil gradient sums up, at most 32 tasks.
 PART, MOST_PARTS = 2048, 32
 
 
@@ -74,10 +75,12 @@ class NumbaBackend(NumpyBackend):
         check_shape("features Z", Z.shape, (Z.shape[0], geometry.out_cells, m))
         Y, Z = (whole_vectors(a, dtype, width) for a in (Y, Z))
         if winograd.suits(geometry, len(Z), len(Y)):
-            return winograd.stencil_gradient(Y, Z, geometry, width)
-        count = min(MOST_PARTS, 1 << (Z.shape[1] * Z.shape[2] // PART).bit_length())
-        parts = np.zeros((count, Z.shape[0], geometry.taps, Y.shape[0]), dtype)
-        gradient.stencil_gradient(Y, Z, table(geometry), width, parts)
+            return winograd.stencil_gradient(Y, Z, geometry, width, numba.get_num_threads())
+        wanted = min(MOST_PARTS, 1 << (Z.shape[1] * Z.shape[2] // PART).bit_length())
+        shape = Z.shape[0], geometry.taps, Y.shape[0]
+        count, blocks = gradient.division(len(Z), prod(shape) * dtype.itemsize, wanted)
+        parts = np.zeros((count, *shape), dtype)
+        gradient.stencil_gradient(Y, Z, table(geometry), width, blocks, parts)
         G = parts.sum(axis=0).transpose(0, 2, 1)
         return np.ascontiguousarray(G).reshape(Z.shape[0], Y.shape[0], *geometry.width)
 

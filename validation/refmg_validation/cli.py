@@ -91,6 +91,7 @@ def bench(
     from refmg_backends import get_backend, one_of
     from refmg_validation.bench import report
     from refmg_validation.bench.run import run_bench
+    from refmg_validation.bench.targets import miss_lines
     from refmg_validation.bench.torch_peer import TorchPeer
     from refmg_validation.records import provenance, write_figure, write_json
 
@@ -104,8 +105,8 @@ def bench(
     tables = [report.kernel_table(result)]
     tables += [report.network_table(result)] if result["networks"] else []
     tables += [report.method_table(result)] if any("methods" in row for row in result["kernels"]) else []
-    console.print(*tables, *([report.summary_table(result)] if peer else []))
-    for line in report.surroundings_lines(result):
+    console.print(*tables, *([report.summary_table(result)] if result["summary"] else []))
+    for line in [*report.surroundings_lines(result), *(miss_lines(result) if result["summary"] else [])]:
         console.print(line)
     if json is not None:
         write_json(json, result)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from refmg_backends.geometry import OUTSIDE, Geometry
+from refmg_backends.byte_cache import kept_by_bytes
+from refmg_backends.geometry import OUTSIDE, TABLES, Geometry
 from refmg_backends.numba_kernels.activate import finish
 from refmg_backends.numba_kernels.codes import IDENTITY, RELU, SMOOTH_RELU, TANH
 from refmg_backends.numba_kernels.vectors import OUTPUTS, VECTORS, lanes, tap_sum
@@ -21,14 +21,14 @@ CACHE = 3 << 19  # bytes of features that a task may hope to find again in the s
 Rows = tuple[NDArray[Any], NDArray[Any], bool]
 
 
-@lru_cache(maxsize=64)
+@kept_by_bytes(TABLES, lambda rows: rows[0].nbytes)
 def gather_rows(geometry: Geometry) -> Rows:
     """Return cells ``(out_cells, taps)`` that each output reads, the tap of each column, and if all exist."""
     rows = np.ascontiguousarray(geometry.table.T.astype(np.int64))
     return rows, np.arange(geometry.taps, dtype=np.int64), bool((rows != OUTSIDE).all())
 
 
-@lru_cache(maxsize=64)
+@kept_by_bytes(TABLES, lambda rows: rows[0].nbytes)
 def scatter_rows(geometry: Geometry) -> Rows:
     """Return outputs ``(cells, pairs)`` that read each cell, the tap of each column, and if all exist."""
     pairs = geometry.transpose_table

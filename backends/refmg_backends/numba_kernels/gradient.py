@@ -10,6 +10,8 @@ from numba import njit, prange
 from refmg_backends.geometry import OUTSIDE
 from refmg_backends.numba_kernels.vectors import PAIRS, RUN, pair_sum
 
+# Bytes that all parts of a sum may take before there are fewer of them; rows that a block has at least.
+SUMS, ROWS = 4 << 20, 32
 TILE = 14  # cells whose products are summed up in registers before the lanes are added
 
 
@@ -69,33 +71,74 @@ def cells_of(table, first, last, z_step, y_step, z_cells, y_cells, counts):
         counts[tap] = count
 
 
+def division(rows: int, size: int, wanted: int) -> tuple[int, int]:
+    """Return into how many parts a sum is cut, and its rows into how many blocks, for some parallel tasks.
+
+    Every part has a sum of its own to write, every block reads the other factor again. The shapes decide, so
+    that no result depends on the number of threads: as many parts as wanted where they are small, else
+    fewer, and blocks for the rest.
+
+    Parameters
+    ----------
+    rows : int
+        Of the sum.
+    size : int
+        Its bytes.
+    wanted : int
+        Tasks.
+
+    Examples
+    --------
+    >>> division(64, 1 << 18, 8), division(128, 1 << 20, 8), division(256, 1 << 22, 8)
+    ((8, 1), (4, 2), (1, 8))
+    """
+    parts = max(1, min(wanted, SUMS // size))
+    return parts, max(1, min(-(-wanted // parts), rows // ROWS))
+
+
+@njit(cache=True)
+def block_of(rows, block, blocks):
+    """Return the first row of a block and the one behind its last; all but the last in whole tiles."""
+    whole = (rows + PAIRS - 1) // PAIRS
+    return block * whole // blocks * PAIRS, min(rows, (block + 1) * whole // blocks * PAIRS)
+
+
+@njit(cache=True)
+def rows_of(X, first, last):
+    """Return these channels of features, as an array that is known to lie in order."""
+    size = X.shape[1] * X.shape[2]
+    return X.reshape(-1)[first * size : last * size].reshape(last - first, X.shape[1], X.shape[2])
+
+
 @njit(parallel=True, cache=True, nogil=True)
-def stencil_gradient(Y, Z, table, lanes, parts):
+def stencil_gradient(Y, Z, table, lanes, blocks, parts):
     """Write sums of parts of the cells and examples into `parts`, ``(parts, C_out, taps, C_in)``.
 
-    How many parts there are is the caller's choice, not that of the threads: the sum of the parts has
-    the same bits whatever the number of threads.
+    How many parts there are, and blocks of output channels, is the caller's choice, not that of the
+    threads: the sum of the parts has the same bits whatever the number of threads.
     """
     c_in, _, m = Y.shape
     c_out, M = Z.shape[0], Z.shape[1]
-    taps = table.shape[0]
+    taps, count = table.shape[0], parts.shape[0]
     wide = m // (lanes * RUN)
     groups = wide + (m - wide * lanes * RUN) // lanes
     tiles = (M + TILE - 1) // TILE
-    for part in prange(parts.shape[0]):
-        G = parts[part].reshape(-1)
+    for task in prange(count * blocks):
+        part, (first, last) = task // blocks, block_of(c_out, task % blocks, blocks)
+        G = parts[part].reshape(-1)[first * taps * c_in : last * taps * c_in]
+        Z_block = rows_of(Z, first, last)
         z_cells, y_cells = np.empty((taps, TILE), np.int64), np.empty((taps, TILE), np.int64)
         counts = np.empty(taps, np.int64)
-        for u in range(
-            tiles * groups * part // parts.shape[0], tiles * groups * (part + 1) // parts.shape[0]
-        ):
+        for u in range(tiles * groups * part // count, tiles * groups * (part + 1) // count):
             g, tile = u // tiles, u % tiles
             l = g * lanes * RUN if g < wide else (wide * RUN + g - wide) * lanes
             cells_of(table, tile * TILE, min(M, (tile + 1) * TILE), m, m, z_cells, y_cells, counts)
             if g < wide:
-                _pairs(G, c_out, c_in, Z, Y, l, M * m, Y.shape[1] * m, z_cells, y_cells, counts)
+                _pairs(G, last - first, c_in, Z_block, Y, l, M * m, Y.shape[1] * m, z_cells, y_cells, counts)
             else:
-                narrow_pairs(G, c_out, c_in, Z, Y, l, M * m, Y.shape[1] * m, z_cells, y_cells, counts)
+                narrow_pairs(
+                    G, last - first, c_in, Z_block, Y, l, M * m, Y.shape[1] * m, z_cells, y_cells, counts
+                )
 
 
 @njit(cache=True)
