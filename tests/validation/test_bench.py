@@ -158,6 +158,8 @@ def test_the_peer_computes_the_same():
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
 def test_products_repeat_no_forward_pass_on_either_side(monkeypatch):
     pytest.importorskip("torch", reason="the peer is PyTorch: pip install 'refmg[torch]'")
+    from refmg_backends.numba_network import NumbaNetwork
+
     peer, backend, passes = TorchPeer("cpu", 1), get_backend("numba"), []
 
     def counted(owner, name):
@@ -165,21 +167,21 @@ def test_products_repeat_no_forward_pass_on_either_side(monkeypatch):
         monkeypatch.setattr(owner, name, lambda *a, **k: passes.append(name) or given(*a, **k))
 
     counted(peer, "convolve")
-    counted(backend, "activated")
+    counted(NumbaNetwork, "linearize")
     network, x, labels, batch = Problem(grid=6, channels=4, layers=3, examples=8).make(backend, "float64")
     theirs = peer.network(network, x, labels)
     objective = NetworkObjective(network, [batch])
     vector = objective.vector(network)
     product = objective.gauss_newton(vector)
-    assert set(passes) == {"convolve", "activated"}
+    assert set(passes) == {"convolve", "linearize"}
     passes.clear()
     theirs["Gauss-Newton product"]()
     product(vector)
     assert passes == []
-    # A gradient needs its forward pass, which is counted: the opening and three layers.
+    # A gradient needs its forward pass, which is counted: the opening and three layers, or all of them at once.
     theirs["gradient"]()
     objective.value_and_gradient(vector)
-    assert (passes.count("convolve"), passes.count("activated")) == (4, 3)
+    assert (passes.count("convolve"), passes.count("linearize")) == (4, 1)
 
 
 def test_without_pytorch_the_comparison_says_what_to_install(monkeypatch):
