@@ -178,7 +178,7 @@ def test_products_repeat_no_forward_pass_on_either_side(monkeypatch):
     theirs["Gauss-Newton product"]()
     product(vector)
     assert passes == []
-    # A gradient needs its forward pass, which is counted: the opening and three layers, or all of them at once.
+    # A gradient needs its forward pass, which is counted: the opening and three layers, or all at once.
     theirs["gradient"]()
     objective.value_and_gradient(vector)
     assert (passes.count("convolve"), passes.count("linearize")) == (4, 1)
