@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 from cuda_on_cpu import NO_COMPILER, cupy_on_cpu, cupyx_stand_in, has_compiler
+from every_backend import BACKENDS
 from threadpoolctl import threadpool_info
 
 from refmg_backends import Geometry, RefmgError, assemble, get_backend
@@ -15,11 +16,7 @@ from refmg_backends.array_backend import ArrayBackend, with_zero_cell
 from refmg_backends.backend import KERNELS
 
 EPS = np.finfo(np.float64).eps
-BACKENDS = ["numpy", "numba", "array-api-strict", "adversarial-numpy"]
-BACKENDS += [pytest.param("cupy", marks=pytest.mark.gpu)]
-BACKENDS += [
-    pytest.param("cupy on the CPU", marks=pytest.mark.skipif(not has_compiler(), reason=NO_COMPILER))
-]
+ON_CPU = pytest.param("cupy on the CPU", marks=pytest.mark.skipif(not has_compiler(), reason=NO_COMPILER))
 GEOMETRIES = [
     Geometry(shape, width, boundary, (stride,) * len(shape))
     for shape, width in [
@@ -37,7 +34,7 @@ every_channels = pytest.mark.parametrize("channels", [(1, 1), (3, 2)])
 EXAMPLES = 3
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture(params=[*BACKENDS, ON_CPU])
 def backend(request):
     return cupy_on_cpu() if request.param == "cupy on the CPU" else get_backend(request.param)
 

@@ -9,7 +9,6 @@ import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,9 +17,12 @@ from threadpoolctl import threadpool_info
 
 from refmg_backends import ArrayBackend, Geometry, RefmgError, get_backend
 from refmg_backends.activation import ACTIVATIONS
-from refmg_backends.numba_backend import NumbaConvolution
-from refmg_backends.numba_kernels import gradient, winograd
-from refmg_backends.numba_kernels.memory import LINE, Pool, aligned_empty
+
+numba = pytest.importorskip("numba", reason="kernels compiled by Numba: pip install 'refmg[numba]'")
+# Only where there is Numba, which they import.
+from refmg_backends.numba_backend import NumbaConvolution  # noqa: E402
+from refmg_backends.numba_kernels import gradient, winograd  # noqa: E402
+from refmg_backends.numba_kernels.memory import LINE, Pool, aligned_empty  # noqa: E402
 
 NUMBA, NUMPY = get_backend("numba"), get_backend("numpy")
 REFERENCE = ArrayBackend("reference", NUMPY.xp)
