@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator
+import scipy
 
 from refmg.batches import Batch, examples_in, mapped, own
 from refmg.classifier import Classifier
@@ -216,14 +216,14 @@ class NetworkObjective:
 
         return product
 
-    def hessian_product(self, vector: Array) -> LinearOperator:
+    def hessian_product(self, vector: Array) -> scipy.sparse.linalg.LinearOperator:
         """Return the Gauss-Newton matrix on host vectors, as a SciPy ``LinearOperator``."""
         product, size = self.gauss_newton(vector), int(vector.shape[0])
 
         def matvec(v: Any) -> Any:
             return self.backend.to_numpy(product(self._own(np.ravel(v))))
 
-        return LinearOperator(
+        return scipy.sparse.linalg.LinearOperator(
             dtype=np.dtype(self.start.dtype), shape=(size, size), matvec=matvec, rmatvec=matvec
         )
 
