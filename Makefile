@@ -61,6 +61,10 @@ GPU_NEEDS ?= array-api-compat array-api-strict hypothesis iniconfig jinja2 markd
 # OUT gets 8 files. GPU_BACKEND=adversarial-numpy GPU_TESTS= GPU_BENCH=--quick tries the commands on a CPU.
 GPU_BACKEND ?= cupy
 GPU_TESTS ?= -m gpu
+GPU_FILES := tests/backends/test_backend_kernels.py tests/backends/test_on_gpu.py tests/backends/test_host_reads.py \
+  tests/refmg/test_convolution.py tests/refmg/test_network_transfer.py tests/refmg/test_training.py \
+  tests/refmg/control/test_classifier_point.py tests/refmg/control/test_multiscale.py tests/refmg/control/test_sensitivities.py \
+  tests/refmg/multilevel/test_descent.py tests/refmg/multilevel/test_time.py
 GPU_BENCH ?=
 GPU_WORK ?= build/gpu
 GPU_STEPS := tests verify bench-mnist bench-resnet bench-tf32 resolution
@@ -76,7 +80,9 @@ GPU_TIME = $(GPU_REFMG) bench $(GPU_AGAINST) $(GPU_BENCH)
 gpu:
 	@rm -rf $(GPU_WORK); mkdir -p $(OUT) $(GPU_WORK)
 	@$(GPU_REFMG) info > $(OUT)/log.txt 2> $(GPU_WORK)/error.txt \
-	  || { echo "make gpu: $$(tail -n 1 $(GPU_WORK)/error.txt)"; exit 2; }
+	  || { last=$$(tail -n 1 $(GPU_WORK)/error.txt); case "$$last" in ModuleNotFoundError:*) \
+	    echo "make gpu: $(PYTHON):$${last#*:}; run 'make .gpu-site' where there is a network and bring that folder, or choose another PYTHON=";; \
+	    *) echo "make gpu: $$last";; esac; exit 2; }
 	@echo "benchmarks: $(GPU_PEER)" >> $(OUT)/log.txt
 	@failed=; for step in $(GPU_STEPS); do \
 	  $(MAKE) --no-print-directory gpu-$$step > $(GPU_WORK)/step.txt 2>&1 && state=done || { state=FAILED; failed="$$failed $$step"; }; \
@@ -89,8 +95,7 @@ $(GPU_STEPS:%=gpu-%): gpu-folders
 gpu-folders:
 	@mkdir -p $(OUT) $(GPU_WORK)
 gpu-tests:
-	$(GPU_RUN) pytest -q $(GPU_TESTS) -W default -p no:cacheprovider tests/backends/test_backend_kernels.py tests/backends/test_on_gpu.py \
-	  tests/refmg/test_convolution.py tests/refmg/test_training.py tests/refmg/control/test_multiscale.py
+	$(GPU_RUN) pytest -q $(GPU_TESTS) -W default -p no:cacheprovider $(GPU_FILES)
 gpu-verify:
 	$(GPU_REFMG) verify --json $(OUT)/verify.json
 gpu-bench-mnist:

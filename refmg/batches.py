@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Any, overload
 
 import numpy as np
@@ -27,10 +28,14 @@ class Batch:
         """Number of examples."""
         return int(self.targets.shape[1])
 
+    def part(self, examples: slice) -> Batch:
+        """Return some of the examples."""
+        return Batch(self.x[..., examples], self.targets[..., examples])
+
     def halves(self) -> list[Batch]:
         """Return the first half of the examples, and the others."""
         half = self.size // 2
-        return [Batch(self.x[..., s], self.targets[..., s]) for s in (slice(half), slice(half, None))]
+        return [self.part(slice(half)), self.part(slice(half, None))]
 
 
 class Batches(Sequence[Batch]):
@@ -113,11 +118,17 @@ class Batches(Sequence[Batch]):
             if batch is None:
                 self.backend.release()
                 warn_of_halving(stop - start)
-                insort(self._ends, (start + stop) // 2)
+                self.divide([(start + stop) // 2])
                 continue
             yield batch
             del batch  # not held while the next one is made
             start = stop
+
+    def divide(self, ends: Iterable[int]) -> None:
+        """Let batches end before these examples too, from now on, when they are iterated."""
+        for end in ends:
+            if 0 < end < self._ends[-1] and self._ends[bisect_left(self._ends, end)] != end:
+                insort(self._ends, end)
 
     def _fitting(self, start: int, stop: int) -> Batch | None:
         """Return these examples, or nothing where there is no memory for several."""
@@ -145,6 +156,9 @@ class Batches(Sequence[Batch]):
 def mapped(backend: Backend, function: Callable[[Batch], Any], batches: Iterable[Batch]) -> Iterator[Any]:
     """Yield `function` of each batch in order; a batch that does not fit into memory is halved.
 
+    The halves are remembered: the next pass over the same `Batches`, or over the same list, which then
+    holds the halves, does not fail again.
+
     Parameters
     ----------
     backend : Backend
@@ -164,8 +178,39 @@ def mapped(backend: Backend, function: Callable[[Batch], Any], batches: Iterable
     MemoryError
         If a single example does not fit.
     """
-    for found in backend.map(lambda batch: in_halves(backend, function, [batch]), cut(backend, batches)):
+
+    def work(batch: Batch) -> tuple[list[int], list[Any]]:
+        parts = [batch]
+        found = in_halves(backend, function, parts)
+        return [part.size for part in parts], found
+
+    ends, start = list[int](), 0
+    halved = False
+    for sizes, found in backend.map(work, cut(backend, batches)):
+        ends += (stops := [start + size for size in accumulate(sizes)])
+        if len(sizes) > 1:
+            halved = True
+            if isinstance(batches, Batches):
+                batches.divide([start, *stops])
+        start = stops[-1]
         yield from found
+    if halved and isinstance(batches, list):
+        batches[:] = _divided(batches, ends)
+
+
+def own(batches: Sequence[Batch]) -> Batches | list[Batch]:
+    """Return the same `Batches`, or a list of the same batches, which may be divided."""
+    return batches if isinstance(batches, Batches) else list(batches)
+
+
+def _divided(batches: list[Batch], ends: list[int]) -> Iterator[Batch]:
+    """Yield the parts of batches that end before these examples, and where the batches end."""
+    first = 0
+    for batch in list(batches):
+        inside = [end - first for end in ends if first < end < first + batch.size]
+        for start, end in pairwise([0, *inside, batch.size]):
+            yield batch if end - start == batch.size else batch.part(slice(start, end))
+        first += batch.size
 
 
 def examples_in(batches: Sequence[Batch]) -> int:
@@ -197,4 +242,4 @@ def cut(backend: Backend, batches: Iterable[Batch]) -> Iterator[Batch]:
             if (start, end) == (0, batch.size):
                 yield batch
             elif start < end:
-                yield Batch(batch.x[..., start:end], batch.targets[..., start:end])
+                yield batch.part(slice(start, end))

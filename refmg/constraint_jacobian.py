@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
-from scipy.sparse.linalg import spsolve_triangular
 
 from refmg.explicit_layer import Matrix, stencil_jacobian
 from refmg.explicit_step import step_jacobians
@@ -43,12 +42,12 @@ class ConstraintJacobian:
 
     @cached_property
     def _AT(self) -> Matrix:
-        return sparse.csr_array(self.A.T)
+        return scipy.sparse.csr_array(self.A.T)
 
     def states(self, direction: ArrayLike) -> NDArray[np.float64]:
         """Return the tangents of all states along a direction of the controls: forward substitution."""
         b = np.asarray(self.B @ np.asarray(direction, dtype=float))
-        return spsolve_triangular(self.A, b, lower=True, unit_diagonal=True)
+        return scipy.sparse.linalg.spsolve_triangular(self.A, b, lower=True, unit_diagonal=True)
 
     def tangent(self, direction: ArrayLike) -> NDArray[np.float64]:
         """Return ``J`` times a direction of the controls; the final features' tangent, flattened."""
@@ -63,7 +62,7 @@ class ConstraintJacobian:
             Gradient by the final features, flattened.
         """
         b = np.asarray(self.observation.T @ np.asarray(P, dtype=float))
-        multipliers = spsolve_triangular(self._AT, b, lower=False, unit_diagonal=True)
+        multipliers = scipy.sparse.linalg.spsolve_triangular(self._AT, b, lower=False, unit_diagonal=True)
         return np.asarray(self.B.T @ multipliers)
 
 
@@ -112,15 +111,15 @@ def constraint_jacobian(network: Network, x: ArrayLike) -> ConstraintJacobian:
     images = np.asarray(x, dtype=float)
     S = p.first_state(images)
     n, N = S.size, network.architecture.layers
-    rows: list[list[Matrix | None]] = [[sparse.eye_array(n)] + [None] * N]
+    rows: list[list[Matrix | None]] = [[scipy.sparse.eye_array(n)] + [None] * N]
     by_controls = [_opening_rows(p, images, n)]
     for k in range(N):
         J, parts = step_jacobians(p.steps[k], p.stage_layers(k), S)
-        rows.append([None] * k + [-J, sparse.eye_array(n)] + [None] * (N - k - 1))
+        rows.append([None] * k + [-J, scipy.sparse.eye_array(n)] + [None] * (N - k - 1))
         by_controls.append(_control_rows(p, p.stage_weights[k], parts))
         S = p.step(k, S)
-    last = sparse.eye_array(n // p.integrator.copies, (N + 1) * n, k=N * n)
-    A, B = sparse.block_array(rows), sparse.vstack(by_controls)
+    last = scipy.sparse.eye_array(n // p.integrator.copies, (N + 1) * n, k=N * n)
+    A, B = scipy.sparse.block_array(rows), scipy.sparse.vstack(by_controls)
     return ConstraintJacobian(_canonical(A), _canonical(B), _canonical(last))
 
 
@@ -129,8 +128,8 @@ def _on_host(network: Network) -> Propagation:
     return Propagation(network.architecture, controls, get_backend("numpy"))
 
 
-def _canonical(matrix: sparse.sparray) -> Matrix:
-    found: Matrix = sparse.csr_array(matrix)  # type: ignore[call-overload]
+def _canonical(matrix: scipy.sparse.sparray) -> Matrix:
+    found: Matrix = scipy.sparse.csr_array(matrix)  # type: ignore[call-overload]
     found.sum_duplicates()
     return found
 
@@ -140,14 +139,14 @@ def _opening_rows(p: Propagation, x: NDArray[np.float64], n: int) -> Matrix:
     others = p.controls.stencils.size + p.controls.biases.size
     below = n - opening.shape[0]
     return (
-        sparse.block_array(
+        scipy.sparse.block_array(
             [
-                [opening, sparse.csr_array((opening.shape[0], others))],
-                [sparse.csr_array((below, opening.shape[1])), None],
+                [opening, scipy.sparse.csr_array((opening.shape[0], others))],
+                [scipy.sparse.csr_array((below, opening.shape[1])), None],
             ]
         )
         if below
-        else sparse.hstack([opening, sparse.csr_array((n, others))])
+        else scipy.sparse.hstack([opening, scipy.sparse.csr_array((n, others))])
     )
 
 
@@ -155,9 +154,9 @@ def _control_rows(p: Propagation, stage_weights: list[Weights], parts: list[Matr
     c = p.controls
     M, taps, biases = c.stencils.shape[0], c.stencils[0].size, c.biases[0].size
     n = parts[0].shape[0]
-    total = [sparse.csr_array((n, taps + biases)) for _ in range(M)]
+    total = [scipy.sparse.csr_array((n, taps + biases)) for _ in range(M)]
     for weights, part in zip(stage_weights, parts, strict=True):
         for j, weight in weights:
             total[j] = total[j] + float(weight) * part
-    opening = sparse.csr_array((n, c.opening.size))
-    return sparse.hstack([opening, *(t[:, :taps] for t in total), *(t[:, taps:] for t in total)])
+    opening = scipy.sparse.csr_array((n, c.opening.size))
+    return scipy.sparse.hstack([opening, *(t[:, :taps] for t in total), *(t[:, taps:] for t in total)])

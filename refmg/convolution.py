@@ -7,9 +7,8 @@ from math import prod
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import sparse
-from scipy.sparse.linalg import LinearOperator
 
 from refmg.stencil import channel_shape, per_axis, with_channels
 from refmg_backends import Activation, Backend, Geometry, RefmgError, assemble, get_backend
@@ -24,7 +23,7 @@ def convolution_matrix(
     shape: Shape,
     boundary: str = "periodic",
     stride: int | Shape = 1,
-) -> sparse.csr_array:
+) -> scipy.sparse.csr_array:
     r"""Return the matrix ``K(s)`` of a convolution.
 
     Parameters
@@ -245,11 +244,11 @@ class Convolution:
             raise RefmgError(f"found {Y.shape[-1]} and {Z.shape[-1]} examples; expected as many in Y as in Z")
         return self.backend.stencil_gradient(left, right, self.geometry)
 
-    def matrix(self) -> sparse.csr_array:
+    def matrix(self) -> scipy.sparse.csr_array:
         """Return the explicit matrix on the host, as :func:`convolution_matrix` does."""
         return assemble(self.backend.to_numpy(self.stencil), self.geometry)
 
-    def linear_operator(self, examples: int = 1) -> LinearOperator:
+    def linear_operator(self, examples: int = 1) -> scipy.sparse.linalg.LinearOperator:
         """Return the convolution as a ``scipy.sparse.linalg.LinearOperator`` on flattened features.
 
         Parameters
@@ -259,7 +258,7 @@ class Convolution:
         """
         g = self.geometry
         into, out = (self.c_in, *g.shape, examples), (self.c_out, *g.out_shape, examples)
-        return LinearOperator(
+        return scipy.sparse.linalg.LinearOperator(
             dtype=np.result_type(self.backend.to_numpy(self.stencil)),
             shape=(int(np.prod(out)), int(np.prod(into))),
             matvec=lambda y: self._host(self.apply, y, into),

@@ -8,8 +8,8 @@ from math import prod
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 from refmg.convolution import Convolution, convolution_matrix
 from refmg.dynamics import HamiltonianLayer, ResidualLayer, SymmetricLayer, halves
@@ -23,11 +23,11 @@ def expand(K: Matrix, examples: int) -> Matrix:
 
     Examples
     --------
-    >>> expand(sparse.csr_array([[0, 7]]), 2).toarray()
+    >>> expand(scipy.sparse.csr_array([[0, 7]]), 2).toarray()
     array([[0, 0, 7, 0],
            [0, 0, 0, 7]])
     """
-    return sparse.csr_array(sparse.kron(K, sparse.eye_array(examples, dtype=K.dtype)))
+    return scipy.sparse.csr_array(scipy.sparse.kron(K, scipy.sparse.eye_array(examples, dtype=K.dtype)))
 
 
 def stencil_jacobian(K: Convolution, Y: NDArray[Any]) -> Matrix:
@@ -58,7 +58,9 @@ def stencil_jacobian(K: Convolution, Y: NDArray[Any]) -> Matrix:
     channels = Y.reshape(K.c_in, prod(g.shape), -1)
     shifts = [_shift(g.width, tap, g.shape, g.boundary) for tap in range(prod(g.width))]
     columns = [(C @ channels[i]).ravel() for i, C in product(range(K.c_in), shifts)]
-    return sparse.csr_array(sparse.kron(sparse.eye_array(K.c_out), np.stack(columns, axis=1)))
+    return scipy.sparse.csr_array(
+        scipy.sparse.kron(scipy.sparse.eye_array(K.c_out), np.stack(columns, axis=1))
+    )
 
 
 def transpose_jacobian(K: Convolution, Z: NDArray[Any]) -> Matrix:
@@ -79,10 +81,12 @@ def transpose_jacobian(K: Convolution, Z: NDArray[Any]) -> Matrix:
     channels = Z.reshape(K.c_out, prod(g.shape), -1)
     shifts = [_shift(g.width, tap, g.shape, g.boundary) for tap in range(prod(g.width))]
     blocks = [
-        sparse.kron(sparse.eye_array(K.c_in), np.stack([(C.T @ Z_o).ravel() for C in shifts], axis=1))
+        scipy.sparse.kron(
+            scipy.sparse.eye_array(K.c_in), np.stack([(C.T @ Z_o).ravel() for C in shifts], axis=1)
+        )
         for Z_o in channels
     ]
-    return sparse.csr_array(sparse.hstack(blocks))
+    return scipy.sparse.csr_array(scipy.sparse.hstack(blocks))
 
 
 def _shift(width: tuple[int, ...], tap: int, shape: tuple[int, ...], boundary: str) -> Matrix:
@@ -93,7 +97,7 @@ def _shift(width: tuple[int, ...], tap: int, shape: tuple[int, ...], boundary: s
 
 def _bias_jacobian(K: Convolution, examples: int) -> Matrix:
     ones = np.ones((prod(K.geometry.shape) * examples, 1))
-    return sparse.csr_array(sparse.kron(sparse.eye_array(K.c_out), ones))
+    return scipy.sparse.csr_array(scipy.sparse.kron(scipy.sparse.eye_array(K.c_out), ones))
 
 
 @singledispatch
@@ -123,9 +127,9 @@ def layer_jacobians(layer: Any, Y: NDArray[Any]) -> tuple[Matrix, Matrix]:
 @layer_jacobians.register
 def _residual(layer: ResidualLayer, Y: NDArray[Any]) -> tuple[Matrix, Matrix]:
     K, m = layer.convolution, Y.shape[-1]
-    D = sparse.diags_array(layer.activation.with_slope(np, layer.affine(Y))[1].ravel())
-    by_parameters = sparse.hstack([stencil_jacobian(K, Y), _bias_jacobian(K, m)])
-    return sparse.csr_array(D @ expand(K.matrix(), m)), sparse.csr_array(D @ by_parameters)
+    D = scipy.sparse.diags_array(layer.activation.with_slope(np, layer.affine(Y))[1].ravel())
+    by_parameters = scipy.sparse.hstack([stencil_jacobian(K, Y), _bias_jacobian(K, m)])
+    return scipy.sparse.csr_array(D @ expand(K.matrix(), m)), scipy.sparse.csr_array(D @ by_parameters)
 
 
 @layer_jacobians.register
@@ -134,18 +138,18 @@ def _symmetric(layer: SymmetricLayer, Y: NDArray[Any]) -> tuple[Matrix, Matrix]:
     by_features, by_parameters = layer_jacobians(inner, Y)
     KT = layer.sign * expand(layer.convolution.matrix().T.tocsr(), Y.shape[-1])
     outer = layer.sign * transpose_jacobian(layer.convolution, inner.apply(Y))
-    no_bias = sparse.csr_array((outer.shape[0], by_parameters.shape[1] - outer.shape[1]))
-    total = KT @ by_parameters + sparse.hstack([outer, no_bias])
-    return sparse.csr_array(KT @ by_features), sparse.csr_array(total)
+    no_bias = scipy.sparse.csr_array((outer.shape[0], by_parameters.shape[1] - outer.shape[1]))
+    total = KT @ by_parameters + scipy.sparse.hstack([outer, no_bias])
+    return scipy.sparse.csr_array(KT @ by_features), scipy.sparse.csr_array(total)
 
 
 @layer_jacobians.register
 def _hamiltonian(layer: HamiltonianLayer, Y: NDArray[Any]) -> tuple[Matrix, Matrix]:
     y, z = halves(Y)
     upper, lower = layer_jacobians(layer.upper, z), layer_jacobians(layer.lower, y)
-    by_features = sparse.block_array([[None, upper[0]], [lower[0], None]])
+    by_features = scipy.sparse.block_array([[None, upper[0]], [lower[0], None]])
     taps = prod(layer.upper.convolution.stencil.shape)
     # The columns are ordered as the parameters are kept: both stencils, then both biases.
-    s = sparse.block_diag([upper[1][:, :taps], lower[1][:, :taps]])
-    b = sparse.block_diag([upper[1][:, taps:], lower[1][:, taps:]])
-    return sparse.csr_array(by_features), sparse.csr_array(sparse.hstack([s, b]))
+    s = scipy.sparse.block_diag([upper[1][:, :taps], lower[1][:, :taps]])
+    b = scipy.sparse.block_diag([upper[1][:, taps:], lower[1][:, taps:]])
+    return scipy.sparse.csr_array(by_features), scipy.sparse.csr_array(scipy.sparse.hstack([s, b]))

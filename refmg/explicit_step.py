@@ -7,8 +7,8 @@ from functools import singledispatch
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 from refmg.dynamics import halves
 from refmg.explicit_layer import Matrix, layer_jacobians
@@ -46,7 +46,7 @@ def step_jacobians(step: Any, layers: Sequence[Any], S: NDArray[Any]) -> StepJac
 @step_jacobians.register
 def _euler(step: EulerStep, layers: Sequence[Any], S: NDArray[Any]) -> StepJacobians:
     J, B = layer_jacobians(layers[0], S)
-    return sparse.csr_array(_identity(S) + step.dt * J), [step.dt * B]
+    return scipy.sparse.csr_array(_identity(S) + step.dt * J), [step.dt * B]
 
 
 @step_jacobians.register
@@ -55,7 +55,7 @@ def _runge_kutta(step: RungeKuttaStep, layers: Sequence[Any], S: NDArray[Any]) -
     dt, identity = step.dt, _identity(S)
     first, middle, last = layers
     J, B = layer_jacobians(first, S)
-    zero = sparse.csr_array(B.shape)
+    zero = scipy.sparse.csr_array(B.shape)
     stages = [[J, B, zero, zero]]
     point, slopes = S, [first.apply(S)]
     for layer, node, factor in ((middle, 2, dt / 2), (middle, 2, dt / 2), (last, 3, dt)):
@@ -68,7 +68,7 @@ def _runge_kutta(step: RungeKuttaStep, layers: Sequence[Any], S: NDArray[Any]) -
         chain[node] = chain[node] + B
         stages.append(chain)
     total = [dt / 6 * (a + 2 * b + 2 * c + d) for a, b, c, d in zip(*stages, strict=True)]
-    return sparse.csr_array(identity + total[0]), [sparse.csr_array(part) for part in total[1:]]
+    return scipy.sparse.csr_array(identity + total[0]), [scipy.sparse.csr_array(part) for part in total[1:]]
 
 
 @step_jacobians.register
@@ -76,8 +76,10 @@ def _leapfrog(step: LeapfrogStep, layers: Sequence[Any], S: NDArray[Any]) -> Ste
     Y, _ = halves(S)
     J, B = layer_jacobians(layers[0], Y)
     eye, dt, kick = _identity(Y), step.dt, step.kick
-    by_state = sparse.block_array([[eye + dt * kick * J, dt * eye], [kick * J, eye]])
-    return sparse.csr_array(by_state), [sparse.csr_array(sparse.vstack([dt * kick * B, kick * B]))]
+    by_state = scipy.sparse.block_array([[eye + dt * kick * J, dt * eye], [kick * J, eye]])
+    return scipy.sparse.csr_array(by_state), [
+        scipy.sparse.csr_array(scipy.sparse.vstack([dt * kick * B, kick * B]))
+    ]
 
 
 @step_jacobians.register
@@ -86,19 +88,19 @@ def _verlet(step: VerletStep, layers: Sequence[Any], S: NDArray[Any]) -> StepJac
     total, parts, by_state = S, list[Matrix](), _identity(S)
     for factor, layer, whose in zip((step.kick, step.dt, step.last), layers, ("z", "y", "z"), strict=True):
         J, B = (_only(part, whose) for part in layer_jacobians(layer, total))
-        shear = sparse.csr_array(_identity(S) + factor * J)
-        parts = [sparse.csr_array(shear @ part) for part in parts] + [factor * B]
-        by_state = sparse.csr_array(shear @ by_state)
+        shear = scipy.sparse.csr_array(_identity(S) + factor * J)
+        parts = [scipy.sparse.csr_array(shear @ part) for part in parts] + [factor * B]
+        by_state = scipy.sparse.csr_array(shear @ by_state)
         y, z = halves(factor * layer.apply(total))
         total = total + (np.concatenate([y, 0 * z]) if whose == "y" else np.concatenate([0 * y, z]))
     return by_state, parts
 
 
 def _identity(S: NDArray[Any]) -> Matrix:
-    return sparse.csr_array(sparse.eye_array(S.size))
+    return scipy.sparse.csr_array(scipy.sparse.eye_array(S.size))
 
 
 def _only(J: Matrix, whose: str) -> Matrix:
     half = J.shape[0] // 2
     keep = np.repeat([whose == "y", whose == "z"], half).astype(float)
-    return sparse.csr_array(sparse.diags_array(keep) @ J)
+    return scipy.sparse.csr_array(scipy.sparse.diags_array(keep) @ J)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from refmg.convolution import convolution_matrix
 from refmg.stencil import with_channels
@@ -23,7 +23,7 @@ def coarse_operator(
     transfer: Transfer = "linear",
     factor: int | Shape = 2,
     boundary: str = "periodic",
-) -> sparse.csr_array:
+) -> scipy.sparse.csr_array:
     """Return the coarse operator ``R K(s) P`` as an explicit product.
 
     Parameters
@@ -68,7 +68,7 @@ def coarse_operator(
     return R @ K @ P  # the Galerkin operator, equation (9)
 
 
-def on_channels(A: sparse.csr_array, channels: int) -> sparse.csr_array:
+def on_channels(A: scipy.sparse.csr_array, channels: int) -> scipy.sparse.csr_array:
     """Return the operator that acts on each channel alike, ``I (x) A``.
 
     Parameters
@@ -82,7 +82,9 @@ def on_channels(A: sparse.csr_array, channels: int) -> sparse.csr_array:
     -------
     scipy.sparse.csr_array
     """
-    return sparse.csr_array(sparse.kron(sparse.eye_array(channels, dtype=A.dtype), A, format="csr"))
+    return scipy.sparse.csr_array(
+        scipy.sparse.kron(scipy.sparse.eye_array(channels, dtype=A.dtype), A, format="csr")
+    )
 
 
 def check_coarse_grid(coarse: Shape, width: Shape) -> None:
@@ -170,7 +172,7 @@ def check_galerkin(
 and (N_H, 12) for a fine grid of (12,) cells
     """
     s = with_channels(stencil, len(shape))
-    P, R = sparse.csr_array(P), sparse.csr_array(R)
+    P, R = scipy.sparse.csr_array(P), scipy.sparse.csr_array(R)
     target = coarse or coarse_grid(R.shape, shape)
     _check_sizes(P.shape, R.shape, shape, target)
     check_coarse_grid(target, s.shape[2:])
@@ -182,7 +184,7 @@ and (N_H, 12) for a fine grid of (12,) cells
     return GalerkinReport(found, error, bound, _least_width(product, target, s.shape[:2], bound))
 
 
-def read_stencil(A: sparse.csr_array, shape: Shape, channels: Shape, width: Shape) -> NDArray[Any]:
+def read_stencil(A: scipy.sparse.csr_array, shape: Shape, channels: Shape, width: Shape) -> NDArray[Any]:
     """Return the taps in the row of one cell of a convolution matrix.
 
     Parameters
@@ -207,7 +209,7 @@ def read_stencil(A: sparse.csr_array, shape: Shape, channels: Shape, width: Shap
     """
     size, centre = int(np.prod(shape)), np.array(shape) // 2
     rows = np.arange(channels[0]) * size + np.ravel_multi_index(centre, shape)
-    dense = sparse.csr_array(A)[rows].toarray().reshape(*channels, *shape)
+    dense = scipy.sparse.csr_array(A)[rows].toarray().reshape(*channels, *shape)
     for axis, (c, k) in enumerate(zip(centre, width, strict=True), start=2):
         dense = np.take(dense, np.arange(k) + c - k // 2, axis=axis, mode="wrap")
     return dense
@@ -247,30 +249,33 @@ def _size_error(P: Shape, R: Shape, shape: Shape) -> RefmgError:
     )
 
 
-def _distance(A: sparse.csr_array, B: sparse.csr_array) -> float:
+def _distance(A: scipy.sparse.csr_array, B: scipy.sparse.csr_array) -> float:
     return float(abs(A - B).max())
 
 
-def rounding_bound(R: sparse.csr_array, K: sparse.csr_array, P: sparse.csr_array) -> float:
+def rounding_bound(R: scipy.sparse.csr_array, K: scipy.sparse.csr_array, P: scipy.sparse.csr_array) -> float:
     """Return the first-order rounding bound of two successive products; 0 for integers.
 
     It is gamma_n |R| |K| |P|, largest row sum.
 
     Examples
     --------
-    >>> R, K, P = (sparse.csr_array(np.ones((2, 2), int)) for _ in range(3))
+    >>> import scipy.sparse
+    >>> R, K, P = (scipy.sparse.csr_array(np.ones((2, 2), int)) for _ in range(3))
     >>> rounding_bound(R, K, P)
     0.0
     """
     dtype = np.result_type(R.dtype, K.dtype, P.dtype)
     if dtype.kind in "iub":
         return 0.0
-    terms = max(int(np.diff(A.indptr).max(initial=0)) for A in (R, sparse.csr_array(K), P))
+    terms = max(int(np.diff(A.indptr).max(initial=0)) for A in (R, scipy.sparse.csr_array(K), P))
     norms = [float(abs(A).sum(axis=1).max()) for A in (R, abs(K), P)]
     return 2 * terms * float(np.finfo(dtype).eps) * float(np.prod(norms))
 
 
-def _least_width(product: sparse.csr_array, shape: Shape, channels: Shape, bound: float) -> Shape | None:
+def _least_width(
+    product: scipy.sparse.csr_array, shape: Shape, channels: Shape, bound: float
+) -> Shape | None:
     """Return the least width whose stencil gives `product`, or None where it is not circulant."""
     if not np.isfinite(product.data).all():
         return None
@@ -281,7 +286,7 @@ def _least_width(product: sparse.csr_array, shape: Shape, channels: Shape, bound
     return tuple(2 * int(np.abs(axis).max(initial=0)) + 1 for axis in used.T)
 
 
-def _whole_row(product: sparse.csr_array, shape: Shape, channels: Shape) -> NDArray[Any]:
+def _whole_row(product: scipy.sparse.csr_array, shape: Shape, channels: Shape) -> NDArray[Any]:
     """Return one row as a stencil that spans the grid; even grids get a zero tap to make it odd."""
     row = read_stencil(product, shape, channels, shape)
     return np.pad(row, [(0, 0), (0, 0), *((0, 1 - n % 2) for n in shape)])

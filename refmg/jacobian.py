@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.sparse.linalg import LinearOperator
 
 from refmg.network import Network
 from refmg.propagation import Propagation
 from refmg.trajectory import linearized
 
 
-def jacobian(network: Network, x: ArrayLike, storage: str = "all") -> LinearOperator:
+def jacobian(network: Network, x: ArrayLike, storage: str = "all") -> scipy.sparse.linalg.LinearOperator:
     """Return ``J``, from directions of the controls to tangents of the final features.
 
     Parameters
@@ -60,4 +60,6 @@ def jacobian(network: Network, x: ArrayLike, storage: str = "all") -> LinearOper
         return backend.to_numpy(trajectory.adjoint(cotangent).flat(backend.xp))
 
     size = (int(np.prod(shape)), controls.size)
-    return LinearOperator(dtype=np.dtype(dtype), shape=size, matvec=tangent, rmatvec=adjoint)
+    return scipy.sparse.linalg.LinearOperator(
+        dtype=np.dtype(dtype), shape=size, matvec=tangent, rmatvec=adjoint
+    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from refmg.convolution import convolution_matrix
 from refmg.galerkin import check_coarse_grid, check_galerkin, coarse_grid, rounding_bound
@@ -81,7 +81,7 @@ class MatrixMap:
             raise RefmgError(one_of("closure", closure, CLOSURES))
         self.closure, d = closure, len(shape)
         self.width, self.stride = check_width(per_axis("width", width, d)), per_axis("stride", stride, d)
-        P, R = sparse.csr_array(P), sparse.csr_array(R)
+        P, R = scipy.sparse.csr_array(P), scipy.sparse.csr_array(R)
         target = coarse or coarse_grid(P.shape[::-1], shape)
         self.outputs = _check(P, R, shape, target, self.width, self.stride)
         self._products, self._units, bound = _columns(P, R, shape, target, self.width, self.stride)
@@ -191,6 +191,6 @@ def _columns(
         products.append((R @ K @ P).reshape((-1, 1)))
         units.append(convolution_matrix(unit, coarse, stride=stride).reshape((-1, 1)))
         bound = max(bound, rounding_bound(R, K, P))
-    both = sparse.csr_array(sparse.hstack([*products, *units]))
+    both = scipy.sparse.csr_array(scipy.sparse.hstack([*products, *units]))
     dense = both[np.diff(both.indptr) > 0].toarray()
     return dense[:, : len(units)], dense[:, len(units) :], bound

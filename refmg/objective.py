@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator
+import scipy
 
-from refmg.batches import Batch, examples_in, mapped
+from refmg.batches import Batch, examples_in, mapped, own
 from refmg.classifier import Classifier
 from refmg.controls import Controls
 from refmg.evaluation import Evaluation, Product, Totals, correct
@@ -98,7 +98,7 @@ class NetworkObjective:
         loss: str = "softmax",
         storage: str = "all",
     ) -> None:
-        self.start, self.batches, self.storage = network, batches, storage
+        self.start, self.batches, self.storage = network, own(batches), storage
         self.architecture, self.backend, self.xp = network.architecture, network.backend, network.backend.xp
         self.regularization = regularization or Regularization()
         self.loss, self.volume = named_loss(loss), network.architecture.grid.cell_volume
@@ -191,7 +191,7 @@ class NetworkObjective:
         MemoryError
             If a single example does not fit, in a product as here.
         """
-        chosen = self.batches if batches is None else batches
+        chosen = self.batches if batches is None else own(batches)
         network, m = self.network(vector), examples_in(chosen)
         propagation = self._propagation(network.controls)
 
@@ -216,14 +216,14 @@ class NetworkObjective:
 
         return product
 
-    def hessian_product(self, vector: Array) -> LinearOperator:
+    def hessian_product(self, vector: Array) -> scipy.sparse.linalg.LinearOperator:
         """Return the Gauss-Newton matrix on host vectors, as a SciPy ``LinearOperator``."""
         product, size = self.gauss_newton(vector), int(vector.shape[0])
 
         def matvec(v: Any) -> Any:
             return self.backend.to_numpy(product(self._own(np.ravel(v))))
 
-        return LinearOperator(
+        return scipy.sparse.linalg.LinearOperator(
             dtype=np.dtype(self.start.dtype), shape=(size, size), matvec=matvec, rmatvec=matvec
         )
 

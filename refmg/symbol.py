@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.sparse.linalg import eigs
 
 from refmg.convolution import Convolution
 from refmg_backends import RefmgError
@@ -74,5 +74,5 @@ def largest_eigenvalue(K: Convolution) -> complex:
         found = np.linalg.eigvals(matrix.toarray())
     else:
         start = np.random.default_rng(0).normal(size=matrix.shape[0])
-        found = eigs(matrix, k=1, which="LM", v0=start, return_eigenvectors=False)
+        found = scipy.sparse.linalg.eigs(matrix, k=1, which="LM", v0=start, return_eigenvectors=False)
     return complex(found[np.argmax(np.abs(found))])

@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import reduce
 
 import numpy as np
-from scipy import sparse
+import scipy
 
 from refmg.stencil import per_axis
 from refmg.transfer import Shape, Taps, Transfer, TransferPair, coarse_shape, named_pair
@@ -24,7 +24,7 @@ def restriction_matrix(
     factor: int | Shape = 2,
     boundary: str = "periodic",
     integer: bool = False,
-) -> sparse.csr_array:
+) -> scipy.sparse.csr_array:
     """Return the restriction ``R`` from the fine grid `shape` to the coarse one.
 
     Parameters
@@ -66,7 +66,7 @@ def prolongation_matrix(
     factor: int | Shape = 2,
     boundary: str = "periodic",
     integer: bool = False,
-) -> sparse.csr_array:
+) -> scipy.sparse.csr_array:
     """Return the prolongation ``P`` from the coarse grid to the fine grid `shape`.
 
     Parameters
@@ -103,15 +103,15 @@ def prolongation_matrix(
 
 def _matrix(
     blocks: AxisMatrix, shape: Shape, transfer: Transfer, factor: int | Shape, boundary: str, integer: bool
-) -> sparse.csr_array:
+) -> scipy.sparse.csr_array:
     coarse = coarse_shape(shape, factor)
     factors = per_axis("factor", factor, len(shape))
     axes = [
         _assemble(*blocks(named_pair(transfer, f), n, boundary), integer)
         for f, n in zip(factors, coarse, strict=True)
     ]
-    product = reduce(lambda left, right: sparse.kron(left, right, format="csr"), axes)
-    matrix = sparse.csr_array(product)
+    product = reduce(lambda left, right: scipy.sparse.kron(left, right, format="csr"), axes)
+    matrix = scipy.sparse.csr_array(product)
     matrix.sum_duplicates()
     return matrix
 
@@ -145,14 +145,16 @@ def _prolongation_blocks(
     return blocks, taps, (f * n, n)
 
 
-def _assemble(blocks: list[Block], taps: Taps, size: tuple[int, int], integer: bool) -> sparse.csr_array:
+def _assemble(
+    blocks: list[Block], taps: Taps, size: tuple[int, int], integer: bool
+) -> scipy.sparse.csr_array:
     q = taps.denominator
     rows, columns = (np.concatenate([block[axis] for block in blocks]) for axis in (0, 1))
     values = np.concatenate([np.full(len(row), int(weight * q)) for row, _, weight in blocks])
-    matrix = sparse.coo_array((values, (rows, columns)), shape=size).tocsr()
+    matrix = scipy.sparse.coo_array((values, (rows, columns)), shape=size).tocsr()
     matrix.sum_duplicates()
     if integer:
         return matrix
     # Summed as integers and divided once, so that each entry is its rational number rounded once.
     # SciPy's own `matrix / q` multiplies by a rounded 1 / q.
-    return sparse.csr_array((matrix.data / q, matrix.indices, matrix.indptr), shape=size)
+    return scipy.sparse.csr_array((matrix.data / q, matrix.indices, matrix.indptr), shape=size)

@@ -1,5 +1,6 @@
 """``make gpu`` on a machine without a GPU: one line, status 2, and nothing computed."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -30,6 +31,18 @@ def test_without_a_gpu_it_stops_with_one_line(tmp_path):
     assert found.stdout.count("\n") == 1
     assert found.stdout.startswith("make gpu: refmg: backend 'cupy' is known but cannot be loaded")
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["log.txt"]
+
+
+@needs_make
+@pytest.mark.parametrize("module", ["typer", "numpy", "array_api_compat"])
+def test_a_module_that_is_missing_is_named_with_what_to_do(tmp_path, module):
+    (tmp_path / f"{module}.py").write_text(f"raise ModuleNotFoundError(\"No module named '{module}'\")\n")
+    found = make(tmp_path, f"GPU_PATH={tmp_path}:.:backends:validation", "GPU_BACKEND=numpy")
+    assert found.returncode == 2
+    assert found.stdout == (
+        f"make gpu: {sys.executable}: No module named '{module}'; "
+        "run 'make .gpu-site' where there is a network and bring that folder, or choose another PYTHON=\n"
+    )
 
 
 @needs_make
@@ -83,6 +96,50 @@ def test_the_folder_of_results_has_eight_files():
     written |= set(re.findall(r"--json \$\(OUT\)/(\S+)", recipes)) | {"log.txt"}
     assert written == {"log.txt", "verify.json", "bench-mnist.json", "bench-mnist.png", "bench-resnet.json",
                        "bench-tf32.json", "resolution.json", "resolution.png"}  # fmt: skip
+
+
+def listed():
+    """The test files that ``make gpu-tests`` runs."""
+    return set(re.search(r"GPU_FILES := ((?:.*\\\n)*.*)", (ROOT / "Makefile").read_text())[1].split()) - {
+        "\\"
+    }
+
+
+def test_every_file_with_gpu_tests_is_run(gpu_files):
+    """All of them where the whole suite was collected."""
+    assert all((ROOT / path).is_file() for path in listed())
+    assert gpu_files <= listed()
+
+
+def test_a_file_that_the_recipe_lacks_would_be_noticed():
+    assert len(listed()) > 5
+    assert not {"tests/backends/test_registry.py"} <= listed()
+
+
+GPU_TEST = """
+import pytest
+@pytest.mark.gpu
+def test_device(): pass
+@pytest.mark.parametrize("name", __import__("every_backend").BACKENDS)
+def test_name(name): pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "said"), [(["-n0"], True), (["-n2"], True), (["-n0", "-k", "device"], False)]
+)
+def test_gpu_tests_that_are_left_out_are_counted_aloud(tmp_path, options, said):
+    """By the rules of this folder, in a copy of it with two such tests; each process collects all of them."""
+    for name in ("pyproject.toml", "tests/conftest.py", "tests/support/every_backend.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    (tmp_path / "tests" / "test_small.py").write_text(GPU_TEST)
+    path = os.pathsep.join(str(ROOT / name) for name in (".", "backends"))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, "tests"]
+    environment = os.environ | {"PYTHONPATH": path}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    line = "2 tests need a GPU and were left out: pytest -m gpu on a machine with a GPU, or make gpu"
+    assert (line in done.stdout) is said, done.stdout
 
 
 @needs_make

@@ -66,6 +66,28 @@ def test_the_import_check_rejects_an_upward_import():
     assert upward_imports("refmg", "import refmg_validation.cli") == ["refmg_validation.cli"]
 
 
+# What takes long to import: SciPy's submodules, and NumPy's that `from numpy import *` loads.
+HEAVY = {"numba", "cupy", "torch", "matplotlib", "scipy.sparse", "scipy.linalg", "scipy.optimize",
+         "scipy.special", "array_api_compat.numpy", "numpy.f2py", "numpy.testing", "numpy.ma"}  # fmt: skip
+
+
+def heavy_modules_after(statement):
+    program = f"{statement}; import sys; print(*sys.modules)"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return HEAVY & set(done.stdout.split())
+
+
+def test_importing_refmg_loads_nothing_heavy():
+    assert heavy_modules_after("import refmg") == set()
+
+
+def test_a_heavy_import_would_be_noticed():
+    found = heavy_modules_after("import refmg, scipy.sparse.linalg")
+    assert {"scipy.sparse", "scipy.linalg", "numpy.f2py"} <= found
+
+
 def test_every_package_is_listed():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")

@@ -16,6 +16,7 @@ from refmg_backends.backend import (
     ResidualNetwork,
     ResidualParameters,
 )
+from refmg_backends.errors import check_operands, check_pair, check_shape, check_step
 from refmg_backends.fixed_features import ArrayFeatures
 from refmg_backends.geometry import OUTSIDE, Geometry, Indices
 from refmg_backends.processors import processors
@@ -38,14 +39,17 @@ class TapConvolution:
         self.backend, self.geometry = backend, geometry
         c_out, c_in = stencil.shape[:2]
         self.taps = backend.xp.reshape(stencil, (c_out, c_in, geometry.taps))
+        self._sides = (c_in, geometry.cells), (c_out, geometry.out_cells)
 
     def apply(self, Y: Array, add_to: Array | None = None) -> Array:
         """Return ``add_to + sum_j S_j (C_j Y)``."""
+        check_operands(Y, add_to, *self._sides)
         pairs = list(enumerate(self.geometry.table))
         return self._sum(pairs, Y, lambda tap: self.taps[:, :, tap], self.taps.shape[0], add_to)
 
     def apply_transpose(self, Z: Array, add_to: Array | None = None) -> Array:
         """Return ``add_to + sum_j S_j^T (C_j^T Z)``."""
+        check_operands(Z, add_to, *self._sides[::-1])
         transpose = self.backend.xp.matrix_transpose
         pairs = self.geometry.transpose_table
         return self._sum(pairs, Z, lambda tap: transpose(self.taps[:, :, tap]), self.taps.shape[1], add_to)
@@ -138,6 +142,7 @@ class ArrayBackend:
 
     def stencil_gradient(self, Y: Array, Z: Array, geometry: Geometry) -> Array:
         """Return the taps ``G_j = Z (C_j Y)^T``, summed over cells and examples."""
+        check_pair(Y, Z, geometry.cells, geometry.out_cells)
         xp, padded = self.xp, with_zero_cell(self.xp, Y)
         columns = Z.shape[1] * Z.shape[2]
         left = xp.reshape(Z, (Z.shape[0], columns))
@@ -158,7 +163,9 @@ class ArrayBackend:
         slope: bool = False,
     ) -> tuple[Array, Array | None]:
         """Return ``base + scale * sigma(K Y + b)`` and, with `slope`, ``sigma'(K Y + b)``."""
-        x = kernel.apply(Y) + by_channel(self.xp, bias)
+        x = kernel.apply(Y)
+        check_step(x.shape, bias, base)
+        x = x + by_channel(self.xp, bias)
         value, rate = activation.with_slope(self.xp, x) if slope else (activation.value(self.xp, x), None)
         value = value if scale == 1 else scale * value
         return (value if base is None else base + value), rate
@@ -167,21 +174,25 @@ class ArrayBackend:
         self, slope: Array, X: Array, bias: Array, base: Array | None = None, scale: float = 1.0
     ) -> Array:
         """Return ``base + scale * slope * (X + b)``."""
+        check_step(X.shape, bias, base, slope)
         rate = slope * (X + by_channel(self.xp, bias))
         rate = rate if scale == 1 else scale * rate
         return rate if base is None else base + rate
 
     def cotangent(self, slope: Array, P: Array, scale: float = 1.0) -> tuple[Array, Array]:
         """Return ``Q = scale * slope * P`` and its sums by channel."""
+        check_shape("slope", slope.shape, P.shape)
         Q = slope * P if scale == 1 else scale * slope * P
         return Q, self.xp.sum(Q, axis=(1, 2))
 
     def logits(self, W: Array, Y: Array) -> Array:
         """Return ``W^T Y``."""
+        check_shape("features", Y.shape, (*W.shape[:1], *Y.shape[1:]))
         return self.xp.matrix_transpose(W) @ Y
 
     def weight_gradient(self, Y: Array, G: Array) -> Array:
         """Return ``Y G^T``."""
+        check_shape("gradient of the logits", G.shape, (*G.shape[:1], *Y.shape[1:]))
         return Y @ self.xp.matrix_transpose(G)
 
     def fixed_features(self, parts: Iterable[Array], examples: int, classes: int) -> FixedFeatures:

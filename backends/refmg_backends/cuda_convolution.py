@@ -11,12 +11,15 @@ from refmg_backends.backend import Array
 from refmg_backends.cuda_choice import Shape, convolution_seconds, faster
 from refmg_backends.cuda_kernels.direct import DirectConvolution
 from refmg_backends.cuda_kernels.launch import same_floats
+from refmg_backends.errors import check_operands
 from refmg_backends.gemm_kernels import GemmConvolution
 from refmg_backends.geometry import Geometry
 from refmg_backends.sparse_assembly import assemble
 
 if TYPE_CHECKING:
     from refmg_backends.cupy_backend import CupyBackend
+
+Side = tuple[int, int]  # channels and cells
 
 
 class ExplicitConvolution:
@@ -48,18 +51,21 @@ class ExplicitConvolution:
 
         # CSR of K and of its transpose: the device never sorts or sums.
         self.K, self.KT = backend.keep(lambda: moved(K)), backend.keep(lambda: moved(K.T.tocsr()))
-        self.xp, self.geometry, self.channels = backend.xp, geometry, stencil.shape[:2]
+        self.xp, (c_out, c_in) = backend.xp, stencil.shape[:2]
+        self._sides = (c_in, geometry.cells), (c_out, geometry.out_cells)
 
     def apply(self, Y: Array, add_to: Array | None = None) -> Array:
         """Return ``add_to + K Y``."""
-        return self._product(self.K(), Y, (self.channels[0], self.geometry.out_cells, Y.shape[-1]), add_to)
+        return self._product(self.K(), Y, add_to, *self._sides)
 
     def apply_transpose(self, Z: Array, add_to: Array | None = None) -> Array:
         """Return ``add_to + K^T Z``."""
-        return self._product(self.KT(), Z, (self.channels[1], self.geometry.cells, Z.shape[-1]), add_to)
+        return self._product(self.KT(), Z, add_to, *self._sides[::-1])
 
-    def _product(self, K: Any, X: Array, shape: tuple[int, ...], add_to: Array | None) -> Array:
-        product = self.xp.reshape(K @ self.xp.reshape(X, (K.shape[1], X.shape[-1])), shape)
+    def _product(self, K: Any, X: Array, add_to: Array | None, into: Side, out: Side) -> Array:
+        check_operands(X, add_to, into, out)
+        product = K @ self.xp.reshape(X, (K.shape[1], X.shape[-1]))
+        product = self.xp.reshape(product, (*out, X.shape[-1]))
         return product if add_to is None else add_to + product
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from refmg_backends.array_backend import ArrayBackend, with_zero_cell
 from refmg_backends.backend import Array
+from refmg_backends.errors import check_operands, check_pair
 from refmg_backends.geometry import OUTSIDE, Geometry
 
 T = TypeVar("T")
@@ -76,15 +77,18 @@ class GemmConvolution:
     def __init__(self, backend: GemmBackend, stencil: Array, geometry: Geometry) -> None:
         self.backend, self.geometry, (c_out, c_in) = backend, geometry, stencil.shape[:2]
         self.taps = backend.xp.reshape(stencil, (c_out, c_in, geometry.taps))
+        self._sides = (c_in, geometry.cells), (c_out, geometry.out_cells)
 
     def apply(self, Y: Array, add_to: Array | None = None) -> Array:
         """Return ``add_to + K Y``."""
+        check_operands(Y, add_to, *self._sides)
         c_out, c_in, taps = self.taps.shape
         matrix = self.backend.xp.reshape(self.taps, (c_out, c_in * taps))
         return self._product(matrix, self.backend.forward(self.geometry), Y, add_to)
 
     def apply_transpose(self, Z: Array, add_to: Array | None = None) -> Array:
         """Return ``add_to + K^T Z``."""
+        check_operands(Z, add_to, *self._sides[::-1])
         xp, (c_out, c_in, _) = self.backend.xp, self.taps.shape
         gather, order = self.backend.backward(self.geometry)
         by_input = xp.take(xp.permute_dims(self.taps, (1, 0, 2)), order, axis=2)
@@ -145,6 +149,7 @@ class GemmBackend(ArrayBackend):
 
     def stencil_gradient(self, Y: Array, Z: Array, geometry: Geometry) -> Array:
         """Return the taps ``G_j = Z (C_j Y)^T``, a block of cells at a time."""
+        check_pair(Y, Z, geometry.cells, geometry.out_cells)
         xp, gather, total = self.xp, self.forward(geometry), None
         for part, columns in gather.columns(Y):
             left = Z[:, part, :] if len(gather.blocks(prod((*Y.shape[::2], Y.dtype.itemsize)))) > 1 else Z

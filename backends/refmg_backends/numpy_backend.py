@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from refmg_backends.array_backend import ArrayBackend
+from refmg_backends.errors import check_operands
 from refmg_backends.geometry import Geometry
 from refmg_backends.processors import one_blas_thread, processors
 from refmg_backends.sparse_assembly import assemble
@@ -33,6 +34,7 @@ class SparseConvolution:
     def __init__(self, stencil: NDArray[Any], geometry: Geometry) -> None:
         self.geometry, self.channels = geometry, stencil.shape[:2]
         self.K = assemble(stencil, geometry)
+        self._sides = (stencil.shape[1], geometry.cells), (stencil.shape[0], geometry.out_cells)
 
     @cached_property
     def KT(self) -> sparse.csr_array:
@@ -41,12 +43,14 @@ class SparseConvolution:
 
     def apply(self, Y: NDArray[Any], add_to: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return ``add_to + K Y``, one column an example."""
+        check_operands(Y, add_to, *self._sides)
         columns = Y.reshape(self.K.shape[1], Y.shape[-1])
         product = (self.K @ columns).reshape(self.channels[0], self.geometry.out_cells, Y.shape[-1])
         return product if add_to is None else add_to + product
 
     def apply_transpose(self, Z: NDArray[Any], add_to: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return ``add_to + K^T Z``, one column an example."""
+        check_operands(Z, add_to, *self._sides[::-1])
         columns = Z.reshape(self.K.shape[0], Z.shape[-1])
         product = (self.KT @ columns).reshape(self.channels[1], self.geometry.cells, Z.shape[-1])
         return product if add_to is None else add_to + product

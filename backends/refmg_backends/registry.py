@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import entry_points
+from typing import Any
 
 from refmg_backends.backend import Backend
+from refmg_backends.capabilities import missing_members
 from refmg_backends.environment import check_environment, tf32_asked
-from refmg_backends.errors import BackendUnavailableError, UnknownBackendError, one_of
+from refmg_backends.errors import BackendUnavailableError, RefmgError, UnknownBackendError, one_of
 
 GROUP = "refmg.backends"
 
@@ -87,6 +89,8 @@ def get_backend(name: str | None = None) -> Backend:
         If there is no such backend; the message names the closest match and all names.
     BackendUnavailableError
         If its library or device is missing; the message says what to install.
+    RefmgError
+        If what a third party registered is no backend; the message names what it lacks.
 
     Examples
     --------
@@ -108,11 +112,34 @@ expected one of: adversarial-numpy, array-api-strict, cupy, numba, numpy
 
 @cache
 def _load(name: str) -> Backend:
-    points = {point.name: point for point in entry_points(group=GROUP)}
     try:
-        factory = BUILT_IN[name] if name in BUILT_IN else points[name].load()
-        return factory()
+        made = _factory(name)()
     except ImportError as error:
-        hint = INSTALL_HINTS.get(name, "install the package that registers it")
-        message = f"backend {name!r} is known but cannot be loaded ({error}); {hint}"
-        raise BackendUnavailableError(message) from error
+        raise _unavailable(name, error) from error
+    if lacking := missing_members(made):
+        raise RefmgError(
+            f"backend {name!r} is {type(made).__name__!r} and lacks {', '.join(lacking)}; expected the "
+            "members of refmg_backends.Backend: derive it from ArrayBackend, which has them all"
+        )
+    return made
+
+
+def _factory(name: str) -> Callable[[], Any]:
+    if name in BUILT_IN:
+        return BUILT_IN[name]
+    (point,) = [point for point in entry_points(group=GROUP) if point.name == name][:1]
+    try:
+        factory = point.load()
+    except AttributeError as error:  # the module is there, and what it should hold is not
+        raise _unavailable(name, error) from error
+    if not callable(factory):
+        raise RefmgError(
+            f"backend {name!r} is registered as {point.value!r}, which is {type(factory).__name__!r}; "
+            "expected a function or class that is called without arguments"
+        )
+    return factory  # type: ignore[no-any-return]
+
+
+def _unavailable(name: str, error: Exception) -> BackendUnavailableError:
+    hint = INSTALL_HINTS.get(name, "install the package that registers it, or mend its entry point")
+    return BackendUnavailableError(f"backend {name!r} is known but cannot be loaded ({error}); {hint}")

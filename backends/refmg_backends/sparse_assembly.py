@@ -19,7 +19,7 @@ from refmg_backends.byte_cache import kept_by_bytes
 from refmg_backends.geometry import OUTSIDE, Geometry
 
 if TYPE_CHECKING:
-    from scipy import sparse
+    import scipy
 
 Indices = NDArray[np.intp]
 KEPT = 1 << 22  # bytes of plans that are kept: each is as long as some lines of cells, not as the matrix
@@ -65,7 +65,7 @@ class _Plan:
         return sum(line.columns.nbytes + line.source.nbytes for line in self.lines)
 
 
-def assemble(stencil: NDArray[Any], geometry: Geometry) -> sparse.csr_array:
+def assemble(stencil: NDArray[Any], geometry: Geometry) -> scipy.sparse.csr_array:
     r"""Return :math:`K(s) = \sum_j S_j \otimes C_j` as a canonical CSR array.
 
     Parameters
@@ -89,14 +89,14 @@ def assemble(stencil: NDArray[Any], geometry: Geometry) -> sparse.csr_array:
            [0, 1, 5, 2],
            [2, 0, 1, 5]])
     """
-    from scipy import sparse
+    import scipy
 
     c_out, c_in = stencil.shape[:2]
     plan, size = _plan(geometry, c_in), (c_out * geometry.out_cells, c_in * geometry.cells)
     # SciPy would convert 64-bit indices that fit into 32 bits, and take longer than all the rest.
     kind = np.int32 if max(c_out * plan.entries, size[1]) < 2**31 else np.int64
     data, indices = _entries(_table(stencil, plan), plan, kind)
-    matrix = sparse.csr_array((data, indices, _pointers(plan.axes, c_out, c_in, kind)), shape=size)
+    matrix = scipy.sparse.csr_array((data, indices, _pointers(plan.axes, c_out, c_in, kind)), shape=size)
     matrix.has_canonical_format = True
     return matrix
 

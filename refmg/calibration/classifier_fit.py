@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import linalg
 
 from refmg_backends import RefmgError
 
@@ -59,8 +59,8 @@ def fit_classifier(features: Matrix, logits: Matrix, prior: Matrix, ridge: float
     gram = centred @ centred.T if fewer_weights else centred.T @ centred
     gram[np.diag_indices_from(gram)] += weight
     if fewer_weights:
-        step = linalg.solve(gram, centred @ missing, assume_a="pos")
+        step = scipy.linalg.solve(gram, centred @ missing, assume_a="pos")
     else:
-        step = centred @ linalg.solve(gram, missing, assume_a="pos")
+        step = centred @ scipy.linalg.solve(gram, missing, assume_a="pos")
     W = prior + step
     return W, target_mean - W.T @ mean

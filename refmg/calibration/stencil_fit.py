@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import linalg, sparse
 
 from refmg.convolution import convolution_matrix
 from refmg.moment_solve import pseudoinverse
@@ -18,7 +18,7 @@ Matrix = NDArray[np.float64]
 
 def tap_operators(
     width: Shape, shape: Shape, boundary: str = "periodic", stride: int | Shape = 1, R: Any = None
-) -> list[sparse.csr_array]:
+) -> list[scipy.sparse.csr_array]:
     """Return what each tap of a stencil does to one channel: a shift with boundary and stride, then R.
 
     Parameters
@@ -45,7 +45,7 @@ def tap_operators(
     # Explicit zeros of the unit stencils would make every shift as dense as the whole convolution.
     for shift in shifts:
         shift.eliminate_zeros()
-    return shifts if R is None else [sparse.csr_array(R @ shift) for shift in shifts]
+    return shifts if R is None else [scipy.sparse.csr_array(R @ shift) for shift in shifts]
 
 
 class StencilFit:
@@ -73,7 +73,7 @@ class StencilFit:
     array([[[ 1., -2.,  1.]]])
     """
 
-    def __init__(self, operators: list[sparse.csr_array], c_in: int, c_out: int) -> None:
+    def __init__(self, operators: list[scipy.sparse.csr_array], c_in: int, c_out: int) -> None:
         n = c_in * len(operators)
         self.operators = operators
         self.normal, self.right, self.rows = np.zeros((n, n)), np.zeros((n, c_out)), 0
@@ -94,7 +94,7 @@ class StencilFit:
         self.right += features @ goal.reshape(goal.shape[0], -1).T
         self.rows += features.shape[1]
 
-    def penalize(self, Y: Matrix, operators: list[sparse.csr_array], weight: float) -> None:
+    def penalize(self, Y: Matrix, operators: list[scipy.sparse.csr_array], weight: float) -> None:
         r"""Add :math:`w \|\sum_j S_j D_j Y\|^2`: a part of the response that shall be small.
 
         Parameters
@@ -130,7 +130,7 @@ class StencilFit:
         missing = self.right - A @ s
         weight = ridge * np.trace(self.normal) / len(A)
         if weight > 0:
-            step = linalg.solve(A + weight * np.eye(len(A)), missing, assume_a="pos")
+            step = scipy.linalg.solve(A + weight * np.eye(len(A)), missing, assume_a="pos")
         else:
             step = pseudoinverse(A) @ missing
         return np.asarray((s + step).T.reshape(prior.shape))
@@ -141,7 +141,7 @@ class StencilFit:
         return float(np.linalg.cond(self.normal))
 
 
-def _seen(operators: list[sparse.csr_array], Y: Matrix) -> Matrix:
+def _seen(operators: list[scipy.sparse.csr_array], Y: Matrix) -> Matrix:
     """Return what every tap sees in every channel, shape ``(C_in n_K, N' m)``."""
     by_cell = np.moveaxis(Y, 0, 1).reshape(Y.shape[1], -1)  # (N, C_in m)
     seen = np.stack(

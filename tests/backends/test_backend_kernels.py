@@ -6,18 +6,17 @@ import time
 
 import numpy as np
 import pytest
-from cuda_on_cpu import NO_COMPILER, cupy_on_cpu, has_compiler
+from cuda_on_cpu import NO_COMPILER, cupy_on_cpu, cupyx_stand_in, has_compiler
+from every_backend import BACKENDS
 from threadpoolctl import threadpool_info
 
-from refmg_backends import Curvature, Geometry, assemble, get_backend
+from refmg_backends import Curvature, Geometry, RefmgError, assemble, get_backend
+from refmg_backends.activation import ACTIVATIONS
 from refmg_backends.array_backend import ArrayBackend, with_zero_cell
+from refmg_backends.backend import KERNELS
 
 EPS = np.finfo(np.float64).eps
-BACKENDS = ["numpy", "numba", "array-api-strict", "adversarial-numpy"]
-BACKENDS += [pytest.param("cupy", marks=pytest.mark.gpu)]
-BACKENDS += [
-    pytest.param("cupy on the CPU", marks=pytest.mark.skipif(not has_compiler(), reason=NO_COMPILER))
-]
+ON_CPU = pytest.param("cupy on the CPU", marks=pytest.mark.skipif(not has_compiler(), reason=NO_COMPILER))
 GEOMETRIES = [
     Geometry(shape, width, boundary, (stride,) * len(shape))
     for shape, width in [
@@ -35,7 +34,7 @@ every_channels = pytest.mark.parametrize("channels", [(1, 1), (3, 2)])
 EXAMPLES = 3
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture(params=[*BACKENDS, ON_CPU])
 def backend(request):
     return cupy_on_cpu() if request.param == "cupy on the CPU" else get_backend(request.param)
 
@@ -173,12 +172,141 @@ def test_results_do_not_share_memory_with_later_ones(backend):
     assert np.array_equal(backend.to_numpy(first), kept)
 
 
-def test_deterministic_means_the_same_bits(backend):
-    geometry = Geometry((4, 5), (3, 3))
-    arrays = [backend.asarray(a) for a in data(geometry, draw="floats")]
+def bits_of_every_kernel(backend, dtype, channels=(6, 5)):
+    """What each of :data:`KERNELS` computes, as bytes; large enough that sums are made in several parts."""
+    rng, geometry, m = np.random.default_rng(0), Geometry((9, 10), (3, 3), "reflect"), 80
+    shapes = (
+        (*channels, 3, 3),
+        (channels[1], 90, m),
+        (channels[0], 90, m),
+        (channels[0],),
+        (900, 10),
+        (900, 391),
+    )
+    s, Y, Z, bias, W, F = (backend.asarray(rng.standard_normal(n), dtype) for n in shapes)
+    K, tanh = backend.convolution(s, geometry), ACTIVATIONS["tanh"]
+    G = backend.asarray(rng.standard_normal((10, 391)), dtype)
+    found = {
+        "convolution": [K.apply(Y), K.apply_transpose(Z)],
+        "stencil_gradient": [backend.stencil_gradient(Y, Z, geometry)],
+        "activated": backend.activated(K, Y, bias, tanh, Z, 0.3, slope=True),
+        "tangent": [backend.tangent(Z, Z, bias, Z, 0.3)],
+        "cotangent": backend.cotangent(Z, Z, 0.3),
+        "logits": [backend.logits(W, F)],
+        "weight_gradient": [backend.weight_gradient(F, G)],
+        "map": list(backend.map(lambda k: K.apply((k + 1) / 7 * Y), range(4))),
+    }
+    return {name: [backend.to_numpy(a).tobytes() for a in arrays] for name, arrays in found.items()}
+
+
+def not_repeated(backend, *sizes):
+    """Names of the kernels whose second or third run gives other bits than the first."""
+    first, *others = (bits_of_every_kernel(backend, *sizes) for _ in range(3))
+    assert set(first) == set(KERNELS)
+    return [name for name in KERNELS if any(run[name] != first[name] for run in others)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_deterministic_means_the_same_bits_of_every_kernel(backend, dtype):
     assert backend.deterministic
-    for one, two in zip(*(results(backend, *arrays, geometry) for _ in range(2)), strict=True):
-        assert one.tobytes() == two.tobytes()
+    assert not_repeated(backend, dtype) == []
+
+
+class Wavering(type(get_backend("numpy"))):
+    """One kernel, or the first of its results, is another one each time."""
+
+    def __init__(self, kernel):
+        super().__init__()
+        self.calls, given = 0, getattr(self, kernel)
+
+        def wavering(*arguments, **options):
+            self.calls += 1
+            found = given(*arguments, **options)
+            if kernel == "map":
+                return (self.off(a) for a in list(found))
+            if kernel == "convolution":
+                found.K = self.off(found.K)
+                return found
+            return (self.off(found[0]), *found[1:]) if isinstance(found, tuple) else self.off(found)
+
+        setattr(self, kernel, wavering)
+
+    def off(self, a):
+        return (1 + self.calls * EPS) * a
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_kernel_that_wavers_is_noticed(kernel):
+    assert kernel in not_repeated(Wavering(kernel), "float64")
+
+
+def wrong_calls(backend):
+    """Calls with one array of a wrong shape, by name; what libraries would broadcast among them."""
+
+    def ones(*shape):
+        return backend.asarray(np.ones(shape))
+
+    geometry, tanh = Geometry((4, 5), (3, 3)), ACTIVATIONS["tanh"]
+    K, Y, Z, b = backend.convolution(ones(3, 2, 3, 3), geometry), ones(2, 20, 8), ones(3, 20, 8), ones(3)
+    return {
+        "channels": lambda: K.apply(ones(1, 20, 8)),
+        "cells": lambda: K.apply(ones(2, 19, 8)),
+        "grid": lambda: K.apply(ones(2, 4, 5, 8)),
+        "cells and examples": lambda: K.apply(ones(2, 8, 20)),
+        "add_to": lambda: K.apply(Y, add_to=ones(3, 20, 1)),
+        "transpose": lambda: K.apply_transpose(Y),
+        "transpose cells": lambda: K.apply_transpose(ones(3, 10, 16)),
+        "transpose add_to": lambda: K.apply_transpose(Z, add_to=ones(1, 20, 8)),
+        "gradient examples": lambda: backend.stencil_gradient(Y, Z[..., :7], geometry),
+        "gradient cells": lambda: backend.stencil_gradient(Y[:, :19, :], Z, geometry),
+        "gradient outputs": lambda: backend.stencil_gradient(Y, ones(3, 10, 16), geometry),
+        "layer": lambda: backend.activated(K, ones(2, 19, 8), b, tanh),
+        "bias": lambda: backend.activated(K, Y, ones(1), tanh),
+        "base": lambda: backend.activated(K, Y, b, tanh, ones(3, 1, 8)),
+        "tangent": lambda: backend.tangent(ones(3, 20, 1), Z, b),
+        "tangent bias": lambda: backend.tangent(Z, Z, ones(1)),
+        "tangent base": lambda: backend.tangent(Z, Z, b, ones(3, 20, 1)),
+        "cotangent": lambda: backend.cotangent(ones(3, 1, 8), Z),
+        "logits": lambda: backend.logits(ones(4, 3), ones(5, 8)),
+        "weight gradient": lambda: backend.weight_gradient(ones(4, 8), ones(3, 7)),
+    }
+
+
+WRONG = list(wrong_calls(get_backend("numpy")))
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_arrays_that_do_not_fit_are_refused_in_one_line_on_every_backend(backend, name):
+    with pytest.raises(RefmgError, match=r"^found .* of shape \(.*\); expected \(.*\)$"):
+        wrong_calls(backend)[name]()
+
+
+@pytest.mark.parametrize("name", [n for n in WRONG if n not in ("logits", "weight gradient")])
+@pytest.mark.parametrize("method", ["gemm", "explicit"])
+def test_arrays_that_do_not_fit_are_refused_by_every_way_of_cupy(monkeypatch, method, name):
+    cupyx_stand_in(monkeypatch)
+    with pytest.raises(RefmgError, match=r"^found .* of shape \(.*\); expected \(.*\)$"):
+        wrong_calls(cupy_on_cpu(method))[name]()
+
+
+@pytest.mark.parametrize("name", ["channels", "cells", "add_to", "transpose", "transpose add_to"])
+def test_integers_that_do_not_fit_are_refused_too(backend, name):
+    """They go other ways than floats."""
+    geometry = Geometry((4, 5), (3, 3))
+
+    def ones(*shape):
+        return backend.asarray(np.ones(shape, int))
+
+    K, Y, Z = backend.convolution(ones(3, 2, 3, 3), geometry), ones(2, 20, 8), ones(3, 20, 8)
+    calls = {
+        "channels": lambda: K.apply(ones(1, 20, 8)),
+        "cells": lambda: K.apply(ones(2, 10, 16)),
+        "add_to": lambda: K.apply(Y, add_to=ones(3, 20, 1)),
+        "transpose": lambda: K.apply_transpose(Y),
+        "transpose add_to": lambda: K.apply_transpose(Z, add_to=ones(1, 20, 8)),
+    }
+    with pytest.raises(RefmgError, match=r"^found .* of shape \(.*\); expected \(.*\)$"):
+        calls[name]()
 
 
 # --- batches side by side -------------------------------------------------------------------------

@@ -53,6 +53,54 @@ def test_batches_that_do_not_fit_are_halved_and_the_numbers_stay():
     assert small.released > 0
 
 
+class Cut(SmallMemory):
+    """Gets batches of few examples only, whatever it is given."""
+
+    examples, lanes = 5, 2
+
+
+@pytest.mark.parametrize("small", [SmallMemory, Cut])
+@pytest.mark.parametrize("as_list", [True, False])
+def test_three_evaluations_fail_once(small, as_list):
+    place = small(3)
+    objective, network = objective_on(place, examples=13, size=12)
+    x, labels = np.random.default_rng(3).normal(size=(1, 6, 6, 13)), np.arange(13) % 3
+    batches = Batches(x, labels, 3, 12, place, "float64")
+    given = list(batches) if as_list else batches
+    objective = NetworkObjective(network, given)
+    at = objective.vector(network)
+    with pytest.warns(UserWarning, match="the batch is halved"):
+        first = objective.value_and_gradient(at)
+    failed = place.released
+    assert failed == (3 if small is SmallMemory else 2)  # 12 = 6 + 6 = 3 + 3 + 3 + 3; 5 = 2 + 3 twice
+    second, third = (objective.value_and_gradient(at) for _ in range(2))
+    assert second[0] == third[0]
+    assert np.array_equal(second[1], third[1])
+    # The halves may be cut where whole batches were not: sums over 13 examples in another order.
+    assert np.abs(second[1] - first[1]).max() <= 13 * EPS * np.abs(first[1]).max()
+    objective.evaluate(at)
+    assert place.released == failed
+    # Every example is still there, in order, and the caller's own list is as it was.
+    kept = np.concatenate([b.x for b in objective.batches], axis=-1)
+    assert np.array_equal(kept, x)
+    assert max(b.size for b in objective.batches) <= 5
+    assert [b.size for b in given] == ([12, 1] if as_list else [b.size for b in batches])
+
+
+def test_a_subsample_that_is_given_as_a_list_is_not_changed():
+    objective, network = objective_on(SmallMemory(3), size=12)
+    given = list(objective.batches)
+    with pytest.warns(UserWarning, match="the batch is halved"):
+        objective.gauss_newton(objective.vector(network), given)
+    assert [batch.size for batch in given] == [12]
+
+
+def test_batches_end_where_they_are_divided_and_nowhere_twice():
+    batches = Batches(np.arange(10.0)[None], np.zeros(10, int), 2, 4, get_backend("numpy"), "float64")
+    batches.divide([0, 2, 4, 5, 5, 10])
+    assert [batch.size for batch in batches] == [2, 2, 1, 3, 2]
+
+
 def test_features_for_the_classifier_are_halved_too():
     _, network = objective_on(SmallMemory(3), size=12)
     x, labels = np.random.default_rng(0).normal(size=(1, 6, 6, 12)), np.arange(12) % 3

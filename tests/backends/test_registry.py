@@ -12,10 +12,13 @@ from refmg_backends import (
     RefmgError,
     UnknownBackendError,
     backend_names,
+    capabilities,
     get_backend,
     one_of,
     registry,
 )
+from refmg_backends.backend import KERNELS
+from refmg_backends.capabilities import ATTRIBUTES, METHODS, missing_members
 
 
 @pytest.fixture(autouse=True)
@@ -102,6 +105,81 @@ def test_a_third_party_backend_that_cannot_be_imported_is_unavailable(monkeypatc
     assert "backend 'broken' is known but cannot be loaded" in str(caught.value)
     assert "no_such_module_of_theirs" in str(caught.value)
     assert "install" in str(caught.value)
+
+
+NOT_A_FACTORY = 3
+
+
+def make_nothing():
+    return None
+
+
+class Bare:
+    """A name and a namespace, and no kernel."""
+
+    name, xp = "bare", registry._numpy().xp
+
+
+def make_without_map():
+    made = make_third_party()
+    made.map = None
+    return made
+
+
+def make_with_own_kernel_on_the_object():
+    made = make_third_party()
+    made.logits = lambda W, Y: W.T @ Y
+    return made
+
+
+@pytest.mark.parametrize(
+    ("attribute", "said"),
+    [
+        ("make_nothing", r"backend 'odd' is 'NoneType' and lacks name, xp, device, .*map\(\).*ArrayBackend"),
+        (
+            "Bare",
+            r"backend 'odd' is 'Bare' and lacks device, deterministic, tf32, lanes, examples, asarray\(\)",
+        ),
+        ("make_without_map", r"backend 'odd' is 'ArrayBackend' and lacks map\(\); expected the members"),
+        ("NOT_A_FACTORY", r"registered as '.*:NOT_A_FACTORY', which is 'int'; expected a function or class"),
+    ],
+)
+def test_what_is_no_backend_is_refused_by_what_it_lacks(monkeypatch, attribute, said):
+    offer(monkeypatch, ("odd", f"{__name__}:{attribute}"))
+    with pytest.raises(RefmgError, match=said):
+        get_backend("odd")
+
+
+def test_an_entry_point_to_nothing_is_unavailable_in_one_line(monkeypatch):
+    offer(monkeypatch, ("odd", f"{__name__}:no_such_factory"))
+    with pytest.raises(
+        BackendUnavailableError, match=r"'odd' is known but cannot be loaded \(.*no_such_factory"
+    ):
+        get_backend("odd")
+
+
+def make_broken():
+    raise AttributeError("a mistake of theirs")
+
+
+def test_a_mistake_inside_a_factory_keeps_its_trace(monkeypatch):
+    offer(monkeypatch, ("odd", f"{__name__}:make_broken"))
+    with pytest.raises(AttributeError, match="a mistake of theirs"):
+        get_backend("odd")
+
+
+def test_capabilities_tell_own_reference_and_missing():
+    assert set(capabilities(make_third_party()).values()) == {"reference"}
+    own = capabilities(make_with_own_kernel_on_the_object())
+    assert [name for name, whose in own.items() if whose == "own"] == ["logits"]
+    assert set(capabilities(Bare()).values()) == {"missing"}
+
+
+@pytest.mark.parametrize("name", ["numpy", "array-api-strict", "adversarial-numpy"])
+def test_the_built_in_backends_lack_nothing(name):
+    assert missing_members(get_backend(name)) == []
+    assert {*KERNELS, "asarray", "to_numpy", "synchronize", "release", "threads"} == set(METHODS)
+    assert set(ATTRIBUTES) == {"name", "xp", "device", "deterministic", "tf32", "lanes", "examples"}
 
 
 # --- what cannot be had ---------------------------------------------------------------------------

@@ -197,7 +197,6 @@ def test_images_of_another_grid_are_refused():
 
 
 @every_name
-@pytest.mark.parametrize("backend", ["adversarial-numpy", "array-api-strict"])
 @pytest.mark.parametrize("layer", ["residual", "hamiltonian"])
 def test_every_backend_moves_a_network_alike(name, backend, layer):
     a = Architecture((12, 12), channels=2, classes=3, layer=layer)

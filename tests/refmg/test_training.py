@@ -70,10 +70,6 @@ def test_armijo_refuses_ascent_and_nan():
     assert armijo(lambda t: float("nan"), 1.0, -1.0).step == 0
 
 
-@pytest.mark.parametrize(
-    "backend",
-    ["numpy", "numba", "array-api-strict", "adversarial-numpy", pytest.param("cupy", marks=pytest.mark.gpu)],
-)
 def test_training_learns_and_generalises(backend):
     x, labels = stripes()
     start = random_network(Architecture((8, 8), channels=3, classes=2), 0, backend, "float64")

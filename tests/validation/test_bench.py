@@ -27,8 +27,13 @@ from refmg_validation.bench.torch_peer import TorchPeer
 from refmg_validation.cli import main
 
 
+def numba_backend():
+    pytest.importorskip("numba", reason="times compiled kernels: pip install 'refmg[numba]'")
+    return get_backend("numba")
+
+
 def test_the_bench_prints_and_records(tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("REFMG_BACKEND", "numba")
+    monkeypatch.setenv("REFMG_BACKEND", numba_backend().name)
     assert main(["bench", "--quick", "--json", str(tmp_path / "b.json")]) == 0
     assert "matrix product" in capsys.readouterr().out
     record = json.loads((tmp_path / "b.json").read_text())
@@ -126,7 +131,7 @@ def test_the_memory_of_a_gradient_is_measured_against_what_is_stored():
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
 def test_the_peer_computes_the_same():
     pytest.importorskip("torch", reason="the peer is PyTorch: pip install 'refmg[torch]'")
-    peer, backend = TorchPeer("cpu", 1), get_backend("numba")
+    peer, backend = TorchPeer("cpu", 1), numba_backend()
     rng = np.random.default_rng(0)
     s = rng.normal(size=(4, 4, 3, 3))
     y, z = rng.normal(size=(2, 4, 6, 6, 8))
@@ -160,7 +165,7 @@ def test_products_repeat_no_forward_pass_on_either_side(monkeypatch):
     pytest.importorskip("torch", reason="the peer is PyTorch: pip install 'refmg[torch]'")
     from refmg_backends.numba_network import NumbaNetwork
 
-    peer, backend, passes = TorchPeer("cpu", 1), get_backend("numba"), []
+    peer, backend, passes = TorchPeer("cpu", 1), numba_backend(), []
 
     def counted(owner, name):
         given = getattr(owner, name)
@@ -195,7 +200,7 @@ def test_without_pytorch_the_comparison_says_what_to_install(monkeypatch):
 def test_kernels_are_timed_without_a_peer_too():
     limits = {"GF/s": 1.0, "GB/s": 1.0}
     shapes = named_shapes("mnist", quick=True)
-    row = next(iter(kernel_cases(get_backend("numba"), None, "float32", limits, shapes)))
+    row = next(iter(kernel_cases(numba_backend(), None, "float32", limits, shapes)))
     assert "methods" not in row
     assert "torch" not in row
     assert row["share of limit"] > 0

@@ -33,15 +33,7 @@ from refmg.optimization import (
 from refmg.optimization.scaling import usual_scale
 
 EPS = np.finfo(float).eps
-BACKENDS = [
-    "numpy",
-    "numba",
-    "array-api-strict",
-    "adversarial-numpy",
-    pytest.param("cupy", marks=pytest.mark.gpu),
-]
 TRANSFERS = ["unchanged", "linear", "average", "power-law", "power-law-joint", PowerLaw(1.5)]
-every_backend = pytest.mark.parametrize("backend", BACKENDS)
 every_transfer = pytest.mark.parametrize("transfer", TRANSFERS, ids=str)
 
 
@@ -72,7 +64,6 @@ def on_host(move, function, dtype):
     return lambda v: place.to_numpy(function(place.asarray(v, dtype=dtype)))
 
 
-@every_backend
 @every_transfer
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_the_adjoint_passes_the_dot_test(backend, transfer, dtype):
@@ -140,7 +131,6 @@ def test_the_coarse_gradient_is_that_of_a_function_of_the_fine_parameters(transf
     assert not taylor_test(value, theta, np.random.default_rng(0), wrong, first_step=1e-2).passed
 
 
-@every_backend
 @pytest.mark.parametrize("transfer", ["unchanged", "linear", "power-law"])
 def test_with_all_examples_in_every_term_the_sum_telescopes(backend, transfer):
     network = network_on(backend=backend)

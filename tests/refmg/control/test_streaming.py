@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import scipy.optimize
+from every_backend import named
 
 from refmg import (
     Architecture,
@@ -164,7 +165,7 @@ def numbered(*sizes):
 
 
 @pytest.mark.parametrize("sizes", [(1,), (16,), (44,), (128,), (300, 5), (512, 512, 100), (143,)])
-@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("backend", ["numpy", named("numba")])
 def test_cut_batches_hold_the_same_examples(sizes, backend):
     place = get_backend(backend)
     pieces = list(cut(place, numbered(*sizes)))
@@ -178,11 +179,12 @@ def test_cut_batches_hold_the_same_examples(sizes, backend):
         assert all(b.size < place.lanes for b in pieces if b.size % place.lanes)
 
 
-def test_an_empty_batch_stays_one():
-    for backend in ("numpy", "numba"):
-        assert [b.size for b in cut(get_backend(backend), numbered(0))] == [0]
+@pytest.mark.parametrize("backend", ["numpy", named("numba")])
+def test_an_empty_batch_stays_one(backend):
+    assert [b.size for b in cut(get_backend(backend), numbered(0))] == [0]
 
 
-def test_whole_batches_are_not_copied():
+@pytest.mark.parametrize("backend", ["numpy", named("numba")])
+def test_whole_batches_are_not_copied(backend):
     (batch,) = numbered(128)
-    assert next(iter(cut(get_backend("numba"), [batch]))) is batch
+    assert next(iter(cut(get_backend(backend), [batch]))) is batch

@@ -5,13 +5,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from every_backend import BACKENDS
 
 from refmg import Architecture, RefmgError, random_network
 from refmg.controls import Controls
 from refmg.multilevel import change_depth, deeper, prolong_in_time, time_matrix
 
 F = Fraction
-BACKENDS = ["numpy", "numba", "array-api-strict", "adversarial-numpy"]
 
 
 def polynomial(degree, nodes, times):
@@ -70,7 +70,6 @@ def test_two_doublings_are_one_step_by_four():
     assert (twice == once).all()
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", ["linear", "cubic", "constant"])
 def test_controls_are_the_matrix_times_controls(backend, name):
     """Multiples of 16 that are small: every product and sum is exact, so the matrix is compared by ==."""
