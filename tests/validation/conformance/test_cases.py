@@ -1,10 +1,16 @@
 """The cases themselves: names, numbers, what refmg makes of them, and what wrong implementations do."""
 
+import ast
+from fractions import Fraction
+from pathlib import Path
+
 import numpy as np
 import pytest
 from conformance_mutants import MUTANTS
 
-from refmg import RefmgError
+import refmg_validation.conformance as conformance
+from refmg import RefmgError, Taps, TransferPair
+from refmg.transfer import TRANSFERS
 from refmg_validation.adapters.backends import Adapter
 from refmg_validation.conformance import FUNCTIONS, cases, grade, named_outputs
 from refmg_validation.conformance.catalogue import GROUPS
@@ -129,3 +135,38 @@ def test_every_entry_of_every_output_is_compared(dtype):
                 changed.flat[place] += change
                 wrong[name] = changed
                 assert grade(case, wrong, dtype).passed == passes, (case.name, name)
+
+
+def imports_of_refmg(source):
+    """Return the modules of refmg's mathematics that a module imports."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        found += [name for name in names if name.split(".")[0] == "refmg" or "adapters" in name]
+    return found
+
+
+def test_expected_outputs_do_not_come_from_the_code_under_test():
+    folder = Path(conformance.__file__).parent
+    paths = [*folder.glob("groups/*.py"), *folder.glob("reference/*.py"), folder / "build.py"]
+    assert len(paths) > 20
+    for path in paths:
+        assert imports_of_refmg(path.read_text()) == [], path
+
+
+def test_the_look_for_imports_finds_them():
+    assert imports_of_refmg("def f():\n    from refmg.transfer import TRANSFERS") == ["refmg.transfer"]
+    assert imports_of_refmg("import refmg") == ["refmg"]
+    assert imports_of_refmg("from refmg_validation.adapters.backends import Adapter") != []
+
+
+def test_r_and_p_of_another_place_are_caught(monkeypatch):
+    """Shifted by one cell together, they move stencils as before: only their own taps tell."""
+    quarter = Fraction(1, 4)
+    half = (2 * quarter, 4 * quarter, 2 * quarter)
+    shifted = TransferPair(2, Taps(0, (quarter, 2 * quarter, quarter)), Taps(0, half))
+    monkeypatch.setitem(TRANSFERS, "full-weighting", lambda factor: shifted)
+    wrong = {g.case for g in failures(Adapter("numpy"), of_group("transfer"))}
+    assert {"restrict-1d-full-weighting", "prolong-1d-full-weighting", "restrict-2d-full-weighting"} <= wrong
+    assert failures(Adapter("numpy"), of_group("stencil-maps")) == []

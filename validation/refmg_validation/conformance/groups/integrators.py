@@ -8,6 +8,7 @@ from typing import Any
 from refmg_validation.conformance.build import Draw, make, sums
 from refmg_validation.conformance.case import Case
 from refmg_validation.conformance.reference import propagation
+from refmg_validation.conformance.reference.arithmetic import product
 from refmg_validation.conformance.reference.learning import flat, split
 
 FORMULAS = {
@@ -64,13 +65,14 @@ def _run(name: str, level: str, at: dict[str, Any]) -> Iterator[Case]:
     J = propagation.jacobian(at)
     d = directions(name, at)
     text = f"""`J v`, the derivative of the final features along a direction of opening, stencils and
-        biases, by {about}. Expected from the solve of the constraints of all steps at once."""
-    tangent = (J @ flat(*d.values())).reshape(Y.shape)
+        biases, by {about}. Expected from the Jacobian of the whole scheme, a dense
+        matrix, by forward differentiation of its formula."""
+    tangent = product(J, flat(*d.values())).reshape(Y.shape)
     yield make(f"tangent-{name}", level, "propagate_tangent", text, at | d, tangent, sums(54, stages))
     P = Draw(f"cotangent-{name}").dyadic(Y.shape)
     text = f"""`J^T p` for {about}: the adjoint of the discrete scheme, not a discretisation of the
-        continuous adjoint, expected from the transposed solve of all constraints."""
-    back = split(J.T @ P.ravel(), at["opening"], at["stencils"], at["biases"])
+        continuous adjoint, expected from the transpose of that dense matrix."""
+    back = split(product(J.T, P.ravel()), at["opening"], at["stencils"], at["biases"])
     yield make(
         f"adjoint-{name}", level, "propagate_adjoint", text, at | {"cotangent": P}, back, sums(54, stages)
     )

@@ -10,6 +10,7 @@ import numpy as np
 from refmg_validation.conformance.build import Draw, make, sums
 from refmg_validation.conformance.case import Case
 from refmg_validation.conformance.reference import layers
+from refmg_validation.conformance.reference.arithmetic import product
 from refmg_validation.conformance.reference.learning import flat, split
 
 FORMULAS = {
@@ -47,7 +48,7 @@ def _of_layer(layer: str, formula: str) -> Iterator[Case]:
     direction = {f"{part}_direction": draw.dyadic(at[part].shape) for part in ("features", "stencil", "bias")}
     J, B = layers.jacobian(**at)
     dY, *d = (direction[f"{part}_direction"] for part in ("features", "stencil", "bias"))
-    tangent = (J @ dY.ravel() + B @ flat(*d)).reshape(dY.shape)
+    tangent = (product(J, dY.ravel()) + product(B, flat(*d))).reshape(dY.shape)
     text = f"""The derivative of {formula} along a direction of features, stencil and bias together, by
         explicit Jacobians."""
     # Three products of one sum each, and the derivative of tanh.
@@ -55,7 +56,10 @@ def _of_layer(layer: str, formula: str) -> Iterator[Case]:
         f"layer-{layer}-tangent", "core", "layer_tangent", text, at | direction, tangent, sums(54, stages)
     )
     P = Draw(f"layer-{layer}-cotangent").dyadic(at["features"].shape)
-    back = (J.T @ P.ravel()).reshape(P.shape), *split(B.T @ P.ravel(), at["stencil"], at["bias"])
+    back = (
+        product(J.T, P.ravel()).reshape(P.shape),
+        *split(product(B.T, P.ravel()), at["stencil"], at["bias"]),
+    )
     text = f"The adjoint of the derivative of {formula}: for features, stencil and bias."
     yield make(
         f"layer-{layer}-adjoint", "core", "layer_adjoint", text, at | {"cotangent": P}, back, sums(54, stages)

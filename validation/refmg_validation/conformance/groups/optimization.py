@@ -11,6 +11,7 @@ from refmg_validation.conformance.build import Draw, Rounding, make, sums
 from refmg_validation.conformance.case import Case
 from refmg_validation.conformance.groups import integrators
 from refmg_validation.conformance.reference import learning
+from refmg_validation.conformance.reference.arithmetic import product
 from refmg_validation.conformance.reference.learning import flat, split
 
 RUNS = (
@@ -50,16 +51,14 @@ def _derivatives(name: str, level: str, at: dict[str, Any]) -> Iterator[Case]:
     about = learning.Linearized(at)
     gradient = split(about.gradient, *parts)
     text = f"""The mean loss of a whole network, `{at["loss"]}`, {at["integrator"]}, and its gradient by
-        opening, stencils and biases: `J^T` of the explicit constraints times `h^d W` times the gradient
+        opening, stencils and biases: `J^T`, the transpose of a dense matrix, times `h^d W` times the gradient
         in the logits."""
     yield make(f"gradient-{name}", level, "control_gradient", text, at, (value, *gradient), sums(54, stages))
     d = integrators.directions(name, at)
-    product = split(about.gauss_newton @ flat(*d.values()), *parts)
+    found = split(product(about.gauss_newton, flat(*d.values())), *parts)
     text = f"""The Gauss-Newton matrix in the controls times a direction, for `{at["loss"]}` and
         {at["integrator"]}; no regulariser. Expected from the matrix itself."""
-    yield make(
-        f"gauss-newton-{name}", level, "gauss_newton_product", text, at | d, product, sums(108, stages)
-    )
+    yield make(f"gauss-newton-{name}", level, "gauss_newton_product", text, at | d, found, sums(108, stages))
 
 
 def _control_step(name: str, level: str, network: str, scale: float) -> Case:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from refmg import StencilMap
 from refmg_validation.conformance.build import Draw, Rounding, Shape, make, sums
 from refmg_validation.conformance.case import Case
-from refmg_validation.conformance.reference import operators
+from refmg_validation.conformance.reference import transfers
+from refmg_validation.conformance.reference.arithmetic import condition, floats
 
 # name, level, transfer, factor, channels and width
 MAPS: tuple[tuple[str, str, str, int, Shape], ...] = (
@@ -40,7 +40,7 @@ def _restrict(name: str, level: str, transfer: str, factor: int, shape: Shape) -
     text = f"""The stencil of `R K(s_h) P` for `{transfer}` with factor {factor}, width {shape[2:]}: for
         every pair of channels alike, nothing lost at the sides of the stencil."""
     rounding = sums(4 * factor * 3) if factor == 3 else None
-    expected = operators.restrict_stencil(s, transfer, factor)
+    expected = transfers.restrict_stencil(s, transfer, factor)
     return make(name, level, "restrict_stencil", text, inputs, expected, rounding)
 
 
@@ -48,11 +48,11 @@ def _prolong(name: str, level: str, transfer: str, factor: int, shape: Shape) ->
     s = Draw(name).whole(shape)
     inputs = {"stencil": s, "transfer": transfer, "factor": factor}
     width = shape[2:]
-    condition = StencilMap(width, len(width), transfer, factor).condition_number
+    cond = condition(floats(transfers.stencil_map(width, transfer, factor)))
     n = int(np.prod(width))
     text = f"""The stencil with `R K(s_h) P = K(s_H)` for `{transfer}` with factor {factor}, width
         {width}: the solution of a system of {n} unknowns. A mere interpolation of taps, or the transposed
         map, is not it."""
-    reason = f"2 n eps cond: n = {n} unknowns of a system with condition number {condition:.1f}."
-    expected = operators.prolong_stencil(s, transfer, factor)
-    return make(name, level, "prolong_stencil", text, inputs, expected, Rounding(2.0 * n * condition, reason))
+    reason = f"2 n eps cond: n = {n} unknowns of a system with condition number {cond:g}."
+    expected = transfers.prolong_stencil(s, transfer, factor)
+    return make(name, level, "prolong_stencil", text, inputs, expected, Rounding(2.0 * n * cond, reason))

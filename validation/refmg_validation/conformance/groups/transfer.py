@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from refmg import coarse_operator
 from refmg_validation.conformance.build import Draw, Rounding, Shape, make, sums
 from refmg_validation.conformance.case import Case
-from refmg_validation.conformance.reference import operators
+from refmg_validation.conformance.reference import transfers
 
 MEANING = {
     "linear": "R averages two cells, P interpolates linearly between cell centres, taps `(1, 3, 3, 1) / 4`",
@@ -50,7 +49,7 @@ def _restrict(
     y = Draw(name).whole((2, *shape, 2), unit=unit)
     text = f"`R y` of the pair `{transfer}`, factor {factor}, on each of two channels: {meaning}."
     inputs = {"features": y, "transfer": transfer, "factor": factor, "boundary": boundary}
-    expected = operators.restrict(y, transfer, factor, boundary)
+    expected = transfers.restrict(y, transfer, factor, boundary)
     return make(name, level, "restrict_features", text, inputs, expected, rounding)
 
 
@@ -61,7 +60,7 @@ def _prolong(
     y = Draw(name).whole((2, *shape, 2), unit=unit)
     text = f"`P y` of the pair `{transfer}`, factor {factor}, on each of two channels: {meaning}."
     inputs = {"features": y, "transfer": transfer, "factor": factor, "boundary": boundary}
-    expected = operators.prolong(y, transfer, factor, boundary)
+    expected = transfers.prolong(y, transfer, factor, boundary)
     return make(name, level, "prolong_features", text, inputs, expected, rounding)
 
 
@@ -83,7 +82,7 @@ def _operators() -> Iterator[Case]:
             "factor": 2,
             "boundary": boundary,
         }
-        expected = coarse_operator(s, shape, transfer, 2, boundary).toarray()
+        expected = transfers.coarse_operator(s, shape, transfer, 2, boundary)
         text = f"""The Galerkin product `R K(s) P` of `{transfer}` with boundary `{boundary}`, the matrix
             itself (paper, equation 9). Rows and columns run over channels, then cells in C order."""
         yield make(name, level, "coarse_operator", text, inputs, expected)

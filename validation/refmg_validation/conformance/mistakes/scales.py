@@ -7,9 +7,10 @@ from math import prod
 
 import numpy as np
 
-from refmg import prolongation_matrix, restriction_matrix
 from refmg.regularization import second_difference
 from refmg_validation.conformance.mistakes.problem import Attempt, Attempts, Outputs, Problem, times
+from refmg_validation.conformance.reference.arithmetic import floats, product
+from refmg_validation.conformance.reference.transfers import prolongation, restriction
 
 SUMMED = ("value", "features", "W", "mu", "opening", "stencils", "biases")
 
@@ -74,11 +75,12 @@ def _transposed(p: Problem, factor: tuple[int, ...], scale: float) -> Outputs:
     y, down = p.inputs["features"], p.case.function == "restrict_features"
     if p.case.function not in ("restrict_features", "prolong_features"):
         raise ValueError("no R or P alone")
-    fine = y.shape[1:-1] if down else tuple(f * n for f, n in zip(factor, y.shape[1:-1], strict=True))
-    matrix = (prolongation_matrix if down else restriction_matrix)(fine, transfer, factor, boundary).T
-    out = tuple(n // f for n, f in zip(fine, factor, strict=True)) if down else fine
+    cells = y.shape[1:-1]
+    coarse = tuple(n // f for n, f in zip(cells, factor, strict=True)) if down else cells
+    out = coarse if down else tuple(f * n for f, n in zip(factor, coarse, strict=True))
+    matrix = floats((prolongation if down else restriction)(coarse, transfer, factor, boundary)).T
     flat = y.reshape(y.shape[0], -1, y.shape[-1])
-    return {"features": scale * np.stack([(matrix @ part).reshape(*out, -1) for part in flat])}
+    return {"features": scale * np.stack([product(matrix, part).reshape(*out, -1) for part in flat])}
 
 
 def mean_or_sum(p: Problem) -> Attempts:

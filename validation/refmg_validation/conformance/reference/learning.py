@@ -10,6 +10,7 @@ import numpy as np
 from refmg_validation.conformance.build import Floats
 from refmg_validation.conformance.functions import FUNCTIONS
 from refmg_validation.conformance.reference import losses, propagation
+from refmg_validation.conformance.reference.arithmetic import dot, product
 
 NETWORK = FUNCTIONS["propagate"].arguments
 
@@ -23,7 +24,8 @@ def differences(n: int) -> Floats:
     array([[-1.,  1.,  0.],
            [ 0., -1.,  1.]])
     """
-    return np.eye(n)[1:] - np.eye(n)[:-1]
+    eye: Floats = np.eye(n, dtype=np.float64)
+    return eye[1:] - eye[:-1]
 
 
 def weight_matrix(W: Floats, alpha_W: float) -> Floats:
@@ -31,8 +33,8 @@ def weight_matrix(W: Floats, alpha_W: float) -> Floats:
     total = np.zeros((W.size, W.size))
     for axis, n in enumerate(W.shape[1:-1], start=1):
         before, after = np.eye(int(np.prod(W.shape[:axis]))), np.eye(int(np.prod(W.shape[axis + 1 :])))
-        D = np.kron(np.kron(before, n * differences(n)), after)
-        total += alpha_W * losses.cell_volume(W) * D.T @ D
+        D: Any = np.kron(np.kron(before, n * differences(n)), after)
+        total += alpha_W * losses.cell_volume(W) * product(D.T, D)
     return total
 
 
@@ -42,7 +44,7 @@ def control_matrix(
     """Return the matrix of the regularisers of the controls, on opening, stencils, biases in a row."""
     nodes, dt = len(stencils), final_time / len(stencils)
     D = differences(nodes)
-    in_time = alpha_0 * dt * np.eye(nodes) + alpha_t / dt * D.T @ D
+    in_time = alpha_0 * dt * np.eye(nodes) + alpha_t / dt * product(D.T, D)
     blocks: list[Any] = [alpha_0 * np.eye(opening.size)]
     blocks += [np.kron(in_time, np.eye(part[0].size)) for part in (stencils, biases)]
     total = np.zeros((sum(len(b) for b in blocks),) * 2)
@@ -91,10 +93,11 @@ class Linearized:
         Y = propagation.propagate(**{name: inputs[name] for name in NETWORK})
         W, mu, loss, labels = (inputs[name] for name in ("W", "mu", "loss", "labels"))
         J = propagation.jacobian(inputs)
-        self.gradient = J.T @ losses.classifier_loss(loss, Y, W, mu, labels)[2].ravel()
+        self.gradient = product(J.T, losses.classifier_loss(loss, Y, W, mu, labels)[2].ravel())
         to_logits = losses.cell_volume(W) * np.kron(W.reshape(-1, W.shape[-1]).T, np.eye(Y.shape[-1]))
-        A = to_logits @ J
-        self.gauss_newton = A.T @ losses.mean_loss(loss, losses.logits(Y, W, mu), labels)[2] @ A
+        A = product(to_logits, J)
+        curvature = losses.mean_loss(loss, losses.logits(Y, W, mu), labels)[2]
+        self.gauss_newton = product(A.T, curvature, A)
 
 
 def conjugate_gradients(
@@ -110,11 +113,12 @@ def conjugate_gradients(
     M = np.ones_like(b) if inverse is None else inverse
     x, r = np.zeros_like(b), b
     d = M * r
-    rho = first = r @ (M * r)
+    rho = first = dot(r, M * r)
     for _ in range(iterations):
-        step = rho / (d @ A @ d)
-        x, r = x + step * d, r - step * (A @ d)
-        rho, old = r @ (M * r), rho
+        Ad = product(A, d)
+        step = rho / dot(d, Ad)
+        x, r = x + step * d, r - step * Ad
+        rho, old = dot(r, M * r), rho
         if rho <= tolerance**2 * first:
             break
         d = M * r + rho / old * d
@@ -140,12 +144,12 @@ def control_step(inputs: dict[str, Any]) -> tuple[Floats, Floats, Floats, float]
     def value(v: Floats) -> float:
         names = ("opening", "stencils", "biases")
         moved = inputs | dict(zip(names, split(v, *parts), strict=True))
-        return objective(moved) + 0.5 * float(v @ penalty @ v)
+        return objective(moved) + 0.5 * dot(v, product(penalty, v))
 
     about = Linearized(inputs)
-    g, A = about.gradient + penalty @ theta, about.gauss_newton + penalty
+    g, A = about.gradient + product(penalty, theta), about.gauss_newton + penalty
     d = conjugate_gradients(A, -g, inputs["cg_iterations"], inputs["cg_tolerance"])
-    step = _length(value, theta, d, float(g @ d))
+    step = _length(value, theta, d, dot(g, d))
     opening, stencils, biases = split(theta + step * d, *parts)
     return opening, stencils, biases, step
 
@@ -168,15 +172,15 @@ def classifier_steps(
 
     def value(v: Floats) -> float:
         Z = losses.logits(features, *split(v, W, mu))
-        return losses.mean_loss(loss, Z, labels)[0] + 0.5 * float(v @ penalty @ v)
+        return losses.mean_loss(loss, Z, labels)[0] + 0.5 * dot(v, product(penalty, v))
 
     v = flat(W, mu)
     for _ in range(newton_steps):
         weights, biases = split(v, W, mu)
         by = losses.classifier_loss(loss, features, weights, biases, labels)
-        g = flat(*by[3:]) + penalty @ v
+        g = flat(*by[3:]) + product(penalty, v)
         A = losses.hessian(loss, features, weights, biases, labels) + penalty
         d = conjugate_gradients(A, -g, cg_iterations, cg_tolerance, inverse_mass)
-        v = v + d * _length(value, v, d, float(g @ d))
+        v = v + d * _length(value, v, d, dot(g, d))
     weights, biases = split(v, W, mu)
     return weights, biases
