@@ -6,7 +6,8 @@ import numpy as np
 
 import refmg_validation.conformance as conformance
 from refmg_validation.conformance import cases
-from refmg_validation.conformance.manifest import content_of, read_cases, read_header
+from refmg_validation.conformance.manifest import content_of, read_header
+from refmg_validation.conformance.reading import read_cases
 
 SHIPPED = Path(conformance.__file__).parent / "shipped"
 HOW = "export again: refmg conformance export validation/refmg_validation/conformance/shipped --level core"

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from refmg_validation.conformance.case import Case
+from refmg_validation.conformance.grading import as_arrays
 from refmg_validation.conformance.mistakes import Attempt, Problem, layouts, options, scales, stencils, times
 
 NONE = "none of the usual mistakes"
@@ -72,9 +74,16 @@ def diagnose(case: Case, outputs: Mapping[str, Any], dtype: str = "float64") -> 
     >>> print(diagnose(case, {"features": np.array([[[4.0], [1.0], [7.0]]])}))
     none of the usual mistakes
     """
-    found = {name: np.asarray(value) for name, value in outputs.items() if name in case.expected}
+    found = {name: value for name, value in as_arrays(outputs).items() if name in case.expected}
+    arrays = {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
+    if len(arrays) < len(found):
+        return NONE
+    return _of_arrays(case, arrays, dtype)
+
+
+def _of_arrays(case: Case, found: dict[str, NDArray[Any]], dtype: str) -> str:
     wrong = [n for n, a in found.items() if not _close(a, case.expected[n], case.bound(n, dtype))]
-    if not wrong or any(found[n].dtype.kind not in "fiu" for n in wrong):
+    if not wrong:
         return NONE
     if any(not np.isfinite(found[n]).all() for n in wrong):
         return "NaN or infinity: a division by zero, an overflow or memory that was never written"

@@ -7,10 +7,43 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from refmg_validation.conformance.case import Case
 
 PASSED, WRONG, MISSING = "passed", "wrong", "not implemented"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An output that is no array of numbers, and why."""
+
+    reason: str
+
+
+def as_arrays(outputs: Mapping[str, Any]) -> dict[str, NDArray[Any] | Refused]:
+    """Return outputs as arrays of numbers, each converted once; what cannot be is refused.
+
+    Examples
+    --------
+    >>> as_arrays({"y": [1, 2], "z": "two"})
+    {'y': array([1, 2]), 'z': Refused(reason='found <U3; expected numbers')}
+    """
+    return {name: _as_array(value) for name, value in outputs.items()}
+
+
+def _as_array(value: Any) -> NDArray[Any] | Refused:
+    if isinstance(value, Refused):
+        return value
+    try:
+        found = np.asarray(value)
+    except Exception as error:  # whatever a foreign array raises
+        told = " ".join(str(error).split())
+        hint = "; of a tensor return .detach().cpu()" if hasattr(value, "detach") else ""
+        return Refused(f"not an array: {type(error).__name__}: {told}{hint}")
+    if found.dtype.kind not in "fiu":
+        return Refused(f"found {found.dtype}; expected numbers")
+    return found
 
 
 @dataclass(frozen=True)
@@ -104,12 +137,9 @@ def _severity(part: Grade) -> float:
 
 def _output(case: Case, name: str, value: Any, dtype: str) -> Grade:
     expected, bound = case.expected[name], case.bound(name, dtype)
-    try:
-        found = np.asarray(value)
-    except (TypeError, ValueError) as refusal:
-        return Grade(case.name, WRONG, f"{name}: not an array: {refusal}", float("inf"), bound)
-    if found.dtype.kind not in "fiu":
-        return Grade(case.name, WRONG, f"{name}: found {found.dtype}; expected numbers", float("inf"), bound)
+    found = _as_array(value)
+    if isinstance(found, Refused):
+        return Grade(case.name, WRONG, f"{name}: {found.reason}", float("inf"), bound)
     if found.shape != expected.shape:
         text = f"{name}: found shape {found.shape}; expected {expected.shape}"
         return Grade(case.name, WRONG, text, float("inf"), bound)
