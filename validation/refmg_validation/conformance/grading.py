@@ -154,8 +154,23 @@ def _output(case: Case, name: str, value: Any, dtype: str) -> Grade:
 def _difference(name: str, found: Any, expected: Any, error: Any, bound: float) -> str:
     where = tuple(int(i) for i in np.unravel_index(int(np.argmax(error)), error.shape))
     place = f" at {where}" if where else ""
+    values = told_apart(float(found[where]), float(expected[where]))
     return (
-        f"{name}: found {found[where]:.6g}{place}, expected {expected[where]:.6g}; "
+        f"{name}: found {values[0]}{place}, expected {values[1]}; "
         f"largest error {error[where]:.3g}, allowed {bound:.3g}; "
         f"{int((error > bound).sum())} of {error.size} entries are wrong"
     )
+
+
+def told_apart(found: float, expected: float) -> tuple[str, str]:
+    """Return two numbers in six digits, or in all if these look equal.
+
+    Examples
+    --------
+    >>> told_apart(1.0, 2.5)
+    ('1', '2.5')
+    >>> told_apart(1.0, 1.0 + 2**-52)
+    ('1', '1.0000000000000002')
+    """
+    short = f"{found:.6g}", f"{expected:.6g}"
+    return short if short[0] != short[1] else (f"{found:.17g}", f"{expected:.17g}")

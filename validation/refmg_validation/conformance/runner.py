@@ -21,6 +21,7 @@ from refmg_validation.conformance.grading import (
     as_arrays,
     grade,
     named_outputs,
+    told_apart,
 )
 from refmg_validation.conformance.missing import announced
 
@@ -167,6 +168,6 @@ def _first_entry(case: Case, outputs: Mapping[str, Any], dtype: str) -> list[str
         if len(differs):
             at = tuple(int(i) for i in differs[0])
             place = f" at {at}" if at else ""
-            values = f"found {found[at]:.6g}, expected {expected[at]:.6g}"
-            return [f"first differing entry of {name}{place}: {values}"]
+            values = told_apart(float(found[at]), float(expected[at]))
+            return [f"first differing entry of {name}{place}: found {values[0]}, expected {values[1]}"]
     return []

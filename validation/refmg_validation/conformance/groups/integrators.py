@@ -7,9 +7,7 @@ from typing import Any
 
 from refmg_validation.conformance.build import Draw, make, sums
 from refmg_validation.conformance.case import Case
-from refmg_validation.conformance.reference import propagation
-from refmg_validation.conformance.reference.arithmetic import product
-from refmg_validation.conformance.reference.learning import flat, split
+from refmg_validation.conformance.reference import formulas
 
 FORMULAS = {
     "euler": "forward Euler, `y_{k+1} = y_k + dt F(y_k, theta(t_k))`",
@@ -59,20 +57,19 @@ def directions(name: str, at: dict[str, Any]) -> dict[str, Any]:
 def _run(name: str, level: str, at: dict[str, Any]) -> Iterator[Case]:
     nodes, stages = len(at["stencils"]), STEPS * (4 if at["integrator"] == "rk4" else 2)
     about = f"{FORMULAS[at['integrator']]}; {at['layer']} layer, {nodes} controls for {STEPS} steps"
-    Y = propagation.propagate(**at)
+    Y = formulas.propagate(at)
     text = f"The final features by {about}. A control taken at another node in time shows."
     yield make(f"state-{name}", level, "propagate", text, at, Y, sums(18, stages))
-    J = propagation.jacobian(at)
     d = directions(name, at)
     text = f"""`J v`, the derivative of the final features along a direction of opening, stencils and
         biases, by {about}. Expected from the Jacobian of the whole scheme, a dense
         matrix, by forward differentiation of its formula."""
-    tangent = product(J, flat(*d.values())).reshape(Y.shape)
+    tangent = formulas.propagate_tangent(at | d)
     yield make(f"tangent-{name}", level, "propagate_tangent", text, at | d, tangent, sums(54, stages))
     P = Draw(f"cotangent-{name}").dyadic(Y.shape)
     text = f"""`J^T p` for {about}: the adjoint of the discrete scheme, not a discretisation of the
         continuous adjoint, expected from the transpose of that dense matrix."""
-    back = split(product(J.T, P.ravel()), at["opening"], at["stencils"], at["biases"])
+    back = formulas.propagate_adjoint(at | {"cotangent": P})
     yield make(
         f"adjoint-{name}", level, "propagate_adjoint", text, at | {"cotangent": P}, back, sums(54, stages)
     )

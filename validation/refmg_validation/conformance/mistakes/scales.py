@@ -17,7 +17,7 @@ SUMMED = ("value", "features", "W", "mu", "opening", "stencils", "biases")
 
 def cell_volume(p: Problem) -> Attempts:
     """Yield h^d left out of the logits or of a gradient, and there twice."""
-    if not p.has("W"):
+    if not p.has("W") or p.case.function in ("weight_regularizer", "switch_level"):
         return
     volume = 1 / prod(p.cells)
     for mistake, found, c in (
@@ -97,8 +97,32 @@ def sign(p: Problem) -> Attempts:
     yield Attempt("missing minus", "the right numbers with the other sign", partial(p.all_changed, times(-1)))
 
 
+def divided_weights(p: Problem) -> Attempts:
+    """Yield weights of the classifier divided, or multiplied, by the cells at a switch of level."""
+    if p.case.function != "switch_level":
+        return
+    cells = prod(int(n) for n in p.inputs["shape"]) / prod(p.cells)
+    told = "W is a function on the grid, W_h = P W_H, since logits carry h^d"
+    for c, how in ((1 / cells, "divided"), (cells, "multiplied")):
+        name = f"{how} weights"
+        mistake = f"W is {how} by {cells:g}, the fine cells in a coarse one: {told}"
+        yield Attempt(name, mistake, partial(p.expected_but, ("W",), times(c)))
+
+
+def half_a_square(p: Problem) -> Attempts:
+    """Yield a factor 1/2 that is missing or there twice, in what is half a square."""
+    squares = p.case.function.endswith("_regularizer") or p.inputs.get("loss") in ("least-squares", "svm")
+    for c in (2.0, 0.5) if squares else ():
+        told = f"{c:g} times what is expected: this is half a square"
+        yield Attempt("factor 1/2", told, partial(p.expected_but, _values(p), times(c)))
+
+
+def _values(p: Problem) -> tuple[str, ...]:
+    """Return the outputs that a factor of the loss multiplies."""
+    return tuple(name for name in p.case.expected if name != "logits")
+
+
 def factor_two(p: Problem) -> Attempts:
-    """Yield a factor 1/2 that is missing or there twice."""
+    """Yield the double or the half of everything."""
     for c in (2.0, 0.5):
-        told = f"{c:g} times what is expected: losses and regularisers are half a square"
-        yield Attempt("factor 1/2", told, partial(p.all_changed, times(c)))
+        yield Attempt("factor 2", f"{c:g} times what is expected", partial(p.all_changed, times(c)))

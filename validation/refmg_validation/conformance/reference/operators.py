@@ -19,6 +19,9 @@ Cells = tuple[tuple[int, ...], ...]
 def inside(place: int, n: int, boundary: str) -> int:
     """Return the cell that is read at a place on or beside n cells; -1 for none.
 
+    ``"mirror"`` does not repeat the cells at the edge: PyTorch's and NumPy's ``"reflect"``, for who looks
+    for mistakes.
+
     Examples
     --------
     >>> [inside(place, 3, "periodic") for place in (-1, 0, 3, 7)]
@@ -27,13 +30,16 @@ def inside(place: int, n: int, boundary: str) -> int:
     [0, 0, 2, 1]
     >>> [inside(place, 3, "zero") for place in (-1, 0, 3)]
     [-1, 0, -1]
+    >>> [inside(place, 3, "mirror") for place in (-1, 0, 3, 5)]
+    [1, 0, 1, 1]
     """
     if boundary == "zero":
         return place if 0 <= place < n else OUTSIDE
     if boundary == "periodic":
         return place % n
-    place %= 2 * n  # the grid and its mirror image, faces repeated
-    return place if place < n else 2 * n - 1 - place
+    period = 2 * n if boundary == "reflect" else max(2 * n - 2, 1)  # the grid and its mirror image
+    place %= period
+    return place if place < n else period - place - (boundary == "reflect")
 
 
 def per_axis(value: Any, d: int) -> Shape:
