@@ -253,6 +253,16 @@ def test_float32_is_graded_by_its_own_tolerance(folder):
     assert verdicts(folder, "float32")["restrict-factor-3"] == "passed"
 
 
+def test_the_environment_says_the_type_where_no_option_does(folder, monkeypatch, capsys):
+    path = folder / "outputs/restrict-factor-3/features.npy"
+    np.save(path, np.load(path).astype(np.float32))
+    assert run("check", folder) == 1
+    monkeypatch.setenv("REFMG_DTYPE", "float32")
+    assert run("check", folder) == 0
+    assert "float32" in capsys.readouterr().out
+    assert run("check", folder, "--dtype", "float64") == 1
+
+
 def damage(folder, how):
     manifest, path = json.loads((folder / "manifest.json").read_text()), folder / "manifest.json"
     case = manifest["cases"][0]

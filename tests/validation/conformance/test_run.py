@@ -258,7 +258,7 @@ def test_xfails_are_names_and_patterns_with_reasons(tmp_path):
     ("line", "says"),
     [
         ("convolve-2d-zeros", "line 2: unknown case 'convolve-2d-zeros' (did you mean 'convolve-2d-zero'?)"),
-        ("convolve-9*", "the pattern 'convolve-9*', which no case matches"),
+        ("convolve-9*", "the pattern 'convolve-9*', which no case matches; expected one such as convolve-*"),
         ("convolve-2d-zero broken", "one case a line"),
     ],
 )
@@ -268,6 +268,12 @@ def test_a_bad_line_of_xfails_is_refused(tmp_path, line, says):
     with pytest.raises(RefmgError) as caught:
         read_xfails(path, [case.name for case in cases()])
     assert says in str(caught.value)
+
+
+def test_the_pattern_that_is_proposed_matches_cases(tmp_path):
+    path = tmp_path / "xfails.txt"
+    path.write_text("convolve-*\n")
+    assert len(read_xfails(path, [case.name for case in cases()])) > 5
 
 
 def test_json_has_every_case(here):
