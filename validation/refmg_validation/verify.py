@@ -15,19 +15,28 @@ from refmg_validation.checks.exact import exact_checks
 from refmg_validation.checks.finding import Finding
 from refmg_validation.checks.images import image_checks
 from refmg_validation.checks.kernels import kernel_checks
+from refmg_validation.checks.levels import level_checks
+from refmg_validation.checks.on_backend import backend_checks
 from refmg_validation.checks.operators import operator_checks, transfer_checks
+from refmg_validation.checks.regularizers import regularizer_checks
+from refmg_validation.checks.taps import tap_checks
 from refmg_validation.checks.training import training_checks
 
 GROUPS: dict[str, Callable[[int], Iterator[Finding]]] = {
     "exact": exact_checks,
+    "taps": tap_checks,
     "kernels": kernel_checks,
     "operators": operator_checks,
     "transfers": transfer_checks,
     "images": image_checks,
     "control": control_checks,
     "training": training_checks,
+    "regularizers": regularizer_checks,
+    "levels": level_checks,
+    "backend": backend_checks,
 }
-EXACT = ("exact", "kernels")
+# Of these, --exact takes the checks that nothing but 0 passes.
+EXACT = ("exact", "taps", "kernels")
 SEED = 20171107
 
 
@@ -75,7 +84,8 @@ def run_checks(only: str | None = None, seed: int = SEED, exact: bool = False) -
             f"found --exact with --only {only}, a group with bounds above 0; expected {' or '.join(EXACT)}"
         )
     names = [only] if only is not None else EXACT if exact else GROUPS
-    return {name: list(_guarded(name, GROUPS[name](seed))) for name in names}
+    found = {name: list(_guarded(name, GROUPS[name](seed))) for name in names}
+    return {name: [f for f in part if f.exact or not exact] for name, part in found.items()}
 
 
 def _guarded(group: str, checks: Iterator[Finding]) -> Iterator[Finding]:

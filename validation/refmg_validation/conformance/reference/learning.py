@@ -83,6 +83,8 @@ class Linearized:
 
     Attributes
     ----------
+    jacobian : ndarray, shape (q, p)
+        Of the final features by the controls.
     gradient : ndarray, shape (p,)
         By the controls: ``J^T`` times that by the features.
     gauss_newton : ndarray, shape (p, p)
@@ -92,7 +94,7 @@ class Linearized:
     def __init__(self, inputs: dict[str, Any]) -> None:
         Y = propagation.propagate(**{name: inputs[name] for name in NETWORK})
         W, mu, loss, labels = (inputs[name] for name in ("W", "mu", "loss", "labels"))
-        J = propagation.jacobian(inputs)
+        self.jacobian = J = propagation.jacobian(inputs)
         self.gradient = product(J.T, losses.classifier_loss(loss, Y, W, mu, labels)[2].ravel())
         to_logits = losses.cell_volume(W) * np.kron(W.reshape(-1, W.shape[-1]).T, np.eye(Y.shape[-1]))
         A = product(to_logits, J)
