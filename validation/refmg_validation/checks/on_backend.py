@@ -12,6 +12,7 @@ from refmg_validation.adapters.backends import Adapter
 from refmg_validation.checks.control import ROUNDING, WEIGHTS, difference
 from refmg_validation.checks.control_problem import EPS, PAIRS, ControlProblem
 from refmg_validation.checks.finding import Finding
+from refmg_validation.conformance.reference.formulas import propagate
 from refmg_validation.conformance.reference.learning import Linearized, control_step
 from refmg_validation.conformance.reference.learning import classifier_steps as dense_steps
 
@@ -42,7 +43,7 @@ def sensitivities(chosen: Adapter, p: ControlProblem) -> Iterator[Finding]:
     label, at = f"{chosen.place.name}: {p.layer}, {p.integrator}", arguments(p)
     learning = at | _classifier(p)
     dense = Linearized(learning)
-    Y, d = p.network.propagation.apply(p.x), p.direction.flat(np)
+    Y, d = propagate(at), p.direction.flat(np)
     yield Finding(f"{label}: final features", difference(chosen.propagate(**at), Y), p.bound, ROUNDING)
     along = {f"{name}_direction": getattr(p.direction, name) for name in CONTROLS}
     tangent = chosen.propagate_tangent(**at, **along)
@@ -74,8 +75,9 @@ def training(chosen: Adapter, p: ControlProblem) -> Iterator[Finding]:
     bound, remark = 1e4 * EPS, "1e4 eps"
     label = f"{chosen.place.name}: a Gauss-Newton step of the controls, dense matrices"
     yield Finding(label, difference(_flat(found), _flat(expected)), bound, remark)
-    features = p.network.propagation.apply(p.x)
-    steps = _classifier(p) | STEPS | {"features": features, "alpha_W": WEIGHTS.alpha_W, "newton_steps": 2}
+    steps = (
+        _classifier(p) | STEPS | {"features": propagate(at), "alpha_W": WEIGHTS.alpha_W, "newton_steps": 2}
+    )
     label = f"{chosen.place.name}: Newton steps of the classifier, dense matrices"
     error = difference(_flat(chosen.classifier_steps(**steps)), _flat(dense_steps(**steps)))
     yield Finding(label, error, bound, remark)
