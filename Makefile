@@ -5,13 +5,14 @@ OUT ?= gpu-output
 # EXTRAS=demo,test,torch adds the foreign witness.
 EXTRAS ?= demo,test
 
-.PHONY: help demo test lint bench docs gpu clean
+.PHONY: help demo test lint bench docs mutation gpu clean
 help:
 	@echo "make demo   Example 1, then digits classified across resolutions (under 5 minutes)"
 	@echo "make test   the test suite"
 	@echo "make lint   ruff and mypy"
 	@echo "make bench  speed against a peer, recorded in validation/results"
 	@echo "make docs   the documentation, in docs/_build"
+	@echo "make mutation  changes in the core modules that no test notices (hours; MODULES=refmg/rational.py for one)"
 	@echo "make gpu    everything that needs a GPU, run from source, into OUT=$(OUT)"
 
 .venv/.ready: setup.cfg backends/refmg_backends/_version.py
@@ -46,6 +47,15 @@ bench: .venv/.bench
 
 docs: .venv/.docs
 	$(BIN)/sphinx-build -W --keep-going docs docs/_build
+
+.venv/.mutation: .venv/.ready
+	$(BIN)/python -m pip install --quiet 'cosmic-ray>=8.4'
+	@touch $@
+
+# On a copy in build/mutation: an interrupted run leaves no mutant here.
+MODULES ?=
+mutation: .venv/.mutation
+	$(BIN)/python tests/support/mutation_run.py validation/results/mutation.json $(MODULES)
 
 # What a GPU machine without network needs beside CuPy 14 and NumPy: run this where there is a network, and take the folder along.
 # GPU_NEEDS='array-api-compat array-api-strict mlxtend' is enough where the rest is there.

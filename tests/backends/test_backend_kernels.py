@@ -9,8 +9,9 @@ import pytest
 from cuda_on_cpu import NO_COMPILER, cupy_on_cpu, has_compiler
 from threadpoolctl import threadpool_info
 
-from refmg_backends import Geometry, assemble, get_backend
+from refmg_backends import Backend, ConvolutionKernel, Geometry, assemble, capabilities, get_backend
 from refmg_backends.array_backend import ArrayBackend, with_zero_cell
+from refmg_backends.backend import KERNELS
 
 EPS = np.finfo(np.float64).eps
 BACKENDS = ["numpy", "numba", "array-api-strict", "adversarial-numpy"]
@@ -302,3 +303,28 @@ def test_the_reference_kernels_run_on_any_namespace(geometry):
         results(plain, *arrays, geometry), results(get_backend("numpy"), *arrays, geometry), strict=True
     ):
         assert np.array_equal(ours, truth)
+
+
+def missing(protocol, thing):
+    """Return what a protocol asks for and a thing does not have."""
+    asked = {name for name in vars(protocol) if not name.startswith("_")}
+    asked |= set(getattr(protocol, "__annotations__", ()))
+    return sorted(name for name in asked if not hasattr(thing, name))
+
+
+def test_a_backend_and_its_kernel_have_what_they_have_to_have(backend):
+    assert missing(Backend, backend) == []
+    kernel = backend.convolution(backend.asarray(np.ones((1, 1, 3))), Geometry((4,), (3,), "zero", (1,)))
+    assert missing(ConvolutionKernel, kernel) == []
+    assert missing(ConvolutionKernel, object()) == ["apply", "apply_transpose"]
+
+
+def test_capabilities_say_which_kernels_are_a_backends_own():
+    class Mine(ArrayBackend):
+        def logits(self, W, Y):
+            return W.T @ Y
+
+    found = capabilities(Mine("mine", np, "here"))
+    assert set(found) == set(KERNELS)
+    assert found["logits"] == "own"
+    assert {name for name, whose in found.items() if whose == "own"} == {"logits"}

@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from refmg import Architecture, Batches, Classifier, ClassifierObjective, Regularization, get_backend
+from refmg import (
+    Architecture,
+    Batches,
+    Classifier,
+    ClassifierLine,
+    ClassifierObjective,
+    ClassifierPoint,
+    Evaluation,
+    Regularization,
+    get_backend,
+)
 from refmg.losses import LOSSES
 
 EPS = np.finfo(float).eps
@@ -77,3 +87,23 @@ def test_no_step_stays_at_the_same_point_without_a_pass():
     assert "logits" not in vars(line)
     assert point.along(p.direction) is line
     assert point.along(p.direction.copy()) is not line
+
+
+def test_a_point_and_a_line_know_their_classifier():
+    line = Line("numpy")
+    labelled = line.objective.logits(line.start)
+    point = ClassifierPoint(line.objective, line.start, list(zip(labelled, labelled, strict=True)))
+    assert point.classifier is line.start
+    point = line.objective.at(line.start)
+    assert isinstance(point, ClassifierPoint)
+    along = ClassifierLine(point, line.direction)
+    assert along(0.0) == point.evaluation.objective
+    reached = along.at(0.5).classifier.flat(np)
+    assert np.array_equal(reached, line.x + 0.5 * line.d)
+    # Remembered: the same direction is the same line, another vector another one.
+    assert point.along(line.direction) is point.along(line.direction)
+    assert point.along(line.direction + 0) is not point.along(line.direction)
+
+
+def test_an_evaluation_adds_loss_and_regulariser():
+    assert Evaluation(0.5, 0.25, 0.9).objective == 0.75
