@@ -22,7 +22,8 @@ def filtered(features, stencil, mode, operation=ndimage.correlate):
 
 
 def step(stride, ndim):
-    return (slice(None), *(slice(None, None, stride),) * ndim, slice(None))
+    strides = np.broadcast_to(stride, (ndim,)).tolist()
+    return (slice(None), *(slice(None, None, t) for t in strides), slice(None))
 
 
 class OnReference(Adapter):

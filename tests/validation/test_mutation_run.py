@@ -13,7 +13,7 @@ def test_modules_and_tests_are_there():
 
 
 def test_an_unknown_module_is_refused(tmp_path):
-    with pytest.raises(SystemExit, match="found no module refmg/nothing.py"):
+    with pytest.raises(SystemExit, match=r"found no module refmg/nothing\.py"):
         main([str(tmp_path / "found.json"), "refmg/nothing.py"])
 
 

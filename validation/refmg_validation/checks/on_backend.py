@@ -13,8 +13,9 @@ from refmg_validation.checks.control import ROUNDING, WEIGHTS, difference
 from refmg_validation.checks.control_problem import EPS, PAIRS, ControlProblem
 from refmg_validation.checks.finding import Finding
 from refmg_validation.conformance.reference.formulas import propagate
-from refmg_validation.conformance.reference.learning import Linearized, control_step
-from refmg_validation.conformance.reference.learning import classifier_steps as dense_steps
+from refmg_validation.conformance.reference.learning import Linearized
+from refmg_validation.conformance.reference.steps import classifier_steps as dense_steps
+from refmg_validation.conformance.reference.steps import control_step
 
 CONTROLS = ("opening", "stencils", "biases")
 STEPS = {"cg_iterations": 3, "cg_tolerance": 2.0**-20}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from refmg_backends import BOUNDARIES
 from refmg_validation.conformance.grading import named_outputs
@@ -56,14 +57,15 @@ def another_choice(p: Problem) -> Attempts:
 
 def stride_offset(p: Problem) -> Attempts:
     """Yield cells kept from an offset on."""
-    stride = int(np.max(np.asarray(p.inputs.get("stride", 1))))
-    if p.case.function != "convolve" or stride < 2:
+    strides = np.broadcast_to(np.asarray(p.inputs.get("stride", 1)), (p.ndim,))
+    if p.case.function != "convolve" or max(strides, default=1) < 2:
         return
-    for offset in range(1, stride):
+    for offset in range(1, max(strides)):
         told = f"the cells from number {offset} on are kept: output cell o is centred at cell o * stride"
-        yield Attempt("wrong cells of the stride", told, partial(_every, p, offset, stride))
+        yield Attempt("wrong cells of the stride", told, partial(_every, p, offset, strides))
 
 
-def _every(p: Problem, offset: int, stride: int) -> Outputs:
+def _every(p: Problem, offset: int, strides: NDArray[np.integer]) -> Outputs:
     y = p.reference(stride=1)["features"]
-    return {"features": y[(slice(None), *(slice(offset, None, stride),) * (y.ndim - 2), slice(None))]}
+    kept = [slice(min(offset, int(t) - 1), None, int(t)) for t in strides]
+    return {"features": y[(slice(None), *kept, slice(None))]}

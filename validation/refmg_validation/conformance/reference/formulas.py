@@ -7,7 +7,7 @@ from typing import Any
 
 from refmg_validation.conformance.build import Floats
 from refmg_validation.conformance.functions import FUNCTIONS
-from refmg_validation.conformance.reference import layers, operators, propagation
+from refmg_validation.conformance.reference import blocks, layers, operators, propagation
 from refmg_validation.conformance.reference.arithmetic import product
 from refmg_validation.conformance.reference.learning import flat, split
 
@@ -67,4 +67,6 @@ FORMULAS: dict[str, Callable[[Inputs], Any]] = {
     "propagate": propagate,
     "propagate_tangent": propagate_tangent,
     "propagate_adjoint": propagate_adjoint,
+    "basic_block": blocks.basic_block,
+    "basic_block_adjoint": blocks.basic_block_adjoint,
 }

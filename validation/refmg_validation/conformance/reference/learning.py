@@ -1,8 +1,7 @@
-"""Regularisers as matrices; the objective, Gauss-Newton and Newton steps with dense matrices."""
+"""Regularisers as matrices; the objective and its derivatives with dense matrices."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from refmg_validation.conformance.build import Floats
 from refmg_validation.conformance.functions import FUNCTIONS
 from refmg_validation.conformance.reference import losses, propagation
-from refmg_validation.conformance.reference.arithmetic import dot, product
+from refmg_validation.conformance.reference.arithmetic import product
 
 NETWORK = FUNCTIONS["propagate"].arguments
 
@@ -100,89 +99,3 @@ class Linearized:
         A = product(to_logits, J)
         curvature = losses.mean_loss(loss, losses.logits(Y, W, mu), labels)[2]
         self.gauss_newton = product(A.T, curvature, A)
-
-
-def conjugate_gradients(
-    A: Floats, b: Floats, iterations: int, tolerance: float, inverse: Floats | None = None
-) -> Floats:
-    """Return the iterate of preconditioned conjugate gradients from 0; `inverse` is a diagonal.
-
-    Examples
-    --------
-    >>> conjugate_gradients(np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([3.0, 4.0]), 2, 0.0).round(12)
-    array([1., 1.])
-    """
-    M = np.ones_like(b) if inverse is None else inverse
-    x, r = np.zeros_like(b), b
-    d = M * r
-    rho = first = dot(r, M * r)
-    for _ in range(iterations):
-        Ad = product(A, d)
-        step = rho / dot(d, Ad)
-        x, r = x + step * d, r - step * Ad
-        rho, old = dot(r, M * r), rho
-        if rho <= tolerance**2 * first:
-            break
-        d = M * r + rho / old * d
-    return x
-
-
-def armijo(value: Callable[[float], float], start: float, slope: float) -> float:
-    """Return the first of 1, 1/2, .. with ``value <= start + 1e-4 step slope``, at most ten; else 0."""
-    steps = (0.5**k for k in range(10))
-    return next((t for t in steps if value(t) <= start + 1e-4 * t * slope), 0.0)
-
-
-def _length(value: Callable[[Floats], float], x: Floats, d: Floats, slope: float) -> float:
-    return armijo(lambda t: value(x + t * d), value(x), slope)
-
-
-def control_step(inputs: dict[str, Any]) -> tuple[Floats, Floats, Floats, float]:
-    """Return the controls after one Gauss-Newton step, and the step length."""
-    parts = controls(inputs)
-    theta = flat(*parts)
-    penalty = control_matrix(*parts, inputs["final_time"], inputs["alpha_t"], inputs["alpha_0"])
-
-    def value(v: Floats) -> float:
-        names = ("opening", "stencils", "biases")
-        moved = inputs | dict(zip(names, split(v, *parts), strict=True))
-        return objective(moved) + 0.5 * dot(v, product(penalty, v))
-
-    about = Linearized(inputs)
-    g, A = about.gradient + product(penalty, theta), about.gauss_newton + penalty
-    d = conjugate_gradients(A, -g, inputs["cg_iterations"], inputs["cg_tolerance"])
-    step = _length(value, theta, d, dot(g, d))
-    opening, stencils, biases = split(theta + step * d, *parts)
-    return opening, stencils, biases, step
-
-
-def classifier_steps(
-    loss: str,
-    features: Floats,
-    W: Floats,
-    mu: Floats,
-    labels: Floats,
-    alpha_W: float,
-    newton_steps: int,
-    cg_iterations: int,
-    cg_tolerance: float,
-) -> tuple[Floats, Floats]:
-    """Return weights and biases of the classes after Newton steps at fixed features."""
-    penalty = np.zeros((W.size + mu.size,) * 2)
-    penalty[: W.size, : W.size] = weight_matrix(W, alpha_W)
-    inverse_mass = np.concatenate([np.full(W.size, 1 / losses.cell_volume(W)), np.ones(mu.size)])
-
-    def value(v: Floats) -> float:
-        Z = losses.logits(features, *split(v, W, mu))
-        return losses.mean_loss(loss, Z, labels)[0] + 0.5 * dot(v, product(penalty, v))
-
-    v = flat(W, mu)
-    for _ in range(newton_steps):
-        weights, biases = split(v, W, mu)
-        by = losses.classifier_loss(loss, features, weights, biases, labels)
-        g = flat(*by[3:]) + product(penalty, v)
-        A = losses.hessian(loss, features, weights, biases, labels) + penalty
-        d = conjugate_gradients(A, -g, cg_iterations, cg_tolerance, inverse_mass)
-        v = v + d * _length(value, v, d, dot(g, d))
-    weights, biases = split(v, W, mu)
-    return weights, biases
