@@ -73,7 +73,7 @@ GPU_BACKEND ?= cupy
 GPU_TESTS ?= -m gpu
 GPU_BENCH ?=
 GPU_WORK ?= build/gpu
-GPU_STEPS := tests verify bench-mnist bench-resnet bench-tf32 resolution
+GPU_STEPS := tests verify conformance bench-mnist bench-resnet bench-tf32 resolution
 GPU_PATH ?= .:backends:validation:.gpu-site
 # The peer is PyTorch where it can be imported; the log says which it was.
 GPU_AGAINST ?= $(shell PYTHONPATH=$(GPU_PATH) $(PYTHON) -c "import torch" 2> /dev/null && echo --against torch)
@@ -100,9 +100,13 @@ gpu-folders:
 	@mkdir -p $(OUT) $(GPU_WORK)
 gpu-tests:
 	$(GPU_RUN) pytest -q $(GPU_TESTS) -W default -p no:cacheprovider tests/backends/test_backend_kernels.py tests/backends/test_on_gpu.py \
-	  tests/refmg/test_convolution.py tests/refmg/test_training.py
+	  tests/refmg/test_convolution.py tests/refmg/test_training.py tests/validation/conformance/test_adapters.py
 gpu-verify:
 	$(GPU_REFMG) verify --json $(OUT)/verify.json
+# The tables go into the log, where the eight files leave no room for two more.
+gpu-conformance:
+	$(GPU_REFMG) conformance run refmg_validation.adapters.backends --json $(GPU_WORK)/conformance-float64.json
+	$(GPU_REFMG) conformance run refmg_validation.adapters.backends --dtype float32 --json $(GPU_WORK)/conformance-float32.json
 gpu-bench-mnist:
 	$(GPU_TIME) --shapes mnist --json $(GPU_WORK)/bench-mnist.json
 	cp $(GPU_WORK)/bench-mnist.json $(GPU_WORK)/bench-mnist.png $(OUT)

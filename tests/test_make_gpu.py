@@ -1,5 +1,6 @@
 """``make gpu`` on a machine without a GPU: one line, status 2, and nothing computed."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -83,6 +84,26 @@ def test_the_folder_of_results_has_eight_files():
     written |= set(re.findall(r"--json \$\(OUT\)/(\S+)", recipes)) | {"log.txt"}
     assert written == {"log.txt", "verify.json", "bench-mnist.json", "bench-mnist.png", "bench-resnet.json",
                        "bench-tf32.json", "resolution.json", "resolution.png"}  # fmt: skip
+
+
+@needs_make
+def test_the_suite_for_other_implementations_is_put_to_the_gpu_in_both_precisions(tmp_path):
+    steps = re.search(r"GPU_STEPS := (.*)", (ROOT / "Makefile").read_text())[1].split()
+    assert "conformance" in steps
+    found = make(tmp_path, "GPU_BACKEND=numpy", goal="gpu-conformance")
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.count(" passed, 2 not implemented") == 2
+    for dtype in ("float64", "float32"):
+        record = json.loads((tmp_path / "work" / f"conformance-{dtype}.json").read_text())
+        assert (record["dtype"], record["passed"], record["counts"]["wrong"]) == (dtype, True, 0)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_the_tests_of_a_gpu_are_in_the_files_that_it_runs():
+    recipe = (ROOT / "Makefile").read_text().split("gpu-tests:\n")[1].split("gpu-verify:")[0]
+    named = re.findall(r"tests/\S+\.py", recipe)
+    assert all((ROOT / name).is_file() for name in named)
+    assert all("pytest.mark.gpu" in (ROOT / name).read_text() for name in named)
 
 
 @needs_make
