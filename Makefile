@@ -100,7 +100,8 @@ gpu-folders:
 	@mkdir -p $(OUT) $(GPU_WORK)
 gpu-tests:
 	$(GPU_RUN) pytest -q $(GPU_TESTS) -W default -p no:cacheprovider tests/backends/test_backend_kernels.py tests/backends/test_on_gpu.py \
-	  tests/refmg/test_convolution.py tests/refmg/test_training.py tests/validation/conformance/test_adapters.py
+	  tests/refmg/test_convolution.py tests/refmg/test_training.py tests/refmg/control/test_multiscale.py \
+	  tests/validation/conformance/test_adapters.py
 gpu-verify:
 	$(GPU_REFMG) verify --json $(OUT)/verify.json
 # The tables go into the log, where the eight files leave no room for two more.

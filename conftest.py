@@ -1,7 +1,5 @@
-"""What is collected without PyTorch, and where compiled kernels are kept."""
+"""What is collected without PyTorch."""
 
-import hashlib
-import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,14 +22,3 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 def pytest_report_header() -> str | None:
     """Name what is left out."""
     return None if HAS_TORCH else f"not collected, for want of PyTorch: {', '.join(NEEDS_TORCH)}"
-
-
-def pytest_configure() -> None:
-    """Keep compiled code in a folder named by the sources of all kernels.
-
-    Numba looks for changes in the file of a compiled function only, not in those that generate its code.
-    """
-    root, digest = Path(__file__).parent, hashlib.sha256()
-    for source in sorted((root / "backends/refmg_backends/numba_kernels").glob("*.py")):
-        digest.update(source.read_bytes())
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(root / ".numba_cache" / digest.hexdigest()[:16]))

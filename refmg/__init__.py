@@ -17,7 +17,7 @@ from refmg.constraint_jacobian import ConstraintJacobian, constraint_jacobian
 from refmg.controls import Controls
 from refmg.convolution import Convolution, convolution_matrix
 from refmg.covariance import Covariance, PowerLaw, Spectrum
-from refmg.derivatives import Derivative, derivatives
+from refmg.derivatives import Derivative, derivatives, reproduced_degree
 from refmg.evaluation import Evaluation
 from refmg.exponent import fit_exponent
 from refmg.galerkin import GalerkinReport, check_galerkin, coarse_operator
@@ -123,6 +123,7 @@ __all__ = [
     "prolongation_matrix",
     "random_network",
     "read_model",
+    "reproduced_degree",
     "restrict_stencil",
     "restriction_matrix",
     "save_network",

@@ -5,8 +5,6 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from math import prod
-from types import ModuleType
 from typing import Any, overload
 
 import numpy as np
@@ -200,39 +198,3 @@ def cut(backend: Backend, batches: Iterable[Batch]) -> Iterator[Batch]:
                 yield batch
             elif start < end:
                 yield Batch(batch.x[..., start:end], batch.targets[..., start:end])
-
-
-def merged(backend: Backend, batches: Iterable[Batch], size: int) -> Iterator[Batch]:
-    """Yield the same examples in fewer batches; those that do not fill vectors stay as they are.
-
-    Parameters
-    ----------
-    backend : Backend
-        Where the batches live.
-    batches : iterable of Batch
-        Small ones.
-    size : int
-        So many numbers of images or features close a batch.
-
-    Examples
-    --------
-    >>> from refmg_backends import get_backend
-    >>> small = [Batch(np.ones((3, i)), np.ones((2, i))) for i in (2, 2, 1)]
-    >>> [batch.size for batch in merged(get_backend("numpy"), small, 12)]
-    [4, 1]
-    """
-    waiting, ragged = list[Batch](), list[Batch]()
-    for batch in batches:
-        (ragged if batch.size % backend.lanes else waiting).append(batch)
-        if sum(prod(each.x.shape) for each in waiting) >= size:
-            yield _joined(backend.xp, waiting)
-            waiting = []
-    if waiting:
-        yield _joined(backend.xp, waiting)
-    yield from ragged
-
-
-def _joined(xp: ModuleType, batches: list[Batch]) -> Batch:
-    if len(batches) == 1:
-        return batches[0]
-    return Batch(*(xp.concat([getattr(b, name) for b in batches], axis=-1) for name in ("x", "targets")))

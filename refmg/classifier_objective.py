@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from refmg.architecture import Architecture
 from refmg.batches import Batch, examples_in
 from refmg.classifier import Classifier
-from refmg.classifier_point import ClassifierPoint, Labelled
+from refmg.classifier_point import ClassifierPoint
 from refmg.evaluation import Evaluation, Product
 from refmg.losses import named_loss
 from refmg.regularization import Regularization
-from refmg_backends import Backend
+from refmg_backends import Backend, Curvature
 from refmg_backends.backend import Array
 
 
@@ -22,27 +22,42 @@ class ClassifierObjective:
     ----------
     architecture : Architecture
         Gives the grid.
-    batches : sequence of Batch
-        Final features ``(C, n_1, .., n_d, m)`` and labels.
+    batches : iterable of Batch
+        Final features ``(C, n_1, .., n_d, m)`` and labels; gone through once and kept by the backend in
+        the order of its kernels.
     regularization : Regularization
         Of the weights; that of the controls is constant here and left out.
     backend : Backend
         Where the arrays live.
     loss : str
         See :func:`refmg.losses.named_loss`.
+    examples : int, optional
+        How many there are, where `batches` is no sequence.
     """
 
     def __init__(
         self,
         architecture: Architecture,
-        batches: Sequence[Batch],
+        batches: Iterable[Batch],
         regularization: Regularization,
         backend: Backend,
         loss: str = "softmax",
+        examples: int | None = None,
     ) -> None:
-        self.grid, self.batches, self.backend, self.xp = architecture.grid, batches, backend, backend.xp
+        self.grid, self.backend, self.xp = architecture.grid, backend, backend.xp
         self.regularization, self.volume = regularization, architecture.grid.cell_volume
-        self.loss, self.examples = named_loss(loss), examples_in(batches)
+        self.loss, targets = named_loss(loss), list[Array]()
+        if examples is None:
+            assert isinstance(batches, Sequence)
+            examples = examples_in(batches)
+
+        def parts() -> Iterator[Array]:
+            for batch in batches:
+                targets.append(batch.targets)
+                yield self.xp.reshape(batch.x, (-1, batch.size))
+
+        self.features = backend.fixed_features(parts(), examples, architecture.classes)
+        self.targets, self.examples = self.xp.concat(targets, axis=1), examples
 
     def at(self, classifier: Classifier) -> ClassifierPoint:
         """Return the objective about a classifier: one pass over the features."""
@@ -60,50 +75,32 @@ class ClassifierObjective:
         """Return the objective, its gradient as a vector, and the product with its Hessian."""
         return self.at(classifier).derivatives()
 
-    def logits(self, classifier: Classifier) -> list[Labelled]:
-        """Return logits and targets of every batch: one pass over the features."""
+    def logits(self, classifier: Classifier) -> Array:
+        """Return the logits of all examples, ``(classes, m)``: one pass over the features."""
+        return self.features.logits(self._matrix(classifier)) + classifier.mu[:, None]
 
-        def term(batch: Batch) -> Labelled:
-            return classifier.logits(self.backend, self.volume, batch.x), batch.targets
-
-        return list(self.backend.map(term, self.batches))
-
-    def adjoint(self, classifier: Classifier, residuals: Sequence[Array]) -> Array:
+    def adjoint(self, classifier: Classifier, residuals: Array) -> Array:
         """Return the regularisers' gradient plus the adjoint of the logits: one pass over the features.
 
         Parameters
         ----------
         classifier : Classifier
             Where the regularisers' gradient is.
-        residuals : sequence of array, each of shape (classes, m)
-            One a batch.
+        residuals : array, shape (classes, m)
+            In the logits.
         """
+        weights = self.features.gradient(residuals)
+        return self._penalty_product(classifier) + self._flat(weights, self.xp.sum(residuals, axis=1))
 
-        def term(pair: tuple[Batch, Array]) -> Array:
-            batch, G = pair
-            return classifier.weight_gradient(self.backend, self.volume, batch.x, G).flat(self.xp)
-
-        total = self._penalty_product(classifier)
-        for part in self.backend.map(term, zip(self.batches, residuals, strict=True)):
-            total = total + part
-        return total
-
-    def hessian_product(self, direction: Classifier, curvatures: Sequence[Product]) -> Array:
+    def hessian_product(self, direction: Classifier, curvature: Curvature) -> Array:
         """Return the Hessian times a direction, for the losses' Hessians in the logits: two products.
 
-        Both for one batch after the other, which finds its features in the cache the second time.
+        The kernel makes both of one part of the examples after the other, so that the second one finds
+        its features in a cache.
         """
-
-        def term(pair: tuple[Batch, Product]) -> Array:
-            batch, curvature = pair
-            logits = direction.logits(self.backend, self.volume, batch.x)
-            curved = curvature(logits) / self.examples
-            return direction.weight_gradient(self.backend, self.volume, batch.x, curved).flat(self.xp)
-
-        total = self._penalty_product(direction)
-        for part in self.backend.map(term, zip(self.batches, curvatures, strict=True)):
-            total = total + part
-        return total
+        found = self.features.product(self._matrix(direction), direction.mu, curvature)
+        weights, biases = (part / self.examples for part in found)
+        return self._penalty_product(direction) + self._flat(weights, biases)
 
     def mass_inverse(self, classifier: Classifier, vector: Array) -> Array:
         """Return the vector measured by the grid: weights divided by ``h^d``.
@@ -113,6 +110,14 @@ class ClassifierObjective:
         """
         parts = classifier.unflat(self.xp, vector)
         return Classifier(parts.W / self.volume, parts.mu).flat(self.xp)
+
+    def _matrix(self, classifier: Classifier) -> Array:
+        """Return ``h^d W`` as a matrix, one column a class."""
+        return self.volume * self.xp.reshape(classifier.W, (-1, classifier.W.shape[-1]))
+
+    def _flat(self, weights: Array, biases: Array) -> Array:
+        """Return the adjoint in the classifier as a vector, from that in ``h^d W`` and ``mu``."""
+        return Classifier(self.volume * weights, biases).flat(self.xp)
 
     def _penalty_product(self, classifier: Classifier) -> Array:
         weights = self.regularization.of_weights(self.xp, classifier.W, self.grid)

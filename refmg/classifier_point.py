@@ -12,9 +12,6 @@ from refmg_backends.backend import Array
 if TYPE_CHECKING:
     from refmg.classifier_objective import ClassifierObjective
 
-# Logits and targets of one batch, both of shape (classes, m).
-Labelled = tuple[Array, Array]
-
 
 class ClassifierPoint:
     """Value and derivatives at one classifier, and the objective along any direction from there.
@@ -25,23 +22,19 @@ class ClassifierPoint:
         Gives features, loss and regulariser.
     classifier : Classifier
         The point.
-    labelled : list of tuple of array
-        Logits there and targets, one pair a batch.
+    logits : array, shape (classes, m)
+        Of all examples there.
     """
 
-    def __init__(
-        self, objective: ClassifierObjective, classifier: Classifier, labelled: list[Labelled]
-    ) -> None:
-        self.objective, self.classifier, self.labelled = objective, classifier, labelled
-        self._line: ClassifierLine | None = None
+    def __init__(self, objective: ClassifierObjective, classifier: Classifier, logits: Array) -> None:
+        self.objective, self.classifier, self.logits = objective, classifier, logits
 
     @cached_property
     def evaluation(self) -> Evaluation:
         """Loss, regulariser and accuracy: no pass over the features, one transfer to the host."""
         o = self.objective
         totals = Totals(o.backend)
-        for logits, targets in self.labelled:
-            totals.add(o.loss.value(o.xp, logits, targets), correct(o.xp, logits, targets))
+        totals.add(o.loss.value(o.xp, self.logits, o.targets), correct(o.xp, self.logits, o.targets))
         return totals.evaluation(o.examples, o.penalty(self.classifier))
 
     def derivatives(self) -> tuple[float, Array, Product]:
@@ -50,20 +43,17 @@ class ClassifierPoint:
         One pass over the features, and two for each product.
         """
         o, at = self.objective, self.classifier
-        points = [o.loss.linearize(o.xp, logits, targets) for logits, targets in self.labelled]
-        gradient = o.adjoint(at, [point.gradient / o.examples for point in points])
-        curvatures = [point.hessian_product for point in points]
+        point = o.loss.linearize(o.xp, self.logits, o.targets)
+        gradient = o.adjoint(at, point.gradient / o.examples)
 
         def product(vector: Array) -> Array:
-            return o.hessian_product(at.unflat(o.xp, vector), curvatures)
+            return o.hessian_product(at.unflat(o.xp, vector), point.curvature)
 
         return self.evaluation.objective, gradient, product
 
     def along(self, direction: Array) -> ClassifierLine:
-        """Return the objective along a direction, given as a vector; the last one is remembered."""
-        if self._line is None or self._line.direction is not direction:
-            self._line = ClassifierLine(self, direction)
-        return self._line
+        """Return the objective along a direction, given as a vector."""
+        return ClassifierLine(self, direction)
 
 
 class ClassifierLine:
@@ -85,7 +75,7 @@ class ClassifierLine:
         self._last: tuple[float, ClassifierPoint] = 0.0, start
 
     @cached_property
-    def logits(self) -> list[Labelled]:
+    def logits(self) -> Array:
         """Of the direction; found when first needed, by a pass over the features."""
         o = self.start.objective
         return o.logits(self.start.classifier.unflat(o.xp, self.direction))
@@ -99,7 +89,6 @@ class ClassifierLine:
         if self._last[0] != t:
             start, xp = self.start, self.start.objective.xp
             reached = start.classifier.unflat(xp, start.classifier.flat(xp) + t * self.direction)
-            both = zip(start.labelled, self.logits, strict=True)
-            labelled = [(z + t * dz, targets) for (z, targets), (dz, _) in both]
-            self._last = t, ClassifierPoint(start.objective, reached, labelled)
+            logits = start.logits + t * self.logits
+            self._last = t, ClassifierPoint(start.objective, reached, logits)
         return self._last[1]

@@ -270,6 +270,16 @@ class Convolution:
         result = function(self.backend.asarray(np.reshape(x, shape)))
         return self.backend.to_numpy(result).ravel()
 
+    def flat_features(self, Y: Array) -> Array:
+        """Return features on the grid as ``(C_in, cells, m)``.
+
+        Raises
+        ------
+        RefmgError
+            If the shape of `Y` does not fit.
+        """
+        return self._flat(Y, self.c_in, self.geometry.shape)
+
     def _flat(self, X: Array, channels: int, shape: Shape, examples: int | None = None) -> Array:
         expected = (channels, *shape)
         if tuple(X.shape[:-1]) != expected or examples not in (None, X.shape[-1]):

@@ -11,6 +11,7 @@ import numpy as np
 from refmg.axis_map import RationalMatrix, axis_map
 from refmg.rational import identity, null_space
 from refmg.transfer import Transfer, named_pair
+from refmg_backends import RefmgError
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,11 @@ def derivatives(transfer: Transfer = "linear", width: int = 3, factor: int = 2) 
 
     Notes
     -----
-    Where interpolated polynomials are restricted to polynomials, the moments of :math:`s_H = T s_h`
-    of order q are :math:`f^{-q}` times those of :math:`s_h` plus a combination of lower ones. So the
-    eigenvector to :math:`f^{-p}` has no moments below p. ``"linear"`` has this up to cubic polynomials
-    (its composite is the cubic B-spline's mask), ``"average"`` up to linear ones.
+    Up to the degree that :func:`reproduced_degree` returns, the moments of :math:`s_H = T s_h` of order q
+    are :math:`f^{-q}` times those of :math:`s_h` plus a combination of lower ones. So :math:`f^{-q}` is an
+    eigenvalue, and if a simple one, its eigenvector has no moments below q. That is so up to third
+    derivatives for ``"linear"`` and up to first ones for ``"average"``, although the latter has
+    ``R P = I`` and so keeps polynomials of every degree.
 
     Examples
     --------
@@ -71,6 +73,58 @@ def derivatives(transfer: Transfer = "linear", width: int = 3, factor: int = 2) 
     """
     T = axis_map(named_pair(transfer, factor), width)
     return [d for p in range(width) if (d := _derivative(T, p, Fraction(1, factor**p))) is not None]
+
+
+def reproduced_degree(transfer: Transfer = "linear", factor: int = 2) -> int:
+    r"""Return the largest q for which :math:`\sum_J J^q c_{fJ-j}` is a polynomial in every fine place j.
+
+    Parameters
+    ----------
+    transfer : str or callable
+        A pair, see :func:`refmg.named_pair`.
+    factor : int
+        Coarsening factor, 2 or more.
+
+    Returns
+    -------
+    int
+        -1 if not even :math:`\sum_J c_{fJ-j}` is the same for all j.
+
+    Raises
+    ------
+    RefmgError
+        If the factor is below 2 or the transfer unknown.
+
+    Notes
+    -----
+    These sums are R, applied around every fine cell, to P of the coarse polynomial. They are polynomials,
+    with leading term :math:`f^{-q} j^q`, exactly if the composite has sum rules of order q + 1: a zero of
+    that order at each root of unity other than 1, which is to say the factor
+    :math:`(1 + z + \dots + z^{f-1})^{q+1}`.
+
+    Examples
+    --------
+    >>> reproduced_degree("linear"), reproduced_degree("average")
+    (3, 1)
+    """
+    if factor < 2:
+        raise RefmgError(f"found factor {factor}; expected 2 or more")
+    c, degree = list(named_pair(transfer, factor).composite().weights), -1
+    while (quotient := _by_geometric_sum(c, factor)) is not None:
+        c, degree = quotient, degree + 1
+    return degree
+
+
+def _by_geometric_sum(c: list[Fraction], factor: int) -> list[Fraction] | None:
+    """Return a polynomial over ``1 + z + .. + z^(f-1)``, lowest power first; None if a rest is left."""
+    if len(c) < factor:
+        return None
+    rest, quotient = list(c), []
+    for i in range(len(c) - factor + 1):
+        quotient.append(rest[i])
+        for k in range(factor):
+            rest[i + k] -= quotient[-1]
+    return None if any(rest) else quotient
 
 
 def _derivative(T: RationalMatrix, order: int, eigenvalue: Fraction) -> Derivative | None:

@@ -171,14 +171,14 @@ and (N_H, 12) for a fine grid of (12,) cells
     """
     s = with_channels(stencil, len(shape))
     P, R = sparse.csr_array(P), sparse.csr_array(R)
-    target = coarse or _coarse_grid(P.shape, R.shape, shape)
+    target = coarse or coarse_grid(R.shape, shape)
     _check_sizes(P.shape, R.shape, shape, target)
     check_coarse_grid(target, s.shape[2:])
     K = convolution_matrix(s, shape)
     product = on_channels(R, s.shape[0]) @ K @ on_channels(P, s.shape[1])
     found = read_stencil(product, target, s.shape[:2], s.shape[2:])
     error = _distance(product, convolution_matrix(found, target))
-    bound = _bound(R, K, P)
+    bound = rounding_bound(R, K, P)
     return GalerkinReport(found, error, bound, _least_width(product, target, s.shape[:2], bound))
 
 
@@ -213,11 +213,23 @@ def read_stencil(A: sparse.csr_array, shape: Shape, channels: Shape, width: Shap
     return dense
 
 
-def _coarse_grid(P: Shape, R: Shape, shape: Shape) -> Shape:
+def coarse_grid(R: Shape, shape: Shape) -> Shape:
+    """Return the grid of as many cells as R has rows, the same factor on every axis.
+
+    Raises
+    ------
+    RefmgError
+        If there is none.
+
+    Examples
+    --------
+    >>> coarse_grid((6, 24), (4, 6))
+    (2, 3)
+    """
     ratio = (int(np.prod(shape)) / max(R[0], 1)) ** (1 / len(shape))
     factor = max(round(ratio), 1)
     if any(n % factor for n in shape):
-        raise _size_error(P, R, shape)
+        raise _size_error(R[::-1], R, shape)
     return tuple(n // factor for n in shape)
 
 
@@ -239,8 +251,17 @@ def _distance(A: sparse.csr_array, B: sparse.csr_array) -> float:
     return float(abs(A - B).max())
 
 
-def _bound(R: sparse.csr_array, K: sparse.csr_array, P: sparse.csr_array) -> float:
-    """First-order rounding bound of two successive products: gamma_n |R| |K| |P|, largest row sum."""
+def rounding_bound(R: sparse.csr_array, K: sparse.csr_array, P: sparse.csr_array) -> float:
+    """Return the first-order rounding bound of two successive products; 0 for integers.
+
+    It is gamma_n |R| |K| |P|, largest row sum.
+
+    Examples
+    --------
+    >>> R, K, P = (sparse.csr_array(np.ones((2, 2), int)) for _ in range(3))
+    >>> rounding_bound(R, K, P)
+    0.0
+    """
     dtype = np.result_type(R.dtype, K.dtype, P.dtype)
     if dtype.kind in "iub":
         return 0.0

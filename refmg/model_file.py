@@ -20,6 +20,7 @@ Array = NDArray[Any]
 # safetensors' NumPy reader knows no bfloat16: here it is read as the upper half of a float32.
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 LENGTH = 8  # bytes that hold the length of the header
+INDEX = ".index.json"
 PICKLES = (b"PK\x03\x04", b"\x80")  # how PyTorch's own files begin, the newer and the older
 
 
@@ -121,7 +122,8 @@ def read_model(path: str | Path) -> ModelFile:
     Raises
     ------
     RefmgError
-        If it is missing, damaged or of another format; a PyTorch pickle is told how to convert.
+        If it is missing, damaged or of another format; a PyTorch pickle is told how to convert, and
+        the index of a model in several files that they have to be put together.
     """
     try:
         content = Path(path).read_bytes()
@@ -132,6 +134,11 @@ def read_model(path: str | Path) -> ModelFile:
             f"{path}: found a pickle of PyTorch, which can run code when it is read; expected safetensors: "
             "where you trust it, load it and convert it by safetensors.torch.save_file(model.state_dict(), "
             '"model.safetensors")'
+        )
+    if str(path).endswith(INDEX):
+        raise RefmgError(
+            f"{path}: found the index of a model in several files; expected one safetensors file: put the "
+            "parts together, by safetensors.torch.load_file of each and one save_file of all"
         )
     _check_by_reference(path)
     return _parse(content, str(path))

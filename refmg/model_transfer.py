@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,116 +12,19 @@ from numpy.typing import NDArray
 from refmg.covariance import Spectrum
 from refmg.stencil import per_axis
 from refmg.stencil_maps import SPECTRUM, AnyMap, AnyTransfer, named_map, stencil_transfer_names
+from refmg.tensor_selection import (
+    STENCIL_AXES,
+    TensorRecord,
+    TensorSelection,
+    keep_reason,
+    moving_axes,
+    no_stencils,
+)
 from refmg.transfer import Shape
 from refmg_backends import RefmgError, one_of
 
 Array = NDArray[Any]
 DIRECTIONS = ("coarse", "fine")
-STENCIL_AXES = (3, 4, 5)  # of the weights of convolutions in one, two and three dimensions
-WEIGHT_NAMES = ("weight", "kernel")
-
-
-@dataclass(frozen=True)
-class TensorRecord:
-    """What became of one tensor.
-
-    Parameters
-    ----------
-    name : str
-    shape : tuple of int
-    dtype : str
-    moved : bool
-    reason : str
-        Why it was moved or kept.
-    growth : float
-        Frobenius norm after over before; 1 where it was kept.
-    """
-
-    name: str
-    shape: Shape
-    dtype: str
-    moved: bool
-    reason: str
-    growth: float = 1.0
-
-
-@dataclass(frozen=True)
-class TensorSelection:
-    """Which tensors may be stencils, by patterns such as ``"layer1.*"`` (:mod:`fnmatch`).
-
-    Parameters
-    ----------
-    include : sequence of str
-        If given, a name must fit one of them; it may then have any ending. Without them it must end
-        in ``weight`` or ``kernel``.
-    exclude : sequence of str
-        A name that fits one of them is kept.
-
-    Examples
-    --------
-    >>> TensorSelection(exclude=["stem.*"]).why_not("stem.weight")
-    'excluded'
-    """
-
-    include: Sequence[str] = field(default=())
-    exclude: Sequence[str] = field(default=())
-
-    def why_not(self, name: str) -> str | None:
-        """Return the reason to keep a tensor of this name; None if there is none."""
-        if any(fnmatchcase(name, pattern) for pattern in self.exclude):
-            return "excluded"
-        if self.include:
-            return None if any(fnmatchcase(name, pattern) for pattern in self.include) else "not included"
-        return None if name.rpartition(".")[2] in WEIGHT_NAMES else "not called weight or kernel"
-
-    def check(self, names: Iterable[str]) -> None:
-        """Refuse a pattern that fits no name: most likely it is misspelt.
-
-        Raises
-        ------
-        RefmgError
-            With the closest name.
-        """
-        known = list(names)
-        for pattern in (*self.include, *self.exclude):
-            if not any(fnmatchcase(name, pattern) for name in known):
-                raise RefmgError(_unmatched(pattern, known))
-
-
-def _unmatched(pattern: str, names: list[str]) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(pattern, names, n=1) or names[:1]
-    return f"found no tensor that fits {pattern!r}; expected the pattern of some name, such as {near[0]!r}"
-
-
-def keep_reason(shape: Shape, factor: int | Shape) -> str | None:
-    """Return why a tensor of this shape is no stencil that the factor changes; None if it is one.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        ``(C_out, C_in, k_1, .., k_d)``, or anything else.
-    factor : int or tuple of int
-        One for all axes or one each.
-
-    Examples
-    --------
-    >>> keep_reason((64, 3, 7, 7), 2), keep_reason((64, 32, 1, 1), 2), keep_reason((10, 64), 2)
-    (None, 'pointwise', 'vector or matrix')
-    """
-    if len(shape) not in STENCIL_AXES:
-        return "vector or matrix" if len(shape) < 3 else f"{len(shape)} axes"
-    width = shape[2:]
-    if any(k % 2 == 0 for k in width):
-        return f"even width {' x '.join(map(str, width))}"
-    return None if _moving_axes(width, per_axis("factor", factor, len(width))) else "pointwise"
-
-
-def _moving_axes(width: Shape, factor: Shape) -> Shape:
-    """Return the axes that are wider than 1; none if the factor changes none of them."""
-    wide = tuple(axis for axis, k in enumerate(width) if k > 1)
-    return wide if any(factor[axis] > 1 for axis in wide) else ()
 
 
 class ResolutionChange:
@@ -196,7 +97,7 @@ class ResolutionChange:
         """
         width = s.shape[2:]
         factor, strides = per_axis("factor", self.factor, len(width)), stride or (1,) * len(width)
-        moving = _moving_axes(width, factor)
+        moving = moving_axes(width, factor)
         if not moving:
             return s
         first = s.ndim - len(moving)
@@ -220,11 +121,15 @@ def transfer_tensors(
     tensors: Mapping[str, Array],
     change: ResolutionChange,
     selection: TensorSelection | None = None,
+    others: Sequence[TensorRecord] = (),
 ) -> tuple[dict[str, Array], list[TensorRecord]]:
     """Move every convolution stencil among the tensors of a model.
 
     Names and shapes decide what a stencil is: three, four or five axes ``(C_out, C_in, k_1, .., k_d)``
-    with odd widths, wider than 1 along an axis that the factor changes.
+    with odd widths, wider than 1 along an axis that the factor changes. What looks like one and is none
+    is kept: a ``weight`` beside a ``bias`` of the same shape, as layer norms have it; and, beside
+    convolutions in two or three dimensions, three axes (a layer norm without bias, a bilinear form)
+    unless :attr:`TensorSelection.include` names them.
 
     Parameters
     ----------
@@ -233,6 +138,8 @@ def transfer_tensors(
     change : ResolutionChange
     selection : TensorSelection, optional
         Patterns of names.
+    others : sequence of TensorRecord
+        What belongs to the model but could not be read, for patterns and messages.
 
     Returns
     -------
@@ -254,11 +161,13 @@ def transfer_tensors(
     [('conv.weight', True, '3 x 3'), ('norm.weight', False, 'vector or matrix')]
     """
     chosen = selection or TensorSelection()
-    chosen.check(tensors)
+    chosen.check([*tensors, *(record.name for record in others)])
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    unlike = no_stencils(shapes, others, chosen)
     moved, records = dict[str, Array](), list[TensorRecord]()
     for name, tensor in tensors.items():
         about = (name, tuple(tensor.shape), str(tensor.dtype))
-        reason = _kept(name, tensor, change.factor, chosen)
+        reason = _kept(name, tensor, change.factor, chosen) or unlike.get(name)
         if reason is None:
             moved[name] = _named(name, partial(change.stencil, tensor.astype(np.float64)))
             width = " x ".join(map(str, tensor.shape[2:]))
@@ -266,7 +175,7 @@ def transfer_tensors(
         else:
             records.append(TensorRecord(*about, False, reason))
     if not moved:
-        raise RefmgError(_nothing(records))
+        raise RefmgError(_nothing([*records, *others]))
     return moved, records
 
 

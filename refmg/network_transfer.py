@@ -72,7 +72,8 @@ def transfer_network(
     ClosureError
         If the stencils do not close under the pair, or the coarse grid is narrower than a stencil.
     RefmgError
-        If one grid does not divide the other, the transfer is unknown, or images are missing.
+        If one grid does not divide the other, the transfer is unknown, or images are missing, of another
+        number of channels, or not finite.
 
     Examples
     --------
@@ -85,6 +86,9 @@ def transfer_network(
     (7, 7)
     """
     _check(transfer, images)
+    if _name(transfer) in NEEDS_IMAGES:
+        _check_images("images", images, network, _name(transfer))
+        _check_images("coarse_images", coarse_images, network, _name(transfer))
     old = network.architecture.shape
     if tuple(shape) == old:
         return network
@@ -96,11 +100,34 @@ def transfer_network(
 def _check(transfer: NetworkTransfer, images: Any) -> None:
     if isinstance(transfer, str) and transfer not in network_transfer_names():
         raise RefmgError(one_of("transfer", transfer, network_transfer_names()))
-    name = CALIBRATED if isinstance(transfer, Calibration) else transfer
+    name = _name(transfer)
     if images is None and name in NEEDS_IMAGES:
         raise RefmgError(
             f"{name!r} needs images: images=x of shape (channels, finer grid, examples), without labels"
         )
+
+
+def _name(transfer: NetworkTransfer) -> Any:
+    return CALIBRATED if isinstance(transfer, Calibration) else transfer
+
+
+def _check_images(name: str, images: Any, network: Network, transfer: str) -> None:
+    """Refuse images that this network does not see, or that no least squares can use."""
+    if images is None:
+        return
+    x, ndim, channels = np.asarray(images), len(network.architecture.shape), network.architecture.in_channels
+    # A spectrum is that of all channels together, however many.
+    if x.ndim != ndim + 2 or not x.size or (transfer == CALIBRATED and x.shape[0] != channels):
+        raise RefmgError(
+            f"found {name} of shape {x.shape}; expected (channels, grid, examples): {channels} channels, "
+            f"{ndim} axes of a grid, at least one example"
+        )
+    if x.dtype.kind not in "fiu":
+        raise RefmgError(f"found {name} of type {x.dtype}; expected real numbers")
+    # An example at a time, so that no second array of this size is made.
+    bad = next((i for i in range(x.shape[-1]) if not np.isfinite(x[..., i]).all()), None)
+    if bad is not None:
+        raise RefmgError(f"found NaN or infinity in {name}, example {bad}; expected finite values: drop it")
 
 
 def _one_level(

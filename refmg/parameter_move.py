@@ -80,9 +80,7 @@ class ParameterMove:
 
     def __init__(self, network: Network, shape: Shape, transfer: AnyTransfer = "linear") -> None:
         a = network.architecture
-        change = GridChange.between(a.shape, tuple(shape))
-        if not change.down:
-            raise RefmgError(f"found the grid {tuple(shape)} for {a.shape}; expected a coarser one")
+        change = coarsening(a.shape, shape)
         self.network, self.change, self.transfer = network, change, transfer
         self.architecture, self.backend = a.on(change.new), network.backend
         self.opening, self.stencil = (
@@ -141,6 +139,25 @@ class ParameterMove:
         classifier = Classifier(xp.reshape(W, shape), parameters.classifier.mu)
         controls = Controls(_on_taps(xp, L, c.opening), _on_taps(xp, T, c.stencils), c.biases)
         return Parameters(controls, classifier).flat(xp)
+
+
+def coarsening(shape: Shape, coarser: Shape) -> GridChange:
+    """Return the change to a coarser grid.
+
+    Raises
+    ------
+    RefmgError
+        If it is not coarser.
+
+    Examples
+    --------
+    >>> coarsening((8, 8), (4, 4)).factor
+    (2, 2)
+    """
+    change = GridChange.between(shape, tuple(coarser))
+    if not change.down:
+        raise RefmgError(f"found the grid {tuple(coarser)} for {shape}; expected a coarser one")
+    return change
 
 
 def _size(parameters: Parameters) -> int:

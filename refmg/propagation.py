@@ -15,7 +15,7 @@ from refmg.convolution import Convolution
 from refmg.dynamics import Layer, make_layer
 from refmg.integrators import Integrator, Step, named_integrator
 from refmg.time_grid import Weights
-from refmg_backends import Backend
+from refmg_backends import Backend, ResidualNetwork, ResidualParameters
 from refmg_backends.backend import Array
 
 
@@ -81,6 +81,32 @@ class Propagation:
         return [self.layers[weights] for weights in self.stage_weights[k]]
 
     @cached_property
+    def residual_parameters(self) -> ResidualParameters:
+        """The parameters of all steps of forward Euler with residual layers, as the backend wants them."""
+        layers: list[Any] = [self.stage_layers(k)[0] for k in range(self.architecture.layers)]
+        stencils = self.backend.xp.stack([layer.convolution.stencil for layer in layers])
+        biases = self.backend.xp.stack([layer.bias for layer in layers])
+        return ResidualParameters(self.opening.stencil, stencils, biases)
+
+    @cached_property
+    def whole(self) -> ResidualNetwork | None:
+        """All steps as one kernel, where the backend has one for them."""
+        a = self.architecture
+        if (a.layer, a.integrator) != ("residual", "euler"):
+            return None
+        layer: Any = self.stage_layers(0)[0]
+        opening, geometry = self.opening.geometry, layer.convolution.geometry
+        return self.backend.residual_network(
+            self.residual_parameters, layer.activation, a.dt, opening, geometry
+        )
+
+    def flat_images(self, x: Array) -> Array | None:
+        """Return images as the kernel of :attr:`whole` wants them; None where it cannot take them."""
+        if self.whole is None or x.dtype != self.controls.opening.dtype:
+            return None
+        return self.opening.flat_features(x)
+
+    @cached_property
     def prepared(self) -> Propagation:
         """Itself, with every operator assembled: threads that share it then only read."""
         self.opening.prepare()
@@ -117,10 +143,17 @@ class Propagation:
         RefmgError
             If the images do not fit the grid or the channels.
         """
+        images = self.flat_images(x)
+        if images is not None and self.whole is not None:
+            return self.on_grid(self.whole.apply(images))
         S = self.first_state(x)
         for k in range(self.architecture.layers):
             S = self.step(k, S)
         return self.integrator.project(S)
+
+    def on_grid(self, Y: Array) -> Array:
+        """Return features ``(C, cells, m)`` as ``(C, n_1, .., n_d, m)``."""
+        return self.backend.xp.reshape(Y, (Y.shape[0], *self.architecture.shape, Y.shape[-1]))
 
     def zero_gradient(self) -> ControlGradient:
         """Return an accumulator for the gradient of the controls."""

@@ -255,12 +255,16 @@ class StencilMap:
         >>> print(f"{five.residual(lost, [1.0, 0.0, 0.0, 0.0, 0.0]):.3f}")
         1.000
         """
+        return float(np.linalg.norm(self.mismatch(fine, coarse)))
+
+    def mismatch(self, fine: ArrayLike, coarse: ArrayLike) -> NDArray[np.float64]:
+        """Return what :meth:`residual` is the norm of: taps of ``R K(s_h) P`` less those of ``K(s_H)``."""
         wide = tuple(max(k, c) for k, c in zip(self.width, self.coarse_width, strict=True))
         maps = [axis_map(pair, k, w, t) for (pair, k, t), w in zip(self._axes(), wide, strict=True)]
         product = self._apply(tuple(maps), with_channels(fine, self.ndim))
         margins = [((w - k) // 2,) * 2 for w, k in zip(wide, self.width, strict=True)]
         given = np.pad(of_width(coarse, self.width), [(0, 0), (0, 0), *margins])
-        return float(np.linalg.norm((product - given).astype(np.float64)))
+        return np.asarray(product - given, dtype=np.float64)
 
     def _pseudoinverses(self) -> tuple[NDArray[Any], ...]:
         """Return the axis maps whose product minimises ``||K(s_H) - R K(s_h) P||``, s_h smallest.
@@ -320,7 +324,11 @@ def restrict_stencil(
 
 
 def prolong_stencil(
-    stencil: ArrayLike, transfer: Transfer = "linear", factor: int | Shape = 2, ndim: int | None = None
+    stencil: ArrayLike,
+    transfer: Transfer = "linear",
+    factor: int | Shape = 2,
+    ndim: int | None = None,
+    method: str = "exact",
 ) -> NDArray[Any]:
     """Move a stencil to the fine grid; short for ``StencilMap(...).prolong(stencil)``.
 
@@ -328,6 +336,9 @@ def prolong_stencil(
     ----------
     stencil, transfer, factor, ndim
         As in :func:`restrict_stencil`, with a coarse stencil.
+    method : {"exact", "least-squares"}
+        As in :meth:`StencilMap.prolong`; ``"least-squares"`` also takes pairs that do not close. Its
+        residual is :meth:`StencilMap.residual`.
 
     Returns
     -------
@@ -343,11 +354,15 @@ def prolong_stencil(
     --------
     >>> prolong_stencil([0.5, 0.0, -0.5])
     array([ 1.,  0., -1.])
+    >>> prolong_stencil([0.0, 0.0, 1.0, 0.0, 0.0], "average", method="least-squares").round(3)
+    array([-0.143,  0.286,  0.714,  0.286, -0.143])
     """
-    return _map_for(stencil, transfer, factor, ndim).prolong(stencil)
+    return _map_for(stencil, transfer, factor, ndim, method).prolong(stencil, method)
 
 
-def _map_for(stencil: ArrayLike, transfer: Transfer, factor: int | Shape, ndim: int | None) -> StencilMap:
+def _map_for(
+    stencil: ArrayLike, transfer: Transfer, factor: int | Shape, ndim: int | None, closure: str = "exact"
+) -> StencilMap:
     d = stencil_ndim(stencil, ndim)
     width = with_channels(stencil, d).shape[2:]
-    return StencilMap(width=width, ndim=d, transfer=transfer, factor=factor)
+    return StencilMap(width=width, ndim=d, transfer=transfer, factor=factor, closure=closure)

@@ -7,7 +7,7 @@ from math import isqrt
 from typing import Any
 
 from refmg.controls import Controls
-from refmg.integrators import ReversibleStep
+from refmg.integrators import Integrator, ReversibleStep
 from refmg.propagation import Propagation
 from refmg_backends import RefmgError, one_of
 from refmg_backends.backend import Array
@@ -68,6 +68,41 @@ class Trajectory:
             P, gradients = p.steps[k].adjoint(linear, P)
             total.add(p.stage_weights[k], gradients)
         return total.controls(p.opening.stencil_gradient(self.x, p.integrator.project(P)))
+
+
+class WholeTrajectory(Trajectory):
+    """All steps of a residual network with forward Euler, as one kernel of the backend.
+
+    What :class:`Trajectory` finds, up to rounding.
+    """
+
+    def _run(self) -> Array:
+        p = self.propagation
+        images = p.flat_images(self.x)
+        assert p.whole is not None
+        Y, self._linear = p.whole.linearize(images)
+        return p.on_grid(Y)
+
+    def forward(self) -> Linearized:
+        """Yield the linearised steps, recomputed and not kept."""
+        yield from _recomputed(self.propagation, self.x)
+
+    def backward(self) -> Linearized:
+        """Yield the linearised steps, the last one first, recomputed."""
+        yield from reversed(list(self.forward()))
+
+    def tangent(self, direction: Propagation) -> Array:
+        """Return ``J`` times a direction of the controls, shape ``(C, n_1, .., n_d, m)``."""
+        return self.propagation.on_grid(self._linear.tangent(direction.residual_parameters))
+
+    def adjoint(self, P: Array) -> Controls:
+        """Return ``J^T P`` for `P` of the shape of the final features."""
+        p = self.propagation
+        flat = p.backend.xp.reshape(P, (P.shape[0], -1, P.shape[-1]))
+        found, total = self._linear.adjoint(flat), p.zero_gradient()
+        for k, weights in reversed(list(enumerate(p.stage_weights))):
+            total.add(weights, [(found.stencils[k, ...], found.biases[k, ...])])
+        return total.controls(found.opening)
 
 
 class CheckpointedTrajectory(Trajectory):
@@ -160,13 +195,29 @@ def linearized(propagation: Propagation, x: Array, storage: str = "all") -> Traj
     RefmgError
         If the storage is unknown, or reversible and the integrator is not.
     """
+    check_storage(storage, propagation.integrator)
+    if storage == "all" and propagation.flat_images(x) is not None:
+        return WholeTrajectory(propagation, x)
+    kinds = {"all": Trajectory, "checkpoint": CheckpointedTrajectory, "reversible": ReversibleTrajectory}
+    return kinds[storage](propagation, x)
+
+
+def check_storage(storage: str, integrator: type[Integrator] | Integrator | None = None) -> None:
+    """Refuse a storage that is unknown, or that an integrator has not.
+
+    Raises
+    ------
+    RefmgError
+        If the storage is unknown, or reversible and the integrator is not.
+
+    Examples
+    --------
+    >>> check_storage("checkpoint")
+    """
     if storage not in STORAGES:
         raise RefmgError(one_of("storage", storage, STORAGES))
-    integrator = propagation.integrator
-    if storage == "reversible" and not integrator.reversible:
+    if integrator is not None and storage == "reversible" and not integrator.reversible:
         raise RefmgError(
             f"found storage 'reversible' with the integrator {integrator.name!r}, whose steps cannot be "
             "undone; expected 'leapfrog' or 'verlet', or storage 'checkpoint'"
         )
-    kinds = {"all": Trajectory, "checkpoint": CheckpointedTrajectory, "reversible": ReversibleTrajectory}
-    return kinds[storage](propagation, x)

@@ -3,8 +3,15 @@
 from refmg_backends._version import __version__
 from refmg_backends.activation import Activation
 from refmg_backends.array_backend import ArrayBackend
-from refmg_backends.backend import Backend, ConvolutionKernel
+from refmg_backends.backend import (
+    Backend,
+    ConvolutionKernel,
+    FixedFeatures,
+    ResidualNetwork,
+    ResidualParameters,
+)
 from refmg_backends.capabilities import capabilities
+from refmg_backends.curvature import Curvature, diagonal_curvature
 from refmg_backends.environment import VARIABLES, check_environment, default_dtype
 from refmg_backends.errors import BackendUnavailableError, RefmgError, UnknownBackendError, one_of
 from refmg_backends.geometry import BOUNDARIES, Geometry, fold
@@ -19,8 +26,12 @@ __all__ = [
     "Backend",
     "BackendUnavailableError",
     "ConvolutionKernel",
+    "Curvature",
+    "FixedFeatures",
     "Geometry",
     "RefmgError",
+    "ResidualNetwork",
+    "ResidualParameters",
     "UnknownBackendError",
     "__version__",
     "assemble",
@@ -28,6 +39,7 @@ __all__ = [
     "capabilities",
     "check_environment",
     "default_dtype",
+    "diagonal_curvature",
     "fold",
     "get_backend",
     "one_of",

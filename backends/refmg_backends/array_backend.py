@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 
 from refmg_backends.activation import Activation
-from refmg_backends.backend import Array, ConvolutionKernel
+from refmg_backends.backend import (
+    Array,
+    ConvolutionKernel,
+    FixedFeatures,
+    ResidualNetwork,
+    ResidualParameters,
+)
+from refmg_backends.fixed_features import ArrayFeatures
 from refmg_backends.geometry import OUTSIDE, Geometry, Indices
 from refmg_backends.processors import processors
 
@@ -176,3 +183,18 @@ class ArrayBackend:
     def weight_gradient(self, Y: Array, G: Array) -> Array:
         """Return ``Y G^T``."""
         return Y @ self.xp.matrix_transpose(G)
+
+    def fixed_features(self, parts: Iterable[Array], examples: int, classes: int) -> FixedFeatures:
+        """Keep features for many products; see :class:`ArrayFeatures`."""
+        return ArrayFeatures(self, parts)
+
+    def residual_network(
+        self,
+        parameters: ResidualParameters,
+        activation: Activation,
+        scale: float,
+        opening_geometry: Geometry,
+        geometry: Geometry,
+    ) -> ResidualNetwork | None:
+        """Return None: one layer after the other."""
+        return None

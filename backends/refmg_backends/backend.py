@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
 
 from refmg_backends.activation import Activation
+from refmg_backends.curvature import Curvature
 from refmg_backends.geometry import Geometry
 
 Array = Any  # an array of the backend's own library
@@ -23,6 +25,8 @@ KERNELS = (
     "cotangent",
     "logits",
     "weight_gradient",
+    "fixed_features",
+    "residual_network",
     "map",
 )
 
@@ -41,6 +45,61 @@ class ConvolutionKernel(Protocol):
 
         With `add_to` return ``add_to + K^T Z``; `add_to` itself is not changed.
         """
+
+
+class FixedFeatures(Protocol):
+    """Features of some examples, ready for many products with a classifier."""
+
+    def logits(self, W: Array) -> Array:
+        """Return ``W^T Y`` for `W` of shape ``(features, classes)``; shape ``(classes, m)``."""
+
+    def gradient(self, G: Array) -> Array:
+        """Return ``Y G^T`` for `G` of shape ``(classes, m)``; shape ``(features, classes)``."""
+
+    def product(self, W: Array, mu: Array, curvature: Curvature) -> tuple[Array, Array]:
+        """Return ``Y Z^T`` and the sums of Z by class, where ``Z = C (W^T Y + mu)``.
+
+        `C` holds the Hessians of a loss, one an example; `mu` has shape ``(classes,)``.
+        """
+
+
+@dataclass(frozen=True)
+class ResidualParameters:
+    """The parameters of a residual network, a direction of them, or a gradient.
+
+    Parameters
+    ----------
+    opening : array, shape (C, C_in, k_1, .., k_d)
+        Stencil of ``L``.
+    stencils : array, shape (layers, C, C, k_1, .., k_d)
+        One a layer.
+    biases : array, shape (layers, C)
+        One a layer and channel.
+    """
+
+    opening: Array
+    stencils: Array
+    biases: Array
+
+
+class LinearizedNetwork(Protocol):
+    """The derivative of a residual network about some images."""
+
+    def tangent(self, direction: ResidualParameters) -> Array:
+        """Return the derivative of the final features, ``(C, cells, m)``, along a direction."""
+
+    def adjoint(self, P: Array) -> ResidualParameters:
+        """Return the gradient of ``<P, final features>`` by the parameters."""
+
+
+class ResidualNetwork(Protocol):
+    """``Y_0 = L x``, ``Y_{k+1} = Y_k + scale sigma(K_k Y_k + b_k)``, from images to final features."""
+
+    def apply(self, x: Array) -> Array:
+        """Return the final features ``(C, cells, m)`` of images ``(C_in, cells, m)``."""
+
+    def linearize(self, x: Array) -> tuple[Array, LinearizedNetwork]:
+        """Return the final features, and the derivative there."""
 
 
 class Backend(Protocol):
@@ -132,3 +191,19 @@ class Backend(Protocol):
 
     def weight_gradient(self, Y: Array, G: Array) -> Array:
         """Return ``Y G^T`` for `Y` of shape ``(features, m)`` and `G` of shape ``(classes, m)``."""
+
+    def fixed_features(self, parts: Iterable[Array], examples: int, classes: int) -> FixedFeatures:
+        """Keep features, given in parts of shape ``(features, m_i)``, for many products.
+
+        There are so many `examples` in all, in one type, and so many `classes` to come.
+        """
+
+    def residual_network(
+        self,
+        parameters: ResidualParameters,
+        activation: Activation,
+        scale: float,
+        opening_geometry: Geometry,
+        geometry: Geometry,
+    ) -> ResidualNetwork | None:
+        """Prepare a residual network as a whole; None where one layer after the other is as quick."""

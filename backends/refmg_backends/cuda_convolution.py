@@ -38,10 +38,16 @@ class ExplicitConvolution:
     def __init__(self, backend: CupyBackend, stencil: NDArray[Any], geometry: Geometry) -> None:
         from importlib import import_module
 
-        K = assemble(stencil, geometry)
-        kind = import_module("cupyx.scipy.sparse").csr_matrix
-        # CSR of K and of its transpose, both canonical: the device never sorts or sums.
-        self.K, self.KT = backend.keep(lambda: kind(K)), backend.keep(lambda: kind(K.T.tocsr()))
+        K, kind = assemble(stencil, geometry), import_module("cupyx.scipy.sparse").csr_matrix
+
+        def moved(matrix: Any) -> Any:
+            found = kind(matrix)
+            # As it is on the host: cupyx would look through it at the first product, and wait for the answer.
+            found.has_canonical_format = True
+            return found
+
+        # CSR of K and of its transpose: the device never sorts or sums.
+        self.K, self.KT = backend.keep(lambda: moved(K)), backend.keep(lambda: moved(K.T.tocsr()))
         self.xp, self.geometry, self.channels = backend.xp, geometry, stencil.shape[:2]
 
     def apply(self, Y: Array, add_to: Array | None = None) -> Array:

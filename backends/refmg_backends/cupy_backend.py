@@ -15,13 +15,15 @@ from refmg_backends.cuda_choice import METHODS, Shape, faster, gradient_seconds
 from refmg_backends.cuda_convolution import CupyConvolution
 from refmg_backends.cuda_kernels import direct, pointwise
 from refmg_backends.cuda_kernels.launch import Kernels, activation_code, same_floats
-from refmg_backends.environment import check_environment
+from refmg_backends.environment import tf32_asked
 from refmg_backends.errors import BackendUnavailableError, RefmgError, one_of
 from refmg_backends.gemm_kernels import GemmBackend
 from refmg_backends.geometry import Geometry
 
 CAPABILITY = 8, 0  # sm_80: the first whose blocks copy asynchronously (cp.async, by the PTX manual)
 PINNED = 1 << 20  # bytes; smaller uploads do not gain from page-locked memory
+FULL, TF32 = 1, 7  # CuPy's compute types COMPUTE_TYPE_DEFAULT and COMPUTE_TYPE_TF32
+NO_MEMORY = 2  # cudaErrorMemoryAllocation
 AHEAD = 4  # uploads that may be under way; more hide nothing and hold page-locked memory
 T = TypeVar("T")
 
@@ -36,14 +38,33 @@ def load_cupy_backend() -> CupyBackend:
     BackendUnavailableError
         If it finds no device, or one whose compute capability is too low.
     """
-    tf32 = check_environment().get("REFMG_TF32") == "1"
-    # CuPy reads this once; what the user's shell says would change results unasked.
-    os.environ["CUPY_TF32"] = "1" if tf32 else "0"
+    asked = tf32_asked()
     import cupy
     from array_api_compat import cupy as xp
 
     versions = f"CuPy {cupy.__version__}, CUDA {cupy.cuda.runtime.runtimeGetVersion()}"
-    return CupyBackend(cupy, xp, f"{require_device(cupy)}, {versions}", tf32)
+    device = f"{require_device(cupy)}, {versions}"
+    return CupyBackend(cupy, xp, device, allow_tf32(cupy, asked))
+
+
+def allow_tf32(cupy: Any, asked: bool) -> bool:
+    """Tell CuPy, for the whole process, whether float32 products may use TF32; return whether they will.
+
+    CuPy takes ``CUPY_TF32`` from the shell at its first float32 product, which may have been made before:
+    neither what the user's shell says nor what was decided then may change results unasked.
+
+    Raises
+    ------
+    RefmgError
+        If it is asked for, but ``NVIDIA_TF32_OVERRIDE=0`` forbids it to every library.
+    """
+    if asked and os.environ.get("NVIDIA_TF32_OVERRIDE") == "0":
+        raise RefmgError(
+            "found REFMG_TF32=1 and NVIDIA_TF32_OVERRIDE=0, which forbids TF32; expected one of them"
+        )
+    core = cupy._core
+    core.set_compute_type("f", TF32 if asked else FULL)
+    return bool(core.get_compute_type("f") == TF32)
 
 
 def require_device(cupy: Any) -> str:
@@ -152,7 +173,7 @@ class CupyBackend(GemmBackend):
 
     def _upload(self, host: NDArray[Any]) -> Array:
         """Copy through page-locked memory, without waiting: the next batch travels during computation."""
-        pinned = self.cupy.cuda.alloc_pinned_memory(host.nbytes)
+        pinned = self._page_locked(host.nbytes)
         staged = np.frombuffer(pinned, host.dtype, host.size).reshape(host.shape)
         staged[...] = host
         stream, found = self.cupy.cuda.get_current_stream(), self.cupy.empty(host.shape, host.dtype)
@@ -164,6 +185,16 @@ class CupyBackend(GemmBackend):
         while len(self._staged) > AHEAD:
             self._staged.pop(0)[1].synchronize()
         return found
+
+    def _page_locked(self, size: int) -> Any:
+        """Return page-locked memory; where there is no more of it, that is a MemoryError as any other."""
+        runtime = self.cupy.cuda.runtime
+        try:
+            return self.cupy.cuda.alloc_pinned_memory(size)
+        except runtime.CUDARuntimeError as error:
+            if error.status != NO_MEMORY:
+                raise
+            raise MemoryError(f"no page-locked memory for {size} bytes: {error}") from error
 
     def to_numpy(self, x: Array) -> NDArray[Any]:
         """Return `x` on the host, which waits for the device; so does reading a number, such as a loss."""
@@ -289,6 +320,13 @@ class CupyBackend(GemmBackend):
         self.cupy.cuda.get_current_stream().synchronize()
 
     def release(self) -> None:
-        """Give the memory pools' free blocks back to the device and to the host."""
+        """Give tables, and the memory pools' free blocks, back to the device and to the host.
+
+        Tables that are needed again are moved again.
+        """
+        self.cupy.cuda.runtime.deviceSynchronize()  # what was begun, on any stream, may be reading them
+        self._staged.clear()
+        self._tables.clear()
+        self.forget_tables()
         self.cupy.get_default_memory_pool().free_all_blocks()
         self.cupy.get_default_pinned_memory_pool().free_all_blocks()

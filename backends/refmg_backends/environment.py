@@ -10,7 +10,7 @@ from refmg_backends.errors import RefmgError, one_of
 VARIABLES = {
     "REFMG_BACKEND": "name of the array backend (default: numpy)",
     "REFMG_DTYPE": "float32 or float64 (default: float64)",
-    "REFMG_TF32": "1 lets float32 products on a GPU be rounded to TF32 (default: not)",
+    "REFMG_TF32": "1 lets float32 products on a GPU be rounded to TF32; 0, the default, does not",
     "REFMG_DATA": "folder with the IDX files of MNIST, or one that has a subfolder mnist",
 }
 DTYPES = ("float32", "float64")
@@ -73,3 +73,22 @@ def default_dtype(dtype: str | None = None) -> str:
     if name not in DTYPES:
         raise RefmgError(one_of("dtype", name, DTYPES))
     return name
+
+
+def tf32_asked() -> bool:
+    """Return whether ``REFMG_TF32`` asks for TF32: 1, as opposed to 0 or nothing.
+
+    Raises
+    ------
+    RefmgError
+        If it is anything else, which would be taken for one or the other in silence.
+
+    Examples
+    --------
+    >>> tf32_asked()
+    False
+    """
+    found = check_environment().get("REFMG_TF32") or "0"
+    if found not in ("0", "1"):
+        raise RefmgError(f"found REFMG_TF32={found}; expected 1 to let float32 be rounded to TF32, or 0")
+    return found == "1"

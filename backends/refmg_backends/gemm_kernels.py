@@ -114,6 +114,15 @@ class GemmBackend(ArrayBackend):
         made = make()
         return lambda: made
 
+    def forget_tables(self) -> None:
+        """Give up the tables of all geometries."""
+        self._forward.clear()
+        self._backward.clear()
+
+    def release(self) -> None:
+        """Give the tables back."""
+        self.forget_tables()
+
     def forward(self, geometry: Geometry) -> Gather:
         """Return the tables of a convolution, moved once."""
         if geometry not in self._forward:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
+from refmg_backends.byte_cache import kept_by_bytes
 from refmg_backends.errors import RefmgError, one_of
 
 BOUNDARIES = ("periodic", "zero", "reflect")
 OUTSIDE = -1
+TABLES = 1 << 28  # bytes of tables of each kind that are kept for later calls
 Indices = NDArray[np.intp]
 
 
@@ -146,7 +147,7 @@ def _axis_table(n: int, width: int, boundary: str, stride: int) -> Indices:
     return fold(centres + offsets, n, boundary)
 
 
-@lru_cache(maxsize=64)
+@kept_by_bytes(TABLES, lambda table: table.nbytes)
 def _gather_table(geometry: Geometry) -> Indices:
     table = np.zeros((1, 1), dtype=np.intp)
     axes = zip(geometry.shape, geometry.width, geometry.stride, strict=True)
@@ -160,7 +161,7 @@ def _gather_table(geometry: Geometry) -> Indices:
     return table
 
 
-@lru_cache(maxsize=64)
+@kept_by_bytes(TABLES, lambda pairs: sum(row.nbytes for _, row in pairs))
 def _scatter_table(geometry: Geometry) -> tuple[tuple[int, Indices], ...]:
     pairs = []
     for tap, cells in enumerate(geometry.table):

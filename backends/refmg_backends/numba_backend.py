@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from math import prod
 from typing import Any
 
 import numba
@@ -10,19 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refmg_backends.activation import ACTIVATIONS, Activation
-from refmg_backends.backend import ConvolutionKernel
+from refmg_backends.backend import ConvolutionKernel, FixedFeatures, ResidualNetwork, ResidualParameters
 from refmg_backends.errors import check_shape
 from refmg_backends.geometry import Geometry
 from refmg_backends.numba_convolution import NumbaConvolution, has_kernels
+from refmg_backends.numba_features import NumbaFeatures, has_loops
 from refmg_backends.numba_kernels import classifier, gradient, pointwise, winograd
-from refmg_backends.numba_kernels.convolve import gather_rows
 from refmg_backends.numba_kernels.memory import LINE, POOL, SMALLEST, aligned_empty, whole_vectors
 from refmg_backends.numba_kernels.vectors import lanes
+from refmg_backends.numba_network import NumbaNetwork, suits, table
 from refmg_backends.numpy_backend import NumpyBackend
 from refmg_backends.processors import one_blas_thread
 
 Real = NDArray[Any]
-# Cells times examples that one part of a stencil gradient sums up, at most 32 parts.
+# Cells times examples that one task of a stencil gradient sums up, at most 32 tasks.
 PART, MOST_PARTS = 2048, 32
 
 
@@ -72,10 +75,12 @@ class NumbaBackend(NumpyBackend):
         check_shape("features Z", Z.shape, (Z.shape[0], geometry.out_cells, m))
         Y, Z = (whole_vectors(a, dtype, width) for a in (Y, Z))
         if winograd.suits(geometry, len(Z), len(Y)):
-            return winograd.stencil_gradient(Y, Z, geometry, width)
-        count = min(MOST_PARTS, 1 << (Z.shape[1] * Z.shape[2] // PART).bit_length())
-        parts = np.zeros((count, Z.shape[0], geometry.taps, Y.shape[0]), dtype)
-        gradient.stencil_gradient(Y, Z, table(geometry), width, parts)
+            return winograd.stencil_gradient(Y, Z, geometry, width, numba.get_num_threads())
+        wanted = min(MOST_PARTS, 1 << (Z.shape[1] * Z.shape[2] // PART).bit_length())
+        shape = Z.shape[0], geometry.taps, Y.shape[0]
+        count, blocks = gradient.division(len(Z), prod(shape) * dtype.itemsize, wanted)
+        parts = np.zeros((count, *shape), dtype)
+        gradient.stencil_gradient(Y, Z, table(geometry), width, blocks, parts)
         G = parts.sum(axis=0).transpose(0, 2, 1)
         return np.ascontiguousarray(G).reshape(Z.shape[0], Y.shape[0], *geometry.width)
 
@@ -142,6 +147,29 @@ class NumbaBackend(NumpyBackend):
         classifier.weight_gradient(Y, G, width, out)
         return out
 
+    def fixed_features(self, parts: Iterable[Real], examples: int, classes: int) -> FixedFeatures:
+        """Pack features into blocks that stay in a cache between two products."""
+        every = iter(parts)
+        first = next(every)
+        if not has_kernels(first) or not has_loops(classes, first.dtype):
+            return super().fixed_features(chain([first], every), examples, classes)
+        return NumbaFeatures(chain([first], every), first.shape[0], examples, first.dtype)
+
+    def residual_network(
+        self,
+        parameters: ResidualParameters,
+        activation: Activation,
+        scale: float,
+        opening_geometry: Geometry,
+        geometry: Geometry,
+    ) -> ResidualNetwork | None:
+        """Take blocks of examples through all layers, unless channels are many."""
+        known = activation is ACTIVATIONS.get(activation.name)
+        arrays = parameters.opening, parameters.stencils, parameters.biases
+        if not known or not has_kernels(*arrays) or not suits(parameters, geometry, opening_geometry):
+            return None
+        return NumbaNetwork(parameters, activation.name, scale, opening_geometry, geometry)
+
     def release(self) -> None:
         """Give memory that is kept for later arrays back to the system."""
         POOL.clear()
@@ -149,8 +177,3 @@ class NumbaBackend(NumpyBackend):
     def threads(self) -> int:
         """Return how many threads the kernels use."""
         return int(numba.get_num_threads())
-
-
-def table(geometry: Geometry) -> NDArray[Any]:
-    """Return the geometry's table as the kernels want it: writable, of 64-bit indices."""
-    return np.array(gather_rows(geometry)[0].T, order="C")

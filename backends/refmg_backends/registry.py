@@ -7,7 +7,7 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from refmg_backends.backend import Backend
-from refmg_backends.environment import check_environment
+from refmg_backends.environment import check_environment, tf32_asked
 from refmg_backends.errors import BackendUnavailableError, UnknownBackendError, one_of
 
 GROUP = "refmg.backends"
@@ -99,6 +99,7 @@ def get_backend(name: str | None = None) -> Backend:
 expected one of: adversarial-numpy, array-api-strict, cupy, numba, numpy
     """
     environment = check_environment()
+    tf32_asked()  # refuses what is neither yes nor no, on whatever backend
     chosen = name or environment.get("REFMG_BACKEND") or "numpy"
     if chosen not in BUILT_IN and chosen not in backend_names():
         raise UnknownBackendError(one_of("backend", chosen, backend_names()))

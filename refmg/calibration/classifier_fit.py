@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from refmg_backends import RefmgError
+
 Matrix = NDArray[np.float64]
 
 
@@ -28,6 +30,11 @@ def fit_classifier(features: Matrix, logits: Matrix, prior: Matrix, ridge: float
     W : ndarray, shape (n, classes)
     mu : ndarray, shape (classes,)
 
+    Raises
+    ------
+    RefmgError
+        If features, logits or the prior are not finite.
+
     Notes
     -----
     Biases are free: features and logits are centred first. The normal equations are solved for weights
@@ -43,6 +50,8 @@ def fit_classifier(features: Matrix, logits: Matrix, prior: Matrix, ridge: float
     mean, target_mean = features.mean(axis=1), logits.mean(axis=1)
     centred = features - mean[:, None]
     missing = (logits - target_mean[:, None]).T - centred.T @ prior
+    if not (np.isfinite(centred).all() and np.isfinite(missing).all()):
+        raise RefmgError("found features or weights that are NaN or infinite; expected finite ones")
     weight = ridge * np.sum(centred**2) / centred.shape[1]
     if not weight > 0:  # one example, or all alike: nothing but the biases can be fitted
         return prior, target_mean - prior.T @ mean

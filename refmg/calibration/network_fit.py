@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from refmg.architecture import Architecture
 from refmg.calibration.classifier_fit import fit_classifier
 from refmg.calibration.settings import Calibration
 from refmg.calibration.stencil_fit import StencilFit, tap_operators
@@ -72,17 +73,32 @@ def calibrated_network(
         raise RefmgError(
             f"found {fine.shape[-1]} fine and {coarse.shape[-1]} coarse images; expected the same"
         )
-    if a.layers % a.control_grid.nodes:
-        raise RefmgError(
-            f"found {a.control_grid.nodes} controls for {a.layers} steps; expected a divisor, so that every "
-            "control has the time of a step: take another transfer"
-        )
+    check_control_times(a)
     run = _Calibration(network, moved_network(network, change, settings.prior, fine), change, settings)
     run.start(*((fine, coarse) if change.down else (coarse, fine)))
     for j in range(a.control_grid.nodes):
         run.fit_control(j)
         run.advance(j)
     return run.with_classifier()
+
+
+def check_control_times(a: Architecture) -> None:
+    """Refuse a network of which some control has not the time of a step.
+
+    Raises
+    ------
+    RefmgError
+        If M does not divide N.
+
+    Examples
+    --------
+    >>> check_control_times(Architecture((8, 8), layers=4, control_nodes=2))
+    """
+    if a.layers % a.control_grid.nodes:
+        raise RefmgError(
+            f"found {a.control_grid.nodes} controls for {a.layers} steps; expected a divisor, so that every "
+            "control has the time of a step: take another transfer"
+        )
 
 
 class _Calibration:

@@ -11,6 +11,7 @@ from scipy import linalg, sparse
 from refmg.convolution import convolution_matrix
 from refmg.moment_solve import pseudoinverse
 from refmg.transfer import Shape
+from refmg_backends import RefmgError
 
 Matrix = NDArray[np.float64]
 
@@ -117,8 +118,15 @@ class StencilFit:
             ``s_0``. Without a ridge, what no input excites is taken from it.
         ridge : float
             Relative weight of the distance to it.
+
+        Raises
+        ------
+        RefmgError
+            If features, goals or the prior are not finite.
         """
         A, s = self.normal + self.penalty, prior.reshape(prior.shape[0], -1).T
+        if not (np.isfinite(A).all() and np.isfinite(self.right).all() and np.isfinite(s).all()):
+            raise RefmgError("found features or weights that are NaN or infinite; expected finite ones")
         missing = self.right - A @ s
         weight = ridge * np.trace(self.normal) / len(A)
         if weight > 0:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from refmg.losses.loss import LossPoint
+from refmg_backends import diagonal_curvature
 from refmg_backends.backend import Array
 
 
@@ -29,4 +30,5 @@ class LeastSquares:
 
     def linearize(self, xp: ModuleType, logits: Array, targets: Array) -> LossPoint:
         """Return loss, gradient ``z - t`` and the identity."""
-        return LossPoint(self.value(xp, logits, targets), logits - targets, lambda direction: direction)
+        identity = diagonal_curvature(xp, xp.ones_like(logits))
+        return LossPoint(self.value(xp, logits, targets), logits - targets, identity)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from refmg.losses.loss import LossPoint
+from refmg_backends import diagonal_curvature
 from refmg_backends.backend import Array
 
 
@@ -34,9 +35,9 @@ class Logistic:
         return xp.sum(xp.logaddexp(margins, xp.zeros_like(margins)))
 
     def linearize(self, xp: ModuleType, logits: Array, targets: Array) -> LossPoint:
-        """Return loss, gradient ``sigmoid(z) - t`` and the diagonal Hessian's product."""
+        """Return loss, gradient ``sigmoid(z) - t`` and the diagonal Hessians."""
         # Of |z|, so that the exponential cannot overflow.
         decay = xp.exp(-xp.abs(logits))
         p = xp.where(logits < 0, decay, xp.ones_like(decay)) / (1 + decay)
-        curvature = decay / (1 + decay) ** 2
-        return LossPoint(self.value(xp, logits, targets), p - targets, lambda v: curvature * v)
+        curvature = diagonal_curvature(xp, decay / (1 + decay) ** 2)
+        return LossPoint(self.value(xp, logits, targets), p - targets, curvature)

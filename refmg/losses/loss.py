@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Protocol
 
+from refmg_backends import Curvature
 from refmg_backends.backend import Array
 
 
@@ -20,13 +20,17 @@ class LossPoint:
         Summed over the examples; on the device, so that nobody waits for it.
     gradient : array, shape (classes, m)
         In the logits.
-    hessian_product : callable
-        From a direction of the logits to the Hessian times it.
+    curvature : Curvature
+        The Hessians in the logits, one an example.
     """
 
     value: Array
     gradient: Array
-    hessian_product: Callable[[Array], Array]
+    curvature: Curvature
+
+    def hessian_product(self, direction: Array) -> Array:
+        """Return the Hessians times a direction of the logits."""
+        return self.curvature.product(direction)
 
 
 class Loss(Protocol):
@@ -47,4 +51,4 @@ class Loss(Protocol):
         """Return the loss, of shape ``()`` and in the type of the logits."""
 
     def linearize(self, xp: ModuleType, logits: Array, targets: Array) -> LossPoint:
-        """Return loss, gradient and Hessian product."""
+        """Return loss, gradient and Hessians."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from refmg.losses.loss import LossPoint
+from refmg_backends import Curvature
 from refmg_backends.backend import Array
 
 
@@ -48,11 +49,7 @@ class SoftmaxCrossEntropy:
         return xp.sum(normalisers - xp.sum(targets * shifted, axis=0))
 
     def linearize(self, xp: ModuleType, logits: Array, targets: Array) -> LossPoint:
-        """Return loss, gradient ``p - target`` and Hessian product."""
+        """Return loss, gradient ``p - target`` and Hessians."""
         p = softmax(xp, logits)
-
-        def product(direction: Array) -> Array:
-            weighted = p * direction
-            return weighted - p * xp.sum(weighted, axis=0, keepdims=True)
-
-        return LossPoint(self.value(xp, logits, targets), p - targets, product)
+        column = p[None, ...]
+        return LossPoint(self.value(xp, logits, targets), p - targets, Curvature(xp, p, column, column))

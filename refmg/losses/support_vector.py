@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from refmg.losses.loss import LossPoint
+from refmg_backends import Curvature, diagonal_curvature
 from refmg_backends.backend import Array
 
 
@@ -44,15 +45,14 @@ class SquaredHinge:
         return 0.5 * xp.sum(_margins(xp, logits, targets) ** 2)
 
     def linearize(self, xp: ModuleType, logits: Array, targets: Array) -> LossPoint:
-        """Return loss, gradient and generalised Hessian product."""
+        """Return loss, gradient and generalised Hessians."""
         margins = _margins(xp, logits, targets)
         active = xp.astype(margins > 0, margins.dtype)
-
-        def product(direction: Array) -> Array:
-            own = xp.sum(targets * direction, axis=0, keepdims=True)
-            return _transpose(xp, active * (direction - own), targets)
-
-        return LossPoint(0.5 * xp.sum(margins**2), _transpose(xp, margins, targets), product)
+        count = xp.sum(active, axis=0, keepdims=True)
+        # The sum of (e_c - t)(e_c - t)^T over the classes c with a positive margin, t the label's.
+        left, right = xp.stack([active, targets]), xp.stack([targets, active - count * targets])
+        curvature = Curvature(xp, active, left, right)
+        return LossPoint(0.5 * xp.sum(margins**2), _transpose(xp, margins, targets), curvature)
 
 
 @dataclass(frozen=True)
@@ -83,4 +83,5 @@ class Hinge:
         """Return loss, subgradient and zero."""
         margins = _margins(xp, logits, targets)
         active = xp.astype(margins > 0, margins.dtype)
-        return LossPoint(xp.sum(margins), _transpose(xp, active, targets), xp.zeros_like)
+        flat = diagonal_curvature(xp, xp.zeros_like(margins))
+        return LossPoint(xp.sum(margins), _transpose(xp, active, targets), flat)

@@ -10,13 +10,18 @@ from refmg.controls import Controls
 from refmg.multilevel.time_matrix import time_matrix
 from refmg.network import Network
 from refmg.rational import RationalMatrix
+from refmg_backends import RefmgError
 from refmg_backends.backend import Array
 
 
 def prolong_in_time(
-    xp: ModuleType, controls: Controls, nodes: int, interpolation: str = "linear"
+    xp: ModuleType,
+    controls: Controls,
+    nodes: int,
+    interpolation: str = "linear",
+    time_nodes: str = "left",
 ) -> Controls:
-    """Return the controls at other nodes in time; at fewer nodes, by injection.
+    """Return the controls at other nodes in time.
 
     Parameters
     ----------
@@ -28,6 +33,8 @@ def prolong_in_time(
         A multiple or a divisor of M.
     interpolation : {"linear", "cubic", "constant"}
         See :func:`refmg.multilevel.time_matrix`.
+    time_nodes : {"left", "cell-centred"}
+        See there as well.
 
     Returns
     -------
@@ -37,7 +44,7 @@ def prolong_in_time(
     Raises
     ------
     RefmgError
-        If the numbers do not fit or the interpolation is unknown.
+        If the numbers do not fit or a name is unknown.
 
     Examples
     --------
@@ -46,7 +53,7 @@ def prolong_in_time(
     >>> prolong_in_time(np, theta, 4).stencils.ravel()
     array([0. , 0.5, 1. , 1. ])
     """
-    matrix = time_matrix(controls.stencils.shape[0], nodes, interpolation)
+    matrix = time_matrix(controls.stencils.shape[0], nodes, interpolation, time_nodes)
     return Controls(
         controls.opening, _combined(xp, matrix, controls.stencils), _combined(xp, matrix, controls.biases)
     )
@@ -93,7 +100,11 @@ def deeper(architecture: Architecture, layers: int, control_nodes: int | None = 
 
 
 def change_depth(
-    network: Network, layers: int, interpolation: str = "linear", control_nodes: int | None = None
+    network: Network,
+    layers: int,
+    interpolation: str = "linear",
+    control_nodes: int | None = None,
+    time_nodes: str = "left",
 ) -> Network:
     """Return the network with more or fewer layers over the same time.
 
@@ -107,6 +118,9 @@ def change_depth(
         Of stencils and biases, see :func:`refmg.multilevel.time_matrix`.
     control_nodes : int, optional
         New number of controls, see :func:`deeper`.
+    time_nodes : {"left", "cell-centred"}
+        Where in its step a control stands, see :func:`refmg.multilevel.time_matrix`. Cell-centred ones need
+        a control a step, before and after: others are functions of time that begin at left ends.
 
     Returns
     -------
@@ -116,7 +130,8 @@ def change_depth(
     Raises
     ------
     RefmgError
-        If neither number of controls is a multiple of the other, or the interpolation is unknown.
+        If neither number of controls is a multiple of the other, a name is unknown, or cell-centred
+        controls are not one a step.
 
     Examples
     --------
@@ -127,5 +142,28 @@ def change_depth(
     (8, 0.125, 8)
     """
     a = deeper(network.architecture, layers, control_nodes)
-    controls = prolong_in_time(network.backend.xp, network.controls, a.control_grid.nodes, interpolation)
+    check_depth_change(network.architecture, a, interpolation, time_nodes)
+    nodes, xp = a.control_grid.nodes, network.backend.xp
+    controls = prolong_in_time(xp, network.controls, nodes, interpolation, time_nodes)
     return Network(a, controls, network.classifier, network.backend)
+
+
+def check_depth_change(old: Architecture, new: Architecture, interpolation: str, time_nodes: str) -> None:
+    """Refuse a change of depth that :func:`change_depth` could not make.
+
+    Raises
+    ------
+    RefmgError
+        See there.
+
+    Examples
+    --------
+    >>> check_depth_change(Architecture((8, 8), layers=2), Architecture((8, 8), layers=4), "linear", "left")
+    """
+    time_matrix(old.control_grid.nodes, new.control_grid.nodes, interpolation, time_nodes)
+    for a in (old, new):
+        if time_nodes != "left" and a.control_grid.nodes != a.layers:
+            raise RefmgError(
+                f"found {a.control_grid.nodes} controls for {a.layers} steps and time_nodes={time_nodes!r}; "
+                "expected a control a step: controls with a number of their own stand at left ends"
+            )

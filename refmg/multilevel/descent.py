@@ -10,17 +10,25 @@ from typing import Any
 from refmg.architecture import Architecture
 from refmg.batches import Batches
 from refmg.evaluation import Evaluation
+from refmg.grid_change import GridChange
 from refmg.losses.labels import as_targets
 from refmg.multilevel.depth_change import change_depth
 from refmg.multilevel.images import ImagePyramid
 from refmg.multilevel.level import Level, architectures
 from refmg.multilevel.position import LevelIteration, Position
-from refmg.multilevel.settings import last_number
+from refmg.multilevel.settings import common, last_number
 from refmg.multilevel.switch import LevelSwitch, Scores, stencil_norms, switch_parts
 from refmg.network import Network
 from refmg.network_transfer import NEEDS_IMAGES, transfer_network
 from refmg.objective import NetworkObjective
-from refmg.optimization import Iteration, StochasticSettings, block_coordinate_descent, stochastic_descent
+from refmg.optimization import (
+    Iteration,
+    MultiscaleSettings,
+    StochasticSettings,
+    block_coordinate_descent,
+    multiscale_descent,
+    stochastic_descent,
+)
 from refmg_backends import RefmgError
 
 
@@ -165,6 +173,8 @@ def _check_images(pyramid: ImagePyramid, a: Architecture) -> None:
 def descend(level: Level, here: Position, images: ImagePyramid) -> Iterator[Iteration]:
     """Train on one level by its optimiser, from a position there."""
     x, labels, settings = images.on(level.shape), images.labels, level.settings
+    if isinstance(settings, MultiscaleSettings):
+        return multiscale_descent(here.network, x, labels, settings, here.done, here.optimizer)
     if isinstance(settings, StochasticSettings):
         return stochastic_descent(here.network, x, labels, settings, here.done, here.optimizer)
     return block_coordinate_descent(here.network, x, labels, settings, here.done)
@@ -180,7 +190,8 @@ def moved_to(network: Network, level: Level, images: ImagePyramid) -> Network:
     level : Level
         Where it shall go.
     images : ImagePyramid
-        For transfers that look at images: the first ``level.transfer_images``, without labels.
+        For transfers that look at images: the first ``level.transfer_images``, without labels. Each of
+        several steps sees those of its own two grids, as levels there would.
 
     Returns
     -------
@@ -191,22 +202,26 @@ def moved_to(network: Network, level: Level, images: ImagePyramid) -> Network:
     RefmgError
         If the level does not follow.
     """
-    needs, old = level.transfer in NEEDS_IMAGES, network.architecture.shape
-    if level.shape != old:
-        extra: dict[str, Any] = {}
-        if needs:
-            fine, coarse = sorted((old, level.shape), reverse=True)
-            extra["images"] = images.on(fine)[..., : level.transfer_images]
-            if level.transfer_steps == 1:
-                extra["coarse_images"] = images.on(coarse)[..., : level.transfer_images]
-        network = transfer_network(network, level.shape, level.transfer, levels=level.transfer_steps, **extra)
+    old = network.architecture.shape
+    changes = GridChange.between(old, level.shape).split(level.transfer_steps) if level.shape != old else []
+    for change in changes:
+        seen = _seen(level, change, images)
+        network = transfer_network(network, change.new, level.transfer, **seen)
     layers = level.layers or network.architecture.layers
-    return change_depth(network, layers, level.time_interpolation, level.control_nodes)
+    return change_depth(network, layers, level.time_interpolation, level.control_nodes, level.time_nodes)
+
+
+def _seen(level: Level, change: GridChange, images: ImagePyramid) -> dict[str, Any]:
+    """Return the images of both grids for transfers that look at images."""
+    if level.transfer not in NEEDS_IMAGES:
+        return {}
+    fine, coarse = (images.on(shape)[..., : level.transfer_images] for shape in (change.fine, change.coarse))
+    return {"images": fine, "coarse_images": coarse}
 
 
 def evaluate(network: Network, level: Level, images: ImagePyramid) -> Evaluation:
     """Return loss and accuracy of a network on its level's images."""
-    s = level.settings
+    s = common(level.settings)
     x, classes = images.on(level.shape), network.architecture.classes
     batches = Batches(x, images.labels, classes, s.batch_size, network.backend, network.dtype)
     objective = NetworkObjective(network, batches, s.regularization, s.loss, s.storage)

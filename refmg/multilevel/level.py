@@ -9,16 +9,27 @@ from typing import Any
 import numpy as np
 
 from refmg.architecture import Architecture
+from refmg.calibration import check_control_times
 from refmg.galerkin import check_coarse_grid
 from refmg.grid_change import GridChange
-from refmg.multilevel.depth_change import deeper
-from refmg.multilevel.settings import Settings, settings_as_dict, settings_from_dict, with_iterations
-from refmg.multilevel.time_matrix import INTERPOLATIONS, time_matrix
+from refmg.multilevel.depth_change import check_depth_change, deeper
+from refmg.multilevel.settings import (
+    Settings,
+    check_settings,
+    settings_as_dict,
+    settings_from_dict,
+    with_iterations,
+)
+from refmg.multilevel.time_matrix import INTERPOLATIONS, TIME_NODES
 from refmg.network_transfer import NEEDS_IMAGES, network_transfer_names
 from refmg.optimization import TrainingSettings
-from refmg.stencil_maps import named_map, stencil_transfer_names
+from refmg.optimization.numbers import is_whole
+from refmg.stencil_maps import CALIBRATED, SYNTHETIC, named_map, stencil_transfer_names
 from refmg.transfer import Shape
 from refmg_backends import RefmgError, one_of
+
+# Levels written before these existed lack them; the defaults are what those levels were.
+ADDED_SINCE_FIRST = {"time_nodes"}
 
 
 @dataclass(frozen=True)
@@ -41,10 +52,12 @@ class Level:
         How stencils and biases come to this depth, see :func:`refmg.multilevel.time_matrix`.
     control_nodes : int, optional
         Number of controls in time, see :func:`refmg.multilevel.deeper`.
-    settings : TrainingSettings or StochasticSettings
-        How to train: block coordinate descent, or SGD or Adam.
+    settings : TrainingSettings, StochasticSettings or MultiscaleSettings
+        How to train: block coordinate descent; SGD or Adam; or either with multiscale gradients.
     transfer_images : int
         Training images, without labels, for transfers that look at images.
+    time_nodes : {"left", "cell-centred"}
+        Where in its step a control stands, see :func:`refmg.multilevel.time_matrix`.
 
     Raises
     ------
@@ -67,6 +80,7 @@ class Level:
     control_nodes: int | None = None
     settings: Settings = field(default_factory=TrainingSettings)
     transfer_images: int = 500
+    time_nodes: str = "left"
 
     def __post_init__(self) -> None:
         """Refuse what is no level; let `iterations` and `settings` agree."""
@@ -76,20 +90,22 @@ class Level:
             raise RefmgError(one_of("transfer", self.transfer, network_transfer_names()))
         if self.time_interpolation not in INTERPOLATIONS:
             raise RefmgError(one_of("interpolation in time", self.time_interpolation, INTERPOLATIONS))
+        if self.time_nodes not in TIME_NODES:
+            raise RefmgError(one_of("nodes in time", self.time_nodes, TIME_NODES))
         settings, iterations = with_iterations(self.settings, self.iterations)
         object.__setattr__(self, "settings", settings)
         object.__setattr__(self, "iterations", iterations)
 
     def _check_numbers(self) -> None:
-        if not np.iterable(self.shape) or not all(_is_whole(n) for n in self.shape):
+        if not np.iterable(self.shape) or not all(is_whole(n) for n in self.shape):
             raise RefmgError(
                 f"found a level of {self.shape} cells; expected a whole number an axis: (14, 14)"
             )
         for name in ("layers", "transfer_steps", "control_nodes", "transfer_images"):
             found = getattr(self, name)
-            if found is not None and not (_is_whole(found) and found >= 1):
+            if found is not None and not (is_whole(found) and found >= 1):
                 raise RefmgError(f"found a level with {name} = {found}; expected a whole number, 1 or more")
-        if self.iterations is not None and not _is_whole(self.iterations):
+        if self.iterations is not None and not is_whole(self.iterations):
             raise RefmgError(f"found a level with iterations = {self.iterations}; expected a whole number")
 
     def as_dict(self) -> dict[str, Any]:
@@ -107,7 +123,7 @@ class Level:
             If an entry is missing, unknown or out of range.
         """
         names = {f.name for f in fields(cls)}
-        if set(values) != names:
+        if not names - ADDED_SINCE_FIRST <= set(values) <= names:
             raise RefmgError(f"found a level with {sorted(values)}; expected exactly {sorted(names)}")
         return cls(**{**values, "settings": settings_from_dict(values["settings"])})
 
@@ -118,10 +134,11 @@ class Level:
         ------
         RefmgError
             If one grid does not divide the other, neither number of controls is a multiple of the other,
-            or stencils do not close under the transfer.
+            stencils do not close under the transfer, or the settings do not suit the architecture.
         """
         after = deeper(before.on(self.shape), self.layers or before.layers, self.control_nodes)
-        time_matrix(before.control_grid.nodes, after.control_grid.nodes, self.time_interpolation)
+        check_depth_change(before, after, self.time_interpolation, self.time_nodes)
+        check_settings(self.settings, after)
         if after.shape != before.shape:
             for change in GridChange.between(before.shape, after.shape).split(self.transfer_steps):
                 self._check_transfer(before, change)
@@ -129,14 +146,12 @@ class Level:
 
     def _check_transfer(self, a: Architecture, change: GridChange) -> None:
         d = len(a.shape)
+        if self.transfer in (CALIBRATED, SYNTHETIC):
+            check_control_times(a)
         for width in {a.width, a.opening_width}:
             check_coarse_grid(change.coarse, (width,) * d)
             if self.transfer in stencil_transfer_names() and self.transfer not in NEEDS_IMAGES:
                 named_map(self.transfer, width, d, change.factor)
-
-
-def _is_whole(number: object) -> bool:
-    return isinstance(number, int | np.integer) and not isinstance(number, bool)
 
 
 def architectures(start: Architecture, levels: Sequence[Level]) -> list[Architecture]:

@@ -1,19 +1,35 @@
-"""The settings of either optimiser, as one kind of data."""
+"""The settings of every optimiser, as one kind of data."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
-from refmg.optimization import StochasticSettings, TrainingSettings
+from refmg.architecture import Architecture
+from refmg.integrators import named_integrator
+from refmg.optimization import MultiscaleSettings, StochasticSettings, TrainingSettings
+from refmg.optimization.multiscale_gradient import check_grids
 from refmg.regularization import Regularization
+from refmg.trajectory import check_storage
 from refmg_backends import RefmgError, one_of
 
-Settings = TrainingSettings | StochasticSettings
+Settings = TrainingSettings | StochasticSettings | MultiscaleSettings
 KINDS: dict[str, type[Settings]] = {
     "block coordinate descent": TrainingSettings,
     "stochastic": StochasticSettings,
+    "multiscale": MultiscaleSettings,
 }
+
+
+def common(settings: Settings) -> TrainingSettings | StochasticSettings:
+    """Return the part with what all optimisers have: batches, regularisers, loss, storage and seed.
+
+    Examples
+    --------
+    >>> common(MultiscaleSettings(((4, 4),))).loss
+    'softmax'
+    """
+    return settings.stochastic if isinstance(settings, MultiscaleSettings) else settings
 
 
 def with_iterations(settings: Settings, iterations: int | None) -> tuple[Settings, int]:
@@ -29,13 +45,16 @@ def with_iterations(settings: Settings, iterations: int | None) -> tuple[Setting
     >>> with_iterations(StochasticSettings(epochs=3), None)[1]
     3
     """
+    if isinstance(settings, MultiscaleSettings):
+        number = settings.stochastic.epochs if iterations is None else iterations
+        return replace(settings, stochastic=replace(settings.stochastic, epochs=number)), number
     if isinstance(settings, StochasticSettings):
         number = settings.epochs if iterations is None else iterations
         return replace(settings, epochs=number), number
     if not isinstance(settings, TrainingSettings):
         raise RefmgError(
-            f"found settings of type {type(settings).__name__}; expected TrainingSettings or "
-            "StochasticSettings"
+            f"found settings of type {type(settings).__name__}; expected TrainingSettings, "
+            "StochasticSettings or MultiscaleSettings"
         )
     number = settings.iterations if iterations is None else iterations
     return replace(settings, iterations=number), number
@@ -43,7 +62,25 @@ def with_iterations(settings: Settings, iterations: int | None) -> tuple[Setting
 
 def last_number(settings: Settings) -> int:
     """Return the number of the last iteration: the first is 0, for block coordinate descent an extra one."""
-    return settings.epochs - 1 if isinstance(settings, StochasticSettings) else settings.iterations
+    own = common(settings)
+    return own.iterations if isinstance(own, TrainingSettings) else own.epochs - 1
+
+
+def check_settings(settings: Settings, a: Architecture) -> None:
+    """Refuse settings with which a network of this architecture cannot be trained.
+
+    Raises
+    ------
+    RefmgError
+        If the integrator cannot be reversed as `storage` asks, or multiscale gradients cannot be made.
+
+    Examples
+    --------
+    >>> check_settings(TrainingSettings(storage="checkpoint"), Architecture((8, 8)))
+    """
+    check_storage(common(settings).storage, named_integrator(a.integrator))
+    if isinstance(settings, MultiscaleSettings):
+        check_grids(a, settings.coarser, settings.transfer)
 
 
 def settings_as_dict(settings: Settings) -> dict[str, Any]:
@@ -75,9 +112,26 @@ def settings_from_dict(values: dict[str, Any]) -> Settings:
     if kind is None:
         raise RefmgError(one_of("optimizer", str(values.get("optimizer")), KINDS))
     rest = {name: value for name, value in values.items() if name != "optimizer"}
+    if kind is MultiscaleSettings:
+        return _multiscale(rest)
+    return _one_grid(kind, rest)
+
+
+def _multiscale(rest: dict[str, Any]) -> MultiscaleSettings:
+    try:
+        inner, sizes = _one_grid(StochasticSettings, rest["stochastic"]), rest["examples"]
+        grids = tuple(tuple(shape) for shape in rest["coarser"])
+        read = {"coarser": grids, "stochastic": inner, "examples": None if sizes is None else tuple(sizes)}
+        return MultiscaleSettings(**(rest | read))
+    except (KeyError, TypeError) as error:
+        raise RefmgError(f"found the settings {sorted(rest)} of 'multiscale': {error!r}") from error
+
+
+def _one_grid(kind: type[Settings], rest: dict[str, Any]) -> Any:
+    rest = dict(rest)
     try:
         rest["regularization"] = Regularization(**rest.get("regularization", {}))
         rest |= {"betas": tuple(rest["betas"])} if "betas" in rest else {}
         return kind(**rest)
     except TypeError as error:
-        raise RefmgError(f"found the settings {sorted(rest)} of {values['optimizer']!r}: {error}") from error
+        raise RefmgError(f"found the settings {sorted(rest)} of {kind.__name__}: {error}") from error

@@ -10,6 +10,7 @@ import numpy as np
 from refmg.evaluation import Evaluation
 from refmg.multilevel.level import Level
 from refmg.multilevel.position import Position
+from refmg.multilevel.settings import common
 from refmg.network import Network
 from refmg.optimization import StochasticSettings
 from refmg_backends.backend import Array
@@ -24,8 +25,9 @@ class SwitchPart:
     name : str
         ``"opening"``, ``"stencils"``, ``"biases"``, ``"W"``, ``"mu"``, ``"momentum"`` or
         ``"batch-norm statistics"``.
-    action : {"moved", "kept", "restarted", "none"}
-        Of parameters: ``"kept"`` if they are the same to the last bit.
+    action : {"moved", "kept", "restarted", "dropped", "none"}
+        Of parameters: ``"kept"`` if they are the same to the last bit. ``"dropped"``: the new level has no
+        use for it; ``"none"``: there was no such part.
     how : str
         In words.
     """
@@ -150,7 +152,7 @@ def stencil_norms(old: Network, new: Network) -> tuple[StencilNorm, ...]:
 
 def switch_parts(old: Network, new: Network, levels: tuple[Level, Level]) -> tuple[SwitchPart, ...]:
     """Return what became of every part of the state."""
-    before, level = levels
+    _, level = levels
     space, time = _space(old, new, level), _time(old, new, level)
     both = ", ".join(filter(None, (space, time)))
     parameters = (
@@ -165,7 +167,7 @@ def switch_parts(old: Network, new: Network, levels: tuple[Level, Level]) -> tup
     for name, a, b, how in parameters:
         kept = np.array_equal(host(a), host(b))
         parts.append(SwitchPart(name, *(("kept", "the same numbers") if kept else ("moved", how))))
-    return (*parts, _momentum(before), SwitchPart("batch-norm statistics", "none", "none in this network"))
+    return (*parts, _momentum(*levels), SwitchPart("batch-norm statistics", "none", "none in this network"))
 
 
 def _space(old: Network, new: Network, level: Level) -> str:
@@ -179,9 +181,13 @@ def _time(old: Network, new: Network, level: Level) -> str:
     return "" if a == b else f"from {a} to {b} nodes in time {how}"
 
 
-def _momentum(before: Level) -> SwitchPart:
-    settings = before.settings
-    if isinstance(settings, StochasticSettings):
-        how = f"the averages of {settings.method!r} begin anew on every level"
-        return SwitchPart("momentum", "restarted", how)
-    return SwitchPart("momentum", "none", "block coordinate descent has none")
+def _momentum(before: Level, after: Level) -> SwitchPart:
+    old, new = (common(level.settings) for level in (before, after))
+    if not isinstance(old, StochasticSettings):
+        then = f"; the averages of {new.method!r} begin" if isinstance(new, StochasticSettings) else ""
+        return SwitchPart("momentum", "none", f"block coordinate descent has none{then}")
+    if not isinstance(new, StochasticSettings):
+        how = f"block coordinate descent has no use for the averages of {old.method!r}"
+        return SwitchPart("momentum", "dropped", how)
+    how = f"the averages of {new.method!r} begin anew on every level"
+    return SwitchPart("momentum", "restarted", how)

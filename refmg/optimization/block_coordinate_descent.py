@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
@@ -15,9 +16,17 @@ from refmg.optimization.iteration import ADJOINT, FORWARD, TANGENT, Iteration
 from refmg.optimization.newton import NewtonStep, newton_step
 from refmg.optimization.settings import TrainingSettings, training_batches
 
-# The last number counts forward passes of all examples, beside that of the gradient.
+
+@dataclass(frozen=True)
+class Passes:
+    """Passes of all examples beside those of the gradient: forward ones, and over the features."""
+
+    forward: int
+    features: int
+
+
 ControlStep = Callable[
-    [Network, Sequence[Batch], Sequence[Batch], TrainingSettings], tuple[ClassifierSteps, NewtonStep, int]
+    [Network, Sequence[Batch], Sequence[Batch], TrainingSettings], tuple[ClassifierSteps, NewtonStep, Passes]
 ]
 
 
@@ -66,27 +75,31 @@ def alternate(
     batches = training_batches(network, x, labels, settings.batch_size)
     m = batches.targets.shape[1]
     for number in range(done + 1, settings.iterations + 1):
-        start, control, work = perf_counter(), None, FORWARD * m
+        start, control = perf_counter(), None
         if number > 0:
             subsample = _subsample(batches, settings, number)
             block, control, passes = method(network, batches, subsample, settings)
             work = _work(control, passes, m, subsample.targets.shape[1])
         else:
             block = classifier_steps(network, batches, settings)
+            work = FORWARD * m, block.passes * m
         network = block.network
         yield _iteration(number, block, control, perf_counter() - start, work)
 
 
-def _work(control: NewtonStep, passes: int, m: int, subsample: int) -> int:
-    """Return examples that passed all layers: for the gradient, the Gauss-Newton matrix and `passes`."""
-    # CG counts products that changed its solution; one that found negative curvature did not.
-    products = control.cg.iterations + (control.cg.reason == "curvature")
-    curvature = FORWARD + products * (TANGENT + ADJOINT)
-    return (FORWARD * (1 + passes) + ADJOINT) * m + curvature * subsample
+def _work(control: NewtonStep, passes: Passes, m: int, subsample: int) -> tuple[int, int]:
+    """Return examples that passed all layers, and over whose features products went.
+
+    Both for the gradient, the Gauss-Newton matrix and `passes`. Where layers need two products, for a tangent
+    or a cotangent, the classifier needs one.
+    """
+    curvature = FORWARD + control.products * (TANGENT + ADJOINT)
+    layers = (FORWARD * (1 + passes.forward) + ADJOINT) * m + curvature * subsample
+    return layers, (2 + passes.features) * m + (1 + 2 * control.products) * subsample
 
 
 def _iteration(
-    number: int, block: ClassifierSteps, control: NewtonStep | None, seconds: float, work: int
+    number: int, block: ClassifierSteps, control: NewtonStep | None, seconds: float, work: tuple[int, int]
 ) -> Iteration:
     norms = {"classifier": block.steps[-1].gradient_norm}
     if control is not None:
@@ -100,7 +113,8 @@ def _iteration(
         step=control.step if control else 0.0,
         seconds=seconds,
         classifier_steps=[step.step for step in block.steps],
-        work=work,
+        work=work[0],
+        classifier_work=work[1],
     )
 
 
@@ -114,9 +128,10 @@ def _subsample(batches: Batches, settings: TrainingSettings, number: int) -> Bat
 
 def _both_blocks(
     network: Network, batches: Sequence[Batch], subsample: Sequence[Batch], settings: TrainingSettings
-) -> tuple[ClassifierSteps, NewtonStep, int]:
+) -> tuple[ClassifierSteps, NewtonStep, Passes]:
     network, step = control_step(network, batches, subsample, settings)
-    return classifier_steps(network, batches, settings), step, step.evaluations + 1
+    block = classifier_steps(network, batches, settings)
+    return block, step, Passes(step.evaluations + 1, step.evaluations + block.passes)
 
 
 def control_step(

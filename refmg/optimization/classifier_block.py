@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from refmg.batches import Batch, mapped, merged
+from refmg.batches import Batch, examples_in, mapped
 from refmg.classifier_objective import ClassifierObjective
-from refmg.classifier_point import ClassifierPoint
+from refmg.classifier_point import ClassifierLine, ClassifierPoint
 from refmg.evaluation import Evaluation
 from refmg.network import Network
 from refmg.optimization.newton import NewtonStep, newton_step
 from refmg.optimization.settings import TrainingSettings
-
-# Numbers in one product: few calls, and what the first pass reads, the second finds in a last-level cache.
-FEATURES = 1 << 22
+from refmg_backends.backend import Array
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,11 @@ class ClassifierSteps:
     network: Network
     evaluation: Evaluation
     steps: list[NewtonStep]
+
+    @property
+    def passes(self) -> int:
+        """Passes over the features that these steps took, see the notes of :func:`classifier_steps`."""
+        return 1 + sum(2 + 2 * step.products for step in self.steps)
 
 
 def classifier_steps(
@@ -56,20 +59,20 @@ def classifier_steps(
 
     Notes
     -----
-    One pass over the features for the logits at the start; then for each step one for the gradient, two
+    One product with the features for the logits at the start; then for each step one for the gradient, two
     for each iteration of conjugate gradients and one for the logits of the direction. Trials of the line
     search need none, nor does the next point: logits are linear in the classifier.
     """
     xp, a, weights = network.backend.xp, network.architecture, settings.regularization
     propagation = network.propagation.prepared
     parts = mapped(network.backend, lambda batch: replace(batch, x=propagation.apply(batch.x)), batches)
-    features = list(merged(network.backend, parts, FEATURES))
-    objective = ClassifierObjective(a, features, weights, network.backend, settings.loss)
+    m = examples_in(batches)
+    objective = ClassifierObjective(a, parts, weights, network.backend, settings.loss, m)
     # Logits are found afresh here, so that the rounding of updated ones does not outlive these steps.
     point, steps = objective.at(network.classifier), list[NewtonStep]()
     for _ in range(settings.newton_steps):
-        steps.append(_newton_classifier(point, settings))
-        point = point.along(steps[-1].cg.x).at(steps[-1].step)
+        step, point = _newton_classifier(point, settings)
+        steps.append(step)
     found = point.evaluation
     total = found.regularizer + weights.value_of_controls(xp, network.controls, a.control_dt)
     return ClassifierSteps(
@@ -77,15 +80,24 @@ def classifier_steps(
     )
 
 
-def _newton_classifier(point: ClassifierPoint, settings: TrainingSettings) -> NewtonStep:
-    objective, current = point.objective, point.classifier
+def _newton_classifier(
+    point: ClassifierPoint, settings: TrainingSettings
+) -> tuple[NewtonStep, ClassifierPoint]:
+    """Return the step and the point that it reaches, whose logits the line search has found."""
+    objective, current, lines = point.objective, point.classifier, list[ClassifierLine]()
     xp, (value, gradient, product) = objective.xp, point.derivatives()
-    return newton_step(
+
+    def along(direction: Array) -> ClassifierLine:
+        lines.append(point.along(direction))
+        return lines[-1]
+
+    step = newton_step(
         xp,
         lambda v: objective.value(current.unflat(xp, v)),
         (current.flat(xp), value, gradient, product),
         precondition=lambda v: objective.mass_inverse(current, v),
         cg_iterations=settings.newton_cg_iterations,
         cg_tolerance=settings.newton_cg_tolerance,
-        along=point.along,
+        along=along,
     )
+    return step, lines[-1].at(step.step)

@@ -39,8 +39,10 @@ class Iteration:
         That the iteration took, without the evaluation where that is only for this report.
     work : int or None
         Examples that passed all layers: once for a forward pass, twice for a tangent or an adjoint. What
-        storage recomputes is left out, and so is the classifier, which passes no layer. None where the
-        optimiser does not count.
+        storage recomputes is left out. None where the optimiser does not count.
+    classifier_work : int or None
+        Examples whose features met the classifier's weights or their transpose, once a product: one for
+        logits, one for a cotangent, one for a gradient of the weights.
     optimizer : RuleState or None
         What the optimiser remembers beside the network, if it does.
     """
@@ -55,6 +57,7 @@ class Iteration:
     classifier_steps: list[float] = field(default_factory=list)
     peak_memory: int | None = field(default_factory=lambda: peak_memory())
     work: int | None = None
+    classifier_work: int | None = None
     optimizer: RuleState | None = None
 
     @property
@@ -76,6 +79,7 @@ class Iteration:
             "seconds": self.seconds,
             "peak_memory": self.peak_memory,
             "work": self.work,
+            "classifier_work": self.classifier_work,
         }
 
 

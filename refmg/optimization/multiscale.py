@@ -12,12 +12,13 @@ import numpy as np
 from refmg.network import Network
 from refmg.objective import NetworkObjective
 from refmg.optimization.allocation import optimal_examples, step_cost
-from refmg.optimization.iteration import Iteration
+from refmg.optimization.iteration import ADJOINT, FORWARD, Iteration
 from refmg.optimization.multiscale_gradient import GradientEstimate, MultiscaleGradient
+from refmg.optimization.numbers import is_whole
 from refmg.optimization.rules import RuleState
 from refmg.optimization.scaling import usual_scale
 from refmg.optimization.settings import training_batches
-from refmg.optimization.stochastic import StochasticSettings
+from refmg.optimization.stochastic import PRODUCTS, StochasticSettings
 from refmg.stencil_maps import AnyTransfer
 from refmg.transfer import Shape
 from refmg_backends import RefmgError
@@ -60,13 +61,31 @@ class MultiscaleSettings:
 
     def __post_init__(self) -> None:
         """Refuse what is no method."""
-        terms = len(self.coarser) + 1
-        if self.examples is not None and (len(self.examples) != terms or min(self.examples) < 1):
+        terms, sizes = len(self.coarser) + 1, self.examples
+        if sizes is not None and (len(sizes) != terms or not all(is_whole(n) and n >= 1 for n in sizes)):
             raise RefmgError(
                 f"found batches of {self.examples} examples; expected {terms}, one a term, each 1 or more"
             )
-        if self.pilot < 2:
+        if not is_whole(self.pilot) or self.pilot < 2:
             raise RefmgError(f"found pilot = {self.pilot}; expected 2 or more examples to measure variances")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON.
+
+        Raises
+        ------
+        RefmgError
+            If the transfer has no name.
+        """
+        if not isinstance(self.transfer, str):
+            raise RefmgError(f"found the transfer {self.transfer!r}; expected a name, which JSON can hold")
+        return {
+            "coarser": [list(shape) for shape in self.coarser],
+            "examples": None if self.examples is None else list(self.examples),
+            "transfer": self.transfer,
+            "pilot": self.pilot,
+            "stochastic": self.stochastic.as_dict(),
+        }
 
 
 @dataclass(frozen=True)
@@ -93,7 +112,12 @@ class MultiscaleIteration(Iteration):
 
 
 def multiscale_descent(
-    network: Network, x: np.ndarray, labels: np.ndarray, settings: MultiscaleSettings
+    network: Network,
+    x: np.ndarray,
+    labels: np.ndarray,
+    settings: MultiscaleSettings,
+    done: int = -1,
+    state: RuleState | None = None,
 ) -> Iterator[MultiscaleIteration]:
     """Train all parameters at once by multiscale gradients.
 
@@ -107,6 +131,11 @@ def multiscale_descent(
         Their classes.
     settings : MultiscaleSettings
         How to train.
+    done : int
+        The number of the last finished epoch, to resume with the network and the state that it gave: the
+        following epochs are the same, to the last bit, as without interruption.
+    state : RuleState, optional
+        ``Iteration.optimizer`` of that epoch.
 
     Yields
     ------
@@ -128,10 +157,10 @@ def multiscale_descent(
     batches = training_batches(network, x, labels, s.batch_size)
     whole = NetworkObjective(network, batches, s.regularization, s.loss, s.storage)
     estimator = MultiscaleGradient(network, batches, settings.coarser, settings.transfer, s.loss, s.storage)
-    rng, rule, scale = np.random.default_rng(s.seed), s.rule(network.backend.xp), usual_scale(network)
-    state = RuleState()
-    for epoch in range(s.epochs):
-        start = perf_counter()
+    rule, scale, state = s.rule(network.backend.xp), usual_scale(network), state or RuleState()
+    for epoch in range(done + 1, s.epochs):
+        # A generator of its own for each epoch: a resumed run draws what the whole run would have drawn.
+        start, rng = perf_counter(), np.random.default_rng([s.seed, epoch])
         sizes, cost = _sizes(estimator, network, settings, rng)
         each = step_cost(sizes, estimator.costs)
         steps = max(1, int((estimator.examples - cost) // each))
@@ -143,9 +172,11 @@ def multiscale_descent(
         seconds = perf_counter() - start
         norms = {"all": float(network.backend.xp.sum(gradient * gradient)) ** 0.5} | _norms(found)
         evaluation = whole.evaluate(whole.vector(network))
+        cost += steps * each
         yield MultiscaleIteration(
             epoch, network, evaluation, norms, 0, s.learning_rate, seconds,
-            examples=sizes, steps=steps, cost=cost + steps * each,
+            work=round((FORWARD + ADJOINT) * cost), classifier_work=round(PRODUCTS * cost),
+            optimizer=state, examples=sizes, steps=steps, cost=cost,
         )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from math import prod
 
 import numpy as np
 
+from refmg.architecture import Architecture
 from refmg.batches import Batches
 from refmg.data.pyramid import restrict_images
 from refmg.grid_change import GridChange
@@ -17,7 +18,7 @@ from refmg.network_move import pair_of
 from refmg.objective import NetworkObjective
 from refmg.optimization.allocation import level_costs, term_costs
 from refmg.optimization.scaling import usual_scale
-from refmg.parameter_move import ParameterMove
+from refmg.parameter_move import ParameterMove, coarsening, stencil_matrix
 from refmg.stencil_maps import AnyTransfer
 from refmg.transfer import Shape
 from refmg_backends import RefmgError
@@ -216,6 +217,26 @@ class MultiscaleGradient:
         for move in reversed(self.moves[:level]):
             gradient = move.adjoint(gradient)
         return gradient
+
+
+def check_grids(a: Architecture, coarser: Sequence[Shape], transfer: AnyTransfer) -> None:
+    """Refuse grids and transfers of which :class:`MultiscaleGradient` could not be made.
+
+    Raises
+    ------
+    RefmgError
+        If a grid does not divide the one before or is narrower than a stencil, or the transfer is unknown
+        or not linear.
+
+    Examples
+    --------
+    >>> check_grids(Architecture((8, 8)), [(4, 4)], "linear")
+    """
+    for grid in coarser:
+        change = coarsening(a.shape, grid)
+        for width in {a.opening_width, a.width}:
+            stencil_matrix(change, width, transfer)
+        a = a.on(change.new)
 
 
 class _Spread:

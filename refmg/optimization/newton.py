@@ -39,6 +39,12 @@ class NewtonStep:
     cg: CGResult
     evaluations: int
 
+    @property
+    def products(self) -> int:
+        """Products with the matrix."""
+        # CG counts those that changed its solution; one that found negative curvature did not.
+        return self.cg.iterations + (self.cg.reason == "curvature")
+
 
 def newton_step(
     xp: ModuleType,

@@ -10,9 +10,11 @@ import numpy as np
 from refmg.batches import Batches
 from refmg.losses import as_targets, check_training_labels, named_loss
 from refmg.network import Network
+from refmg.optimization.numbers import check_whole
 from refmg.regularization import Regularization
-from refmg.trajectory import STORAGES
-from refmg_backends import RefmgError, one_of
+from refmg.trajectory import check_storage
+
+COUNTS = ("newton_steps", "hessian_examples", "cg_iterations", "newton_cg_iterations", "batch_size")
 
 
 @dataclass(frozen=True)
@@ -63,22 +65,10 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no method."""
-        for name in (
-            "newton_steps",
-            "hessian_examples",
-            "cg_iterations",
-            "newton_cg_iterations",
-            "batch_size",
-        ):
-            if getattr(self, name) < 1:
-                raise RefmgError(f"found {name} = {getattr(self, name)}; expected 1 or more")
-        if self.iterations < 0 or self.seed < 0:
-            raise RefmgError(
-                f"found iterations = {self.iterations} and seed = {self.seed}; expected neither negative"
-            )
+        check_whole(self, COUNTS, 1)
+        check_whole(self, ("iterations", "seed"), 0)
         named_loss(self.loss)
-        if self.storage not in STORAGES:
-            raise RefmgError(one_of("storage", self.storage, STORAGES))
+        check_storage(self.storage)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""

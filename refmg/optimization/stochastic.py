@@ -10,16 +10,20 @@ from typing import Any
 
 import numpy as np
 
+from refmg.losses import named_loss
 from refmg.network import Network
 from refmg.objective import NetworkObjective
 from refmg.optimization.iteration import ADJOINT, FORWARD, Iteration
+from refmg.optimization.numbers import check_whole
 from refmg.optimization.rules import Rule, RuleState, adam_rule, momentum_rule
 from refmg.optimization.scaling import usual_scale
 from refmg.optimization.settings import training_batches
 from refmg.regularization import Regularization
+from refmg.trajectory import check_storage
 from refmg_backends import RefmgError, one_of
 
 METHODS = ("sgd", "adam")
+PRODUCTS = 3  # of a gradient with the classifier: logits, cotangent, and the gradient of the weights
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class StochasticSettings:
     Raises
     ------
     RefmgError
-        If a number is out of range or the method unknown.
+        If a number is out of range or no whole one where it counts, or a name is unknown.
     """
 
     method: str = "adam"
@@ -71,13 +75,16 @@ class StochasticSettings:
         """Refuse what is no method."""
         if self.method not in METHODS:
             raise RefmgError(one_of("method", self.method, METHODS))
-        if not self.learning_rate > 0 or min(self.epochs, self.examples, self.batch_size) < 1:
+        if not 0 < self.learning_rate < float("inf"):
             raise RefmgError(
-                f"found learning_rate = {self.learning_rate}, epochs = {self.epochs}, examples = "
-                f"{self.examples}, batch_size = {self.batch_size}; expected all of them positive"
+                f"found learning_rate = {self.learning_rate}; expected it to be positive and finite"
             )
+        check_whole(self, ("epochs", "examples", "batch_size"), 1)
+        check_whole(self, ("seed",), 0)
         if not all(0 <= beta < 1 for beta in (self.momentum, *self.betas)):
             raise RefmgError(f"found momentum = {self.momentum}, betas = {self.betas}; expected [0, 1)")
+        named_loss(self.loss)
+        check_storage(self.storage)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
@@ -160,5 +167,6 @@ def stochastic_descent(
             step=settings.learning_rate,
             seconds=seconds,
             work=(FORWARD + ADJOINT) * m,
+            classifier_work=PRODUCTS * m,
             optimizer=state,
         )

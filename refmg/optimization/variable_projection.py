@@ -9,7 +9,7 @@ import numpy as np
 from refmg.batches import Batch
 from refmg.network import Network
 from refmg.objective import ControlObjective
-from refmg.optimization.block_coordinate_descent import alternate
+from refmg.optimization.block_coordinate_descent import Passes, alternate
 from refmg.optimization.classifier_block import ClassifierSteps, classifier_steps
 from refmg.optimization.iteration import Iteration
 from refmg.optimization.newton import NewtonStep, newton_step
@@ -51,17 +51,19 @@ def variable_projection(
 
 def _projected_step(
     network: Network, batches: Sequence[Batch], subsample: Sequence[Batch], settings: TrainingSettings
-) -> tuple[ClassifierSteps, NewtonStep, int]:
+) -> tuple[ClassifierSteps, NewtonStep, Passes]:
     objective = ControlObjective(network, batches, settings.regularization, settings.loss, settings.storage)
     start, xp = objective.vector(network), network.backend.xp
     evaluation, gradient = objective.evaluate_with_gradient(start)
     weights = settings.regularization.of_weights(xp, network.classifier.W, network.architecture.grid)
     value = evaluation.objective + 0.5 * float(xp.sum(network.classifier.W * weights))
-    last: list[ClassifierSteps] = []
+    last, features = list[ClassifierSteps](), 0
 
     def projected(vector: Array) -> float:
+        nonlocal features
         last.append(classifier_steps(objective.network(vector), batches, settings))
         del last[:-1]
+        features += last[-1].passes
         return last[-1].evaluation.objective
 
     step = newton_step(
@@ -73,5 +75,6 @@ def _projected_step(
     )
     # The accepted trial is the last one; without any, the classifier alone goes on.
     if step.step:
-        return last[-1], step, step.evaluations
-    return classifier_steps(network, batches, settings), step, step.evaluations + 1
+        return last[-1], step, Passes(step.evaluations, features)
+    block = classifier_steps(network, batches, settings)
+    return block, step, Passes(step.evaluations + 1, features + block.passes)

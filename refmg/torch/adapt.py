@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+from torch.nn.modules.instancenorm import _InstanceNorm
 
 from refmg.model_transfer import ResolutionChange, growth, keep_reason
 from refmg.stencil_maps import UNCHANGED
@@ -16,7 +19,7 @@ from refmg.torch.normal_equations import Solution
 from refmg.torch.options import TransferOptions
 from refmg.torch.report import LayerRecord
 from refmg.torch.side_by_side import SideBySide
-from refmg.torch.tracing import Step
+from refmg.torch.tracing import NORMS, Step, layers_of
 from refmg_backends import RefmgError
 
 CALIBRATED = "calibrated"
@@ -53,13 +56,32 @@ class Adaptation:
                 return self._linear(step, kind)
         except RefmgError as error:
             raise type(error)(f"{step.name}: {error}") from error
-        if isinstance(step.module, nn.Linear):
-            return LayerRecord(step.name, kind, "kept")
         if self.options.batch_norm and has_statistics(step.module):
             # Unbiased at once: later layers are adapted to what the new model will compute.
             make_unbiased([set_statistics(self.models.target, step, self.models.target_batches())])
             return LayerRecord(step.name, kind, "statistics re-estimated")
-        return LayerRecord(step.name, kind, "kept")
+        return LayerRecord(step.name, kind, f"kept: {self._no_rule(step.module)}")
+
+    def _no_rule(self, module: nn.Module) -> str:
+        """Return why a layer that is no convolution is not adapted."""
+        if isinstance(module, nn.Linear):
+            return "not the last linear layer on vectors" if self.options.classifier else "classifier=False"
+        if has_statistics(module):
+            return "batch_norm=False"
+        if isinstance(module, _BatchNorm):
+            return "takes statistics of each batch"
+        if isinstance(module, _InstanceNorm) and module.running_mean is not None:
+            return "running statistics of the old resolution"
+        return "normalises each image by itself" if isinstance(module, NORMS) else "no rule"
+
+    def unreached(self, steps: Iterable[Step]) -> list[LayerRecord]:
+        """Return records of the layers that were not called, such as heads for training alone."""
+        called = {step.name for step in steps}
+        return [
+            LayerRecord(name, _kind(module), "kept: not called in evaluation mode")
+            for name, module in layers_of(self.models.target).items()
+            if name not in called
+        ]
 
     def _convolution(self, step: Step, layer: _ConvNd, kind: str) -> LayerRecord:
         if reason := _kept(layer):

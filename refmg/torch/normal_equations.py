@@ -50,7 +50,9 @@ class NormalEquations:
 
     def __init__(self) -> None:
         self.count = 0
+        # Sums of products, and sums, about the mean of the first examples: centres x0 and y0.
         self.xx = self.yx = self.x = self.y = self.yy = self.rr = torch.zeros(())
+        self.x0 = self.y0 = torch.zeros(())
 
     def add(self, x: Tensor, y: Tensor) -> None:
         """Add examples.
@@ -59,7 +61,15 @@ class NormalEquations:
         ----------
         x : Tensor, shape (groups, inputs, examples)
         y : Tensor, shape (groups, outputs, examples)
+
+        Notes
+        -----
+        Products are formed in the precision of the features, about the mean of the first examples: in
+        float32, features far from zero would otherwise lose in their squares what distinguishes them.
         """
+        if not self.count:
+            self.x0, self.y0 = _centre(x), _centre(y)
+        x, y = x - self.x0.to(x)[..., None], y - self.y0.to(y)[..., None]
         self.count += x.shape[-1]
         self.xx = self.xx.to(x.device) + (x @ x.mT).double()
         self.yx = self.yx.to(x.device) + (y @ x.mT).double()
@@ -109,18 +119,33 @@ class NormalEquations:
             raise RefmgError("found features or weights that are NaN or infinite; expected finite ones")
         # The matrix is symmetric: solved for the rows of W.
         W = start + torch.linalg.solve(regular, (B - start @ penalized).mT).mT
-        b = (self.y - (W @ self.x[..., None])[..., 0]) / self.count
+        x, y = self._sums()
+        b = (y - (W @ x[..., None])[..., 0]) / self.count
         scale = float(yy.sum())
         before, after = (_misfit(V, A, B, yy) / scale if scale else 0.0 for V in (start, W))
         return Solution(W, b if intercept else torch.zeros_like(b), before, after)
 
     def _about(self, intercept: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the second moments, about the means if there is an intercept."""
-        if not intercept:
-            return self.xx, self.yx, self.yy
+        """Return the second moments, about the means if there is an intercept, else about zero."""
         x, y, m = self.x, self.y, self.count
-        A = self.xx - x[..., None] * x[..., None, :] / m
-        return A, self.yx - y[..., None] * x[..., None, :] / m, self.yy - y.square() / m
+        A, B, yy = self.xx - _outer(x, x) / m, self.yx - _outer(y, x) / m, self.yy - y.square() / m
+        if intercept:
+            return A, B, yy
+        x, y = self._sums()
+        return A + _outer(x, x) / m, B + _outer(y, x) / m, yy + y.square() / m
+
+    def _sums(self) -> tuple[Tensor, Tensor]:
+        """Return the sums of inputs and of targets, about zero."""
+        return self.x + self.count * self.x0.double(), self.y + self.count * self.y0.double()
+
+
+def _centre(x: Tensor) -> Tensor:
+    """Return the mean of each row in the precision of the features, which subtracts it without rounding."""
+    return x.mean(-1, dtype=torch.float64).to(x.dtype)
+
+
+def _outer(a: Tensor, b: Tensor) -> Tensor:
+    return a[..., None] * b[..., None, :]
 
 
 def _misfit(W: Tensor, A: Tensor, B: Tensor, yy: Tensor) -> float:

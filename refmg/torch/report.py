@@ -47,7 +47,7 @@ class ModelReport:
     Parameters
     ----------
     layers : tuple of LayerRecord
-        In the order of their first call.
+        In the order of their first call; those that were not called come last.
     transfer, direction : str
     factor : tuple of int
     examples : int

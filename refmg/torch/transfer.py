@@ -19,7 +19,7 @@ from refmg.torch.images import Batches, batches_for
 from refmg.torch.options import TransferOptions
 from refmg.torch.report import ModelReport
 from refmg.torch.side_by_side import SideBySide
-from refmg.torch.tracing import Step, trace
+from refmg.torch.tracing import TRACED, Step, trace
 from refmg.transfer import Shape
 from refmg_backends import RefmgError, one_of
 
@@ -92,7 +92,8 @@ def transfer_model(
     blocks where sizes divide, else by adaptive average pooling). The normal equations, of size
     :math:`k^d C_{in}` a group, are summed over batches in float64. Batch norms are re-estimated
     as soon as their convolution is new; last, the classifier by ridge regression of the old model's
-    outputs. A convolution without bias gets an intercept only if batch norm follows, which then absorbs it.
+    outputs. A convolution without bias gets an intercept only if its output goes into batch norm, which then
+    absorbs it, and nowhere else. Layers without a rule are kept, and listed with the reason.
     Layers after another need their own pass: time grows with the square of their number.
 
     Examples
@@ -114,7 +115,7 @@ def transfer_model(
     adapt = Adaptation(
         models, _change(models, transfer, options), transfer, options, _classifier(steps, options)
     )
-    layers = tuple(adapt(step) for step in steps)
+    layers = (*(adapt(step) for step in steps), *adapt.unreached(steps))
     examples = sum(len(batch) for batch in batches)
     report = ModelReport(layers, transfer, direction, factors, examples, perf_counter() - begin)
     return models.target, report
@@ -136,6 +137,8 @@ def _steps(models: SideBySide) -> list[Step]:
     steps = trace(models.target, for_target)
     owners = dict[int, str]()
     for step in steps:
+        if not isinstance(step.module, TRACED):
+            continue  # kept as it is
         for parameter in step.module.parameters(recurse=False):
             first = owners.setdefault(id(parameter), step.name)
             if first != step.name:

@@ -9,7 +9,19 @@ import pytest
 from cuda_on_cpu import NO_COMPILER, cupy_on_cpu, has_compiler
 from threadpoolctl import threadpool_info
 
-from refmg_backends import Backend, ConvolutionKernel, Geometry, assemble, capabilities, get_backend
+from refmg_backends import (
+    Backend,
+    ConvolutionKernel,
+    Curvature,
+    FixedFeatures,
+    Geometry,
+    ResidualNetwork,
+    ResidualParameters,
+    assemble,
+    capabilities,
+    get_backend,
+)
+from refmg_backends.activation import named_activation
 from refmg_backends.array_backend import ArrayBackend, with_zero_cell
 from refmg_backends.backend import KERNELS
 
@@ -253,6 +265,57 @@ def test_products_of_the_classifier_are_those_of_matrices(backend, dtype, featur
     assert np.array_equal(gradient, Y @ G.T)
 
 
+def fixed_problem(rng, features, m, classes, rank, dtype):
+    """Whole numbers, so small that sums of m products of them are exact in float32."""
+    draw = lambda most, *shape: rng.integers(-most, most + 1, shape).astype(dtype)  # noqa: E731
+    d, left, right = draw(2, classes, m), draw(1, rank, classes, m), draw(1, rank, classes, m)
+    return draw(1, features, classes), draw(2, features, m), draw(2, classes), (d, left, right)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("features", "sizes"), [(1, (1,)), (3, (5, 16, 2)), (20, (40,)), (7, (300, 99, 130))]
+)
+@pytest.mark.parametrize(("classes", "rank"), [(1, 0), (3, 1), (10, 2), (17, 1), (33, 1), (70, 1)])
+def test_fixed_features_give_the_products_of_matrices(backend, dtype, features, sizes, classes, rank):
+    W, Y, mu, (d, left, right) = fixed_problem(np.random.default_rng(classes), features, sum(sizes), classes,
+                                               rank, dtype)  # fmt: skip
+    there, ends = backend.asarray, np.cumsum(sizes)
+    parts = [there(np.ascontiguousarray(Y[:, e - n : e])) for n, e in zip(sizes, ends, strict=True)]
+    fixed = backend.fixed_features(iter(parts), sum(sizes), classes)
+    curvature = Curvature(backend.xp, there(d), there(left), there(right))
+    found = fixed.logits(there(W)), fixed.gradient(there(d)), *fixed.product(there(W), there(mu), curvature)
+    logits, gradient, weights, sums = (backend.to_numpy(a) for a in found)
+    assert {a.dtype for a in (logits, gradient, weights, sums)} == {np.dtype(dtype)}
+    assert np.array_equal(logits, W.T @ Y)
+    assert np.array_equal(gradient, Y @ d.T)
+    Z = W.T @ Y + mu[:, None]
+    # The matrix of each example, written out.
+    C = np.einsum("om,op->opm", d, np.eye(classes)) - np.einsum("rom,rpm->opm", left, right)
+    CZ = np.einsum("opm,pm->om", C, Z)
+    assert np.abs(CZ).max() * np.abs(Y).max() * sum(sizes) < 2**24
+    assert np.array_equal(weights, Y @ CZ.T)
+    assert np.array_equal(sums, CZ.sum(axis=1))
+    assert not np.array_equal(sums, (CZ + d).sum(axis=1)) or not d.any()
+
+
+def test_fixed_features_are_the_same_bits_each_time(backend):
+    if not backend.deterministic:
+        pytest.skip(f"{backend.name} does not claim to be deterministic")
+    rng = np.random.default_rng(5)
+    Y, W, mu = rng.normal(size=(33, 700)), rng.normal(size=(33, 10)), rng.normal(size=10)
+    p = rng.random((10, 700))
+    at = [backend.asarray(a) for a in (Y, W, mu, p)]
+    curvature = Curvature(backend.xp, at[3], at[3][None, ...], at[3][None, ...])
+
+    def once():
+        fixed = backend.fixed_features([at[0]], 700, 10)
+        found = fixed.logits(at[1]), fixed.gradient(at[3]), *fixed.product(at[1], at[2], curvature)
+        return [backend.to_numpy(a).tobytes() for a in found]
+
+    assert once() == once()
+
+
 # --- arrays in and out ----------------------------------------------------------------------------
 
 
@@ -328,3 +391,27 @@ def test_capabilities_say_which_kernels_are_a_backends_own():
     assert set(found) == set(KERNELS)
     assert found["logits"] == "own"
     assert {name for name, whose in found.items() if whose == "own"} == {"logits"}
+
+
+def test_kept_features_have_what_they_have_to_have(backend):
+    Y = backend.asarray(np.arange(12.0).reshape(4, 3))
+    kept = backend.fixed_features([Y[:, :2], Y[:, 2:]], 3, 2)
+    assert missing(FixedFeatures, kept) == []
+    assert missing(FixedFeatures, object()) == ["gradient", "logits", "product"]
+    W = np.arange(8.0).reshape(4, 2)
+    found = backend.to_numpy(kept.logits(backend.asarray(W)))
+    assert np.array_equal(found, W.T @ np.arange(12.0).reshape(4, 3))
+
+
+def test_a_network_as_a_whole_is_none_or_has_what_it_has_to_have(backend):
+    one = backend.asarray(np.ones((1, 1, 3)))
+    stencils, biases = backend.asarray(np.zeros((2, 1, 1, 3))), backend.asarray(np.zeros((2, 1)))
+    grid = Geometry((4,), (3,), "zero", (1,))
+    identity = named_activation("identity")
+    network = backend.residual_network(ResidualParameters(one, stencils, biases), identity, 0.5, grid, grid)
+    assert missing(ResidualNetwork, object()) == ["apply", "linearize"]
+    if network is not None:
+        assert missing(ResidualNetwork, network) == []
+        # Layers of zeros: the opening alone, which sums three neighbours.
+        x = backend.asarray(np.arange(4.0).reshape(1, 4, 1))
+        assert backend.to_numpy(network.apply(x)).ravel().tolist() == [1.0, 3.0, 6.0, 5.0]

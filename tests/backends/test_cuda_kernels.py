@@ -173,6 +173,68 @@ def test_tangent_and_cotangent_are_those_of_the_reference(order, dtype, shape, w
     close(sums, added, dtype, terms=shape[1] * shape[2])
 
 
+# --- where arrays begin ---------------------------------------------------------------------------
+
+
+def beginning_at(array, off):
+    """The same numbers, `off` bytes behind a 16-byte boundary."""
+    host = array._values
+    buffer = np.empty(host.nbytes + 32, np.uint8)
+    first = -buffer.ctypes.data % 16 + off
+    there = buffer[first : first + host.nbytes].view(host.dtype).reshape(host.shape)
+    there[...] = host
+    return DeviceArray(there)
+
+
+def every_kernel(backend, geometry, arrays):
+    s, Y, Z, bias = arrays
+    K = backend.convolution(s, geometry)
+    value, slope = backend.activated(K, Y, bias, ACTIVATIONS["tanh"], Z, 0.3, slope=True)
+    made = {"convolve": K.apply(Y), "transpose": K.apply_transpose(Z), "value": value, "slope": slope}
+    made["stencil gradient"] = backend.stencil_gradient(Y, Z, geometry)
+    made["tangent"] = backend.tangent(Z, Z, bias, Z, 0.3)
+    made["Q"], made["sums"] = backend.cotangent(Z, Z, 0.3)
+    return {name: backend.to_numpy(a).tobytes() for name, a in made.items()}
+
+
+def depends_on_where_arrays_begin(backend, dtype, geometry, m):
+    """Names of the kernels whose bits are others when the data begin one number behind a boundary."""
+    shapes = (2, 3, *geometry.width), (3, geometry.cells, m), (2, geometry.out_cells, m), (2,)
+    arrays = smooth(dtype, *shapes)
+    results = [
+        every_kernel(backend, geometry, [beginning_at(a, off) for a in arrays])
+        for off in (0, np.dtype(dtype).itemsize)
+    ]
+    return [name for name, bits in results[0].items() if bits != results[1][name]]
+
+
+# Several blocks of cells and examples, and a last block that is not full.
+LARGE = Geometry((12, 17), (3, 3), "reflect"), 68
+
+
+@needs_compiler
+@every_dtype
+@pytest.mark.parametrize("method", ["direct", "gemm"])
+def test_no_bit_depends_on_where_arrays_begin(dtype, method):
+    assert depends_on_where_arrays_begin(cupy_on_cpu(method), dtype, *LARGE) == []
+
+
+@needs_compiler
+@every_dtype
+def test_threads_that_take_as_many_numbers_as_a_load_would_be_noticed(dtype):
+    backend = cupy_on_cpu("direct")
+
+    def spoiling(code, **options):
+        if "cotangent(" in code:
+            assert "threadIdx.x) * WIDE" in code
+            code = re.sub(r"(THREADS|threadIdx\.x\)) \* WIDE", r"\1 * VECTOR", code)
+            code = code.replace("part < WIDE", "part < VECTOR")
+        return cuda_on_cpu.Module(code, **options)
+
+    backend.cupy.RawModule = spoiling
+    assert depends_on_where_arrays_begin(backend, dtype, *LARGE) == ["sums"]
+
+
 # --- wrong shapes reach no kernel -----------------------------------------------------------------
 
 

@@ -8,15 +8,27 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from array_api_compat import numpy as xp
-from cuda_on_cpu import NO_COMPILER, Event, Stream, cupy_on_cpu, cupy_stand_in, has_compiler
+from cuda_on_cpu import (
+    NAMESPACE,
+    NO_COMPILER,
+    TRANSFERS,
+    CUDARuntimeError,
+    Event,
+    SparseMatrix,
+    Stream,
+    cupy_on_cpu,
+    cupy_stand_in,
+    cupyx_stand_in,
+    has_compiler,
+)
 
 from refmg import Architecture, BackendUnavailableError, RefmgError, get_backend, random_network
 from refmg.batches import Batches
 from refmg.objective import NetworkObjective
-from refmg_backends import Geometry, check_environment, cupy_backend, gemm_kernels, registry
+from refmg_backends import Geometry, assemble, check_environment, cupy_backend, gemm_kernels, registry
 from refmg_backends.adversarial_backend import DeviceArray
 from refmg_backends.cuda_choice import Shape, convolution_seconds, faster, gradient_seconds
-from refmg_backends.cupy_backend import require_device
+from refmg_backends.cupy_backend import allow_tf32, require_device
 from refmg_backends.gemm_kernels import GemmBackend
 
 
@@ -170,6 +182,65 @@ def test_the_host_runs_ahead_of_uploads_by_a_fixed_number(monkeypatch):
     assert [event.waited for event in events] == [1] * 3 + [0] * cupy_backend.AHEAD
 
 
+@pytest.mark.parametrize(("status", "raised"), [(2, MemoryError), (1, CUDARuntimeError)])
+def test_no_more_page_locked_memory_is_a_memory_error_and_no_other_failure_is(monkeypatch, status, raised):
+    backend = cupy_on_cpu()
+    monkeypatch.setattr(cupy_backend, "PINNED", 1)
+
+    def full(size):
+        raise CUDARuntimeError(status)
+
+    monkeypatch.setattr(backend.cupy.cuda, "alloc_pinned_memory", full)
+    with pytest.raises(raised):
+        backend.asarray(np.ones(4))
+
+
+def test_what_cannot_be_locked_at_once_is_uploaded_in_halves(monkeypatch):
+    backend, given = cupy_on_cpu(), bytearray
+    monkeypatch.setattr(cupy_backend, "PINNED", 1)
+
+    def small(size):
+        if size > 100:
+            raise CUDARuntimeError(2)
+        return given(size)
+
+    monkeypatch.setattr(backend.cupy.cuda, "alloc_pinned_memory", small)
+    batches = Batches(np.ones((1, 4, 6)), np.arange(6) % 2, 2, 6, backend, "float64")
+    with pytest.warns(UserWarning, match="the batch is halved"):
+        assert [batch.size for batch in batches] == [3, 3]
+
+
+@pytest.mark.skipif(not has_compiler(), reason=NO_COMPILER)
+def test_releasing_gives_tables_and_staged_memory_back_when_nothing_uses_them(monkeypatch):
+    backend, geometry = cupy_on_cpu(), Geometry((3, 4), (3, 3))
+    monkeypatch.setattr(cupy_backend, "PINNED", 1)
+    s, Y = (backend.asarray(integers(k, *n) * 1.0) for k, n in enumerate([(3, 2, 3, 3), (2, 12, 4)]))
+
+    def results():
+        found = []
+        for method in ("direct", "gemm"):
+            backend.method = method
+            K = backend.convolution(s, geometry)
+            Z = K.apply(Y)
+            made = Z, K.apply_transpose(Z), backend.stencil_gradient(Y, Z, geometry)
+            found += [backend.to_numpy(a).tobytes() for a in made]
+        return found
+
+    def kept():
+        return [len(part) for part in (backend._tables, backend._forward, backend._backward)]
+
+    first = results()
+    assert all([*kept(), backend._staged])
+    order = backend.cupy.cuda.get_current_stream().log
+    monkeypatch.setattr(backend, "forget_tables", lambda: order.append("forgotten"))
+    backend.release()
+    assert order[-2:] == ["device synchronized", "forgotten"]
+    monkeypatch.undo()
+    backend.release()
+    assert not any([*kept(), backend._staged])
+    assert results() == first
+
+
 @pytest.mark.parametrize("method", ["direct", "gemm"])
 @pytest.mark.skipif(not has_compiler(), reason=NO_COMPILER)
 def test_another_stream_waits_for_what_is_kept_until_it_is_there(monkeypatch, method):
@@ -242,8 +313,9 @@ def test_work_is_counted_as_by_hand():
 
 
 @pytest.mark.skipif(not has_compiler(), reason=NO_COMPILER)
-@pytest.mark.parametrize("method", [None, "direct", "gemm"])
-def test_every_way_gives_the_same_integers(method):
+@pytest.mark.parametrize("method", [None, "direct", "gemm", "explicit"])
+def test_every_way_gives_the_same_integers(monkeypatch, method):
+    cupyx_stand_in(monkeypatch)
     backend, geometry = cupy_on_cpu(method), Geometry((3, 4), (3, 3), "reflect")
     s, Y, Z = (
         integers(k, *n).astype("float64") for k, n in enumerate([(3, 2, 3, 3), (2, 12, 4), (3, 12, 4)])
@@ -251,10 +323,35 @@ def test_every_way_gives_the_same_integers(method):
     there, truth = [backend.asarray(a) for a in (s, Y, Z)], get_backend("numpy")
     K, explicit = backend.convolution(there[0], geometry), truth.convolution(s, geometry)
     assert K.method(there[1]) == (method or "direct")
-    assert np.array_equal(backend.to_numpy(K.apply(there[1])), explicit.apply(Y))
-    assert np.array_equal(backend.to_numpy(K.apply_transpose(there[2])), explicit.apply_transpose(Z))
+    for add_to in (False, True):
+        given = {"add_to": there[2]} if add_to else {}
+        expected = explicit.apply(Y) + (Z if add_to else 0)
+        assert np.array_equal(backend.to_numpy(K.apply(there[1], **given)), expected)
+        given = {"add_to": there[1]} if add_to else {}
+        expected = explicit.apply_transpose(Z) + (Y if add_to else 0)
+        assert np.array_equal(backend.to_numpy(K.apply_transpose(there[2], **given)), expected)
     found = backend.to_numpy(backend.stencil_gradient(there[1], there[2], geometry))
     assert np.array_equal(found, truth.stencil_gradient(Y, Z, geometry))
+
+
+def test_explicit_matrices_move_once_and_are_not_looked_through(monkeypatch):
+    cupyx_stand_in(monkeypatch)
+    backend, geometry = cupy_on_cpu("explicit"), Geometry((3, 4), (3, 3), "reflect")
+    assert not backend.deterministic
+    s, Y, Z = (
+        backend.asarray(1.0 * integers(k, *n)) for k, n in enumerate([(3, 2, 3, 3), (2, 12, 4), (3, 12, 4)])
+    )
+    K = backend.convolution(s, geometry)
+    K.apply(Y)
+    TRANSFERS.clear()
+    for _ in range(2):
+        K.apply(Y)
+        K.apply_transpose(Z)
+    assert (TRANSFERS.to_device, TRANSFERS.to_host) == (0, 0)
+    assert SparseMatrix.looked_through == 0
+    # Without our word it would: the stand-in counts.
+    SparseMatrix(assemble(np.ones((1, 1, 3)), Geometry((4,), (3,)))) @ backend.asarray(np.ones((4, 1)))
+    assert SparseMatrix.looked_through == 1
 
 
 def test_integers_and_mixed_types_go_the_gathered_way():
@@ -308,6 +405,51 @@ def test_a_known_backend_whose_library_is_missing_says_what_to_install(monkeypat
             get_backend(name)
     finally:
         registry._load.cache_clear()
+
+
+@pytest.mark.parametrize("found", ["true", "on", "yes", "2", " 1"])
+@pytest.mark.parametrize("backend", ["numpy", "cupy"])
+def test_tf32_that_is_neither_0_nor_1_is_refused_on_every_backend(monkeypatch, found, backend):
+    monkeypatch.setenv("REFMG_TF32", found)
+    with pytest.raises(RefmgError, match=f"found REFMG_TF32={found}; expected 1 .* or 0"):
+        get_backend(backend)
+
+
+@pytest.mark.parametrize("shell", ["0", "1"])
+@pytest.mark.parametrize("product_before", [False, True])
+@pytest.mark.parametrize("asked", [False, True])
+def test_what_is_printed_of_tf32_is_what_products_use(monkeypatch, shell, product_before, asked):
+    cupy = cupy_stand_in()
+    monkeypatch.setenv("CUPY_TF32", shell)
+    if product_before:
+        cupy._core.get_compute_type("f")  # CuPy decides by what the shell says
+    assert allow_tf32(cupy, asked) is asked
+    assert (cupy._core.get_compute_type("f") == cupy_backend.TF32) is asked
+
+
+def test_a_cupy_that_refuses_tf32_is_not_said_to_use_it():
+    cupy = cupy_stand_in()
+    cupy._core.set_compute_type = lambda kind, chosen: None  # as CuPy does below capability 8.0
+    assert allow_tf32(cupy, True) is False
+
+
+def test_tf32_that_another_variable_forbids_is_refused(monkeypatch):
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    assert allow_tf32(cupy_stand_in(), False) is False
+    with pytest.raises(RefmgError, match="NVIDIA_TF32_OVERRIDE=0, which forbids TF32"):
+        allow_tf32(cupy_stand_in(), True)
+
+
+def test_the_backend_of_a_device_is_loaded_with_its_state(monkeypatch):
+    cupy = cupy_stand_in()
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setitem(sys.modules, "array_api_compat.cupy", NAMESPACE)
+    monkeypatch.setattr("array_api_compat.cupy", NAMESPACE, raising=False)
+    for asked in ("1", "0", ""):
+        monkeypatch.setenv("REFMG_TF32", asked)
+        backend = cupy_backend.load_cupy_backend()
+        assert backend.tf32 is (asked == "1")
+        assert backend.device == "cuda: Stand-in, CuPy 14.0, CUDA 12090"
 
 
 def test_tf32_is_a_known_variable_and_its_misspelling_is_not():

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from cuda_on_cpu import NO_COMPILER, cupy_on_cpu, has_compiler
 
-from refmg import Architecture, Classifier, Regularization, get_backend, random_network
+from refmg import (
+    Architecture,
+    Calibration,
+    Classifier,
+    Regularization,
+    get_backend,
+    random_network,
+    stencil_transfer_names,
+    transfer_network,
+)
 from refmg.batches import Batches
 from refmg.classifier_objective import ClassifierObjective
 from refmg.evaluation import Totals
@@ -155,6 +164,34 @@ def test_batches_are_added_in_float64_as_python_adds(backend):
     assert (found.loss, found.accuracy, found.regularizer) == (total, hits.sum(), np.float32(0.1))
     # Sums in float32 are others.
     assert total != float(np.cumsum(parts)[-1])
+
+
+# --- transfers between grids ----------------------------------------------------------------------
+
+
+def moved(device, transfer, layers=2):
+    """Reads of the second of two transfers from 8 x 8 to 4 x 4 cells."""
+    a = Architecture((8, 8), channels=2, layers=layers, classes=3)
+    network, images = random_network(a, 0, device, "float64"), np.random.default_rng(2).random((1, 8, 8, 12))
+    needed = {"images": images} if transfer == "spectrum" or isinstance(transfer, Calibration) else {}
+    return crossings(lambda: transfer_network(network, (4, 4), transfer, **needed))
+
+
+@pytest.mark.parametrize("name", sorted({*stencil_transfer_names()} - {"calibrated"}))
+def test_a_map_of_stencils_reads_the_parameters_once(device, name):
+    # Opening, stencils of all layers together, weights of the classifier.
+    assert moved(device, name) == moved(device, name, layers=4) == (3, 0)
+    assert TRANSFERS.to_device == 3
+
+
+@pytest.mark.parametrize("layers", [2, 4])
+@pytest.mark.parametrize(("size", "batches"), [(12, 1), (4, 3)])
+def test_a_calibration_reads_features_of_every_layer_and_batch(device, layers, size, batches):
+    """It solves its normal equations on the host, as the page says: no more than that is read."""
+    each = 2 + 2 * batches  # of the opening and of each layer: both stencils, and both networks' features
+    classifier = 1 + 2 * batches  # its weights, features and logits
+    expected = 3 + (1 + layers) * each + classifier
+    assert moved(device, Calibration(batch_size=size), layers) == (expected, 0)
 
 
 # --- passes over the features ---------------------------------------------------------------------

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
 from refmg import Architecture, Calibration, StencilMap, random_network, transfer_network
-from refmg.calibration import StencilFit, calibrated_network, tap_operators
+from refmg.calibration import StencilFit, calibrated_network, check_control_times, tap_operators
 from refmg.calibration.classifier_fit import fit_classifier
 from refmg.classifier import Classifier
 from refmg.convolution import convolution_matrix
@@ -211,6 +213,49 @@ def test_one_example_moves_the_biases_only():
 # --- bad input -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("transfer", ["calibrated", "spectrum", Calibration()])
+@pytest.mark.parametrize("which", ["images", "coarse_images"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_images_that_are_not_finite_are_refused_by_number(transfer, which, bad):
+    images = {"images": random_images((8, 8)), "coarse_images": random_images((4, 4))}
+    images[which][0, 1, 2, 3] = bad
+    with pytest.raises(RefmgError, match=f"found NaN or infinity in {which}, example 3"):
+        transfer_network(some_network(), (4, 4), transfer, **images)
+
+
+@pytest.mark.parametrize("which", ["images", "coarse_images"])
+def test_images_of_other_channels_are_refused(which):
+    images = {"images": random_images((8, 8)), "coarse_images": random_images((4, 4))}
+    images[which] = np.repeat(images[which], 3, axis=0)
+    with pytest.raises(RefmgError, match=rf"found {which} of shape \(3, .* expected .* 1 channels, 2 axes"):
+        transfer_network(some_network(), (4, 4), "calibrated", **images)
+    # A spectrum is that of all channels; the other transfers look at no images.
+    transfer_network(some_network(), (4, 4), "spectrum", **images)
+    transfer_network(some_network(), (4, 4), "linear", images=np.full((3, 8, 8, 1), np.nan))
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 6), (1, 8, 8, 0), (1, 8, 8, 8, 6)])
+def test_images_of_other_axes_or_none_are_refused(shape):
+    for transfer in ("calibrated", "spectrum"):
+        with pytest.raises(RefmgError, match="at least one example"):
+            transfer_network(some_network(), (4, 4), transfer, images=np.ones(shape))
+
+
+def test_complex_images_are_refused():
+    with pytest.raises(RefmgError, match="found images of type complex128"):
+        transfer_network(some_network(), (4, 4), "calibrated", images=random_images((8, 8)) + 0j)
+
+
+def test_a_network_that_is_not_finite_is_refused():
+    network = some_network()
+    for spoilt in (
+        replace(network, controls=replace(network.controls, opening=network.controls.opening * np.nan)),
+        network.with_classifier(Classifier(network.classifier.W * np.nan, network.classifier.mu)),
+    ):
+        with pytest.raises(RefmgError, match=r"NaN or infinite|nan"):
+            transfer_network(spoilt, (4, 4), Calibration("unchanged"), images=random_images((8, 8)))
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [
@@ -296,3 +341,9 @@ def test_a_calibrated_network_is_what_the_transfer_of_that_name_gives():
     assert np.allclose(found.controls.flat(np), named.controls.flat(np), rtol=1e-10, atol=1e-12)
     other = calibrated_network(net, change, fine, coarse, Calibration(ridge=10.0))
     assert not np.allclose(other.controls.flat(np), found.controls.flat(np))
+
+
+def test_controls_need_the_time_of_a_step():
+    check_control_times(Architecture((8, 8), layers=4, control_nodes=2))
+    with pytest.raises(RefmgError, match="found 3 controls for 4 steps; expected a divisor"):
+        check_control_times(Architecture((8, 8), layers=4, control_nodes=3))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import factorial
+from itertools import pairwise
+from math import comb, factorial
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from refmg.axis_map import axis_map
 from refmg.convolution import convolution_matrix
 from refmg.covariance import PowerLaw
-from refmg.derivatives import derivatives
+from refmg.derivatives import derivatives, reproduced_degree
 from refmg.galerkin import coarse_operator
 from refmg.local_fourier import aliases, galerkin_symbol, stencil_symbol, symbol_error, transfer_symbols
 from refmg.predictive_map import PredictiveMap
@@ -19,6 +20,7 @@ from refmg.rational import identity, null_space, rank
 from refmg.stencil_map import StencilMap
 from refmg.transfer import TRANSFERS, Taps, TransferPair, named_pair
 from refmg.transfer_matrix import prolongation_matrix, restriction_matrix
+from refmg_backends import RefmgError
 
 EPS = np.finfo(np.float64).eps
 every_transfer = pytest.mark.parametrize("transfer", TRANSFERS)
@@ -137,6 +139,76 @@ def test_the_cubic_b_spline_is_the_mean_that_linear_keeps():
     assert mean == [Fraction(1, 6), Fraction(2, 3), Fraction(1, 6)]
     assert slope == [Fraction(-1, 2), 0, Fraction(1, 2)]
     assert bend == [1, -2, 1]
+
+
+def around_every_cell(pair, q, cells):
+    """R, applied around every fine cell, to P of the coarse polynomial X^q."""
+    p, f = dict(pair.prolongation.items()), pair.factor
+
+    def prolonged(i):
+        reach = range((i - max(p)) // f - 1, (i - min(p)) // f + 2)
+        return sum(p.get(i - f * J, Fraction(0)) * J**q for J in reach)
+
+    return [sum(r * prolonged(j + a) for a, r in pair.restriction.items()) for j in cells]
+
+
+def differences(values, order):
+    for _ in range(order):
+        values = [b - a for a, b in pairwise(values)]
+    return values
+
+
+def share(ones_in_r):
+    """Return a pair with four factors 1 + z, so many of them in R."""
+
+    def pair(factor):
+        r, p = ([Fraction(comb(n, k)) for k in range(n + 1)] for n in (ones_in_r, 4 - ones_in_r))
+        restriction = Taps(0, tuple(w / 2**ones_in_r for w in r))
+        return TransferPair(factor, restriction, Taps(-1, tuple(2 * w / 2 ** (4 - ones_in_r) for w in p)))
+
+    return pair
+
+
+@pytest.mark.parametrize(
+    ("transfer", "factor", "degree"),
+    [
+        *(("average", f, 1) for f in (2, 3, 4)),
+        *(("full-weighting", f, 3) for f in (2, 3, 4)),
+        ("linear", 2, 3),
+        ("linear", 3, 2),
+        ("linear", 4, 2),
+        *((share(n), 2, 3) for n in range(5)),
+    ],
+)
+def test_sums_are_polynomials_around_every_cell_up_to_the_degree(transfer, factor, degree):
+    assert reproduced_degree(transfer, factor) == degree
+    pair, cells = named_pair(transfer, factor), range(-9, 10)
+    T = axis_map(pair, 7, 13)
+    for q in range(degree + 2):
+        g = around_every_cell(pair, q, cells)
+        # A polynomial of degree q: differences of order q are constant, q! times its leading coefficient.
+        assert (set(differences(g, q)) == {Fraction(factorial(q), factor**q)}) == (q <= degree)
+        # The same sums from the map, whose columns are c_{fJ-j}.
+        assert [sum(J**q * c for J, c in zip(range(-6, 7), column, strict=True)) for column in T.T] == g[6:13]
+
+
+def test_keeping_polynomials_is_not_enough():
+    pair, cells = named_pair("average", 2), range(-8, 9)
+    for q in range(6):
+        kept = around_every_cell(pair, q, cells)[::2]
+        assert kept == [J**q for J in range(-4, 5)]  # R P = I
+    assert reproduced_degree("average", 2) == 1
+    T = axis_map(pair, 3)
+    quarter = T - Fraction(1, 4) * np.array([[Fraction(i == j) for j in range(3)] for i in range(3)])
+    assert null_space(quarter).shape[1] == 0
+
+
+def test_no_degree_for_a_prolongation_that_forgets_cells():
+    assert (
+        reproduced_degree(lambda f: TransferPair(f, Taps(0, (Fraction(1),)), Taps(0, (Fraction(2),)))) == -1
+    )
+    with pytest.raises(RefmgError, match="found factor 1; expected 2"):
+        reproduced_degree("linear", 1)
 
 
 def test_five_taps_give_the_third_derivative_and_no_fourth():

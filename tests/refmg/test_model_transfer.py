@@ -49,6 +49,8 @@ def test_prolonging_undoes_restricting():
         ((8, 3, 3, 4), 2, "even width 3 x 4"),
         ((8, 3), 2, "vector or matrix"),
         ((1, 2, 3, 3, 3, 3), 2, "6 axes"),
+        ((0, 3, 3, 3), 2, "empty"),
+        ((4, 0, 3), 2, "empty"),
     ],
 )
 def test_shapes_decide(shape, factor, reason):
@@ -80,6 +82,44 @@ def test_only_stencils_move_and_the_order_is_kept():
     assert records[0].growth == growth(state["b.weight"], moved["b.weight"])
     assert records[2].reason == "type int64"
     assert moved["c.weight"].dtype == np.float64
+
+
+def reasons(shapes, **selection):
+    tensors = {name: np.ones(shape) for name, shape in shapes.items()}
+    chosen = TensorSelection(**selection)
+    _, records = transfer_tensors(tensors, ResolutionChange(2, "coarse"), chosen)
+    return {record.name: None if record.moved else record.reason for record in records}
+
+
+def test_what_looks_like_a_stencil_and_is_none_is_kept():
+    # LayerNorm([8, 7, 7]) with and without bias, and Bilinear(4, 5, 3), beside a convolution of a plane.
+    plane = {"conv.weight": (4, 3, 3, 3), "conv.bias": (4,)}
+    norm = {"norm.weight": (8, 7, 7), "norm.bias": (8, 7, 7)}
+    others = {"plain.weight": (8, 7, 7), "bilinear.weight": (3, 4, 5), "bilinear.bias": (3,)}
+    found = reasons(plane | norm | others)
+    assert found["conv.weight"] is None
+    assert found["norm.weight"] == "bias of the same shape"
+    assert (
+        found["plain.weight"]
+        == found["bilinear.weight"]
+        == "3 axes, other kernels have more: only by include"
+    )
+    # Asked for by name they are taken for stencils, but never what has a bias of its own shape.
+    found = reasons(plane | norm | others, include=["*.weight"])
+    assert [name for name, reason in found.items() if reason is None] == [
+        "conv.weight",
+        "plain.weight",
+        "bilinear.weight",
+    ]
+    volume = {"conv.weight": (4, 3, 3, 3, 3), "norm.weight": (2, 3, 3, 3), "norm.bias": (2, 3, 3, 3)}
+    assert reasons(volume)["norm.weight"] == "bias of the same shape"
+
+
+def test_convolutions_of_a_line_move_where_there_are_no_others():
+    line = {"a.weight": (4, 3, 3), "a.bias": (4,), "weight": (4, 4, 5), "norm.weight": (4, 5)}
+    assert reasons(line)["a.weight"] is None
+    assert reasons(line)["weight"] is None
+    assert reasons({**line, "norm.weight": (4, 5, 7), "norm.bias": (4, 5, 7)})["a.weight"] is None
 
 
 def test_growth_of_zeros_is_one():

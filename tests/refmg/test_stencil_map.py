@@ -286,6 +286,26 @@ def test_example_one_in_floats_is_rounded_by_a_few_eps():
     assert np.abs(found - COARSE.astype(float)).max() <= 4 * EPS * np.abs(FINE.astype(float)).sum()
 
 
+@pytest.mark.parametrize(("transfer", "width"), [("average", 5), ("linear", 3)])
+def test_prolonging_by_least_squares_in_one_call(transfer, width):
+    s = np.random.default_rng(9).standard_normal((width, width))
+    M = StencilMap(width, 2, transfer, closure="least-squares")
+    assert np.array_equal(prolong_stencil(s, transfer, method="least-squares"), M.prolong(s))
+    with pytest.raises(RefmgError, match="unknown closure 'lsq'"):
+        prolong_stencil(s, transfer, method="lsq")
+
+
+def test_prolonging_by_least_squares_takes_pairs_that_do_not_close():
+    def pair(factor):
+        hat = named_pair("linear", factor).prolongation
+        return TransferPair(factor, Taps(hat.first, tuple(w / factor for w in hat.weights)), hat)
+
+    with pytest.raises(ClosureError, match="does not close"):
+        prolong_stencil([1.0, 0.0, -1.0], pair)
+    fitted = prolong_stencil([1.0, 0.0, -1.0], pair, method="least-squares")
+    assert np.array_equal(fitted, StencilMap(3, 1, pair, closure="least-squares").prolong([1.0, 0.0, -1.0]))
+
+
 # --- derivatives ----------------------------------------------------------------------------------
 
 DERIVATIVES = {1: [-1, 0, 1], 2: [1, -2, 1]}

@@ -1,5 +1,6 @@
 """A page in a real browser: headless Chromium, where there is one."""
 
+import os
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -29,11 +30,18 @@ addEventListener("message", (said) => { text.textContent += said.data + " "; });
 """
 
 
-def opened(page: Path, home: Path) -> tuple[str, list[str]]:
-    """Return the document that the browser made of a page, and what it wrote on its console."""
+def browser() -> str:
+    """Return the browser; without one skip the test, but fail it in CI, where one must be."""
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
-        pytest.skip(f"no browser here: none of {', '.join(NAMES)} is on the path")
+        absent = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        absent(f"no browser here: none of {', '.join(NAMES)} is on the path")
+    return program
+
+
+def opened(page: Path, home: Path) -> tuple[str, list[str]]:
+    """Return the document that the browser made of a page, and what it wrote on its console."""
+    program = browser()
     # Without a sandbox: it is its own page that a test opens, often as root.
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
     options += ["--virtual-time-budget=2000", f"--user-data-dir={home}"]

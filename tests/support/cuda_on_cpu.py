@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -144,6 +145,57 @@ class Stream:
         Stream.current.pop()
 
 
+class CUDARuntimeError(RuntimeError):
+    def __init__(self, status):
+        super().__init__(f"error {status} of the stand-in")
+        self.status = status
+
+
+class SparseMatrix:
+    """``cupyx.scipy.sparse.csr_matrix``, of floats; looks through itself unless it is told what it is."""
+
+    looked_through = 0
+
+    def __init__(self, host):
+        if host.dtype.kind not in "fc":
+            raise ValueError(f"found {host.dtype}; cupyx has floats only")
+        TRANSFERS.to_device += 1
+        self._host, self.shape, self._canonical = host.copy(), host.shape, None
+
+    @property
+    def has_canonical_format(self):
+        if self._canonical is None:
+            SparseMatrix.looked_through += 1
+            self._canonical = bool(self._host.has_canonical_format)
+        return self._canonical
+
+    @has_canonical_format.setter
+    def has_canonical_format(self, value):
+        self._canonical = value
+
+    def __matmul__(self, X):
+        assert self.has_canonical_format
+        return DeviceArray(self._host @ X._values)
+
+
+def cupyx_stand_in(monkeypatch):
+    """Put a ``cupyx.scipy.sparse`` where it is imported from."""
+    modules = {"cupyx": {}, "cupyx.scipy": {}, "cupyx.scipy.sparse": {"csr_matrix": SparseMatrix}}
+    for name, content in modules.items():
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace(**content))
+    monkeypatch.setattr(SparseMatrix, "looked_through", 0)
+
+
+def compute_types():
+    """CuPy's choice for each type of numbers: made when first asked for, from the shell."""
+    chosen = {}
+
+    def get(kind):
+        return chosen.setdefault(kind, 7 if int(os.getenv("CUPY_TF32", "0")) > 0 else 1)
+
+    return SimpleNamespace(get_compute_type=get, set_compute_type=chosen.__setitem__)
+
+
 def cupy_stand_in(devices=1, capability=(9, 0)):
     """Return an object with what the backend uses of CuPy."""
     default, pool = Stream(), SimpleNamespace(free_all_blocks=lambda: None)
@@ -157,7 +209,13 @@ def cupy_stand_in(devices=1, capability=(9, 0)):
         return np.array(x._values if isinstance(x, DeviceArray) else x)
 
     properties = {"name": b"Stand-in", "major": capability[0], "minor": capability[1]}
-    runtime = SimpleNamespace(getDeviceCount=lambda: devices, getDeviceProperties=lambda i: properties)
+    runtime = SimpleNamespace(
+        getDeviceCount=lambda: devices,
+        getDeviceProperties=lambda i: properties,
+        deviceSynchronize=lambda: default.log.append("device synchronized"),
+        runtimeGetVersion=lambda: 12090,
+        CUDARuntimeError=CUDARuntimeError,
+    )
     cuda = SimpleNamespace(
         runtime=runtime,
         Device=lambda: SimpleNamespace(id=0),
@@ -172,6 +230,8 @@ def cupy_stand_in(devices=1, capability=(9, 0)):
         empty=NAMESPACE.empty,
         ascontiguousarray=lambda x: x if x._values.flags.c_contiguous else DeviceArray(x._values.copy()),
         RawModule=Module,
+        _core=compute_types(),
+        __version__="14.0",
         cuda=cuda,
         get_default_memory_pool=lambda: pool,
         get_default_pinned_memory_pool=lambda: pool,

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 ITERATIONS = 6
+LEVEL_ITERATIONS = 3  # of the multilevel experiments, on every level
 HOLD = "TINY_HOLD"  # in the environment: wait after the training, so that a signal always finds the process
 TRAIN, VALIDATION, TEST = 60, 20, 20
 
@@ -30,6 +31,7 @@ def write_stripes(folder: Path) -> None:
 if __name__ == "__main__":
     from refmg_validation import presets, resolution_command
     from refmg_validation.cli import main
+    from refmg_validation.multilevel import command
     from refmg_validation.multilevel import presets as multilevel
 
     small = presets.PRESETS["small"]
@@ -37,7 +39,12 @@ if __name__ == "__main__":
     presets.PRESETS["small"] = replace(
         small, train=TRAIN, validation=VALIDATION, channels=2, training=training
     )
-    multilevel.DEPTH["small"] = multilevel.LevelsPreset(presets.PRESETS["small"], (2,), (1, 2))
+    short = replace(presets.PRESETS["small"], training=replace(training, iterations=LEVEL_ITERATIONS))
+    multilevel.DEPTH["small"] = multilevel.LevelsPreset(short, (2,), (1, 2))
+    multilevel.PYRAMID["small"] = multilevel.LevelsPreset(short, (2, 1), (1, 2), transfers=("calibrated",))
     if HOLD in os.environ:
         resolution_command.draw_accuracies = lambda *arguments: time.sleep(600)
+        for name in ("DEPTH_KIND", "PYRAMID_KIND"):
+            held = replace(getattr(command, name), draw=lambda *arguments: time.sleep(600))
+            setattr(command, name, held)
     sys.exit(main())

@@ -3,11 +3,16 @@
 import errno
 import json
 import os
+import shutil
 from dataclasses import replace
+from itertools import count
+from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 
+import refmg_validation
 from refmg import RefmgError, load_network, network_transfer_names, transfer_network
 from refmg_validation import (
     example1,
@@ -20,8 +25,12 @@ from refmg_validation import (
 )
 from refmg_validation.cli import main
 from refmg_validation.presets import PRESETS
+from refmg_validation.provenance import provenance
 from refmg_validation.resolution import load_levels
+from refmg_validation.run_reading import read_run
 from refmg_validation.runs import FolderLock, RunFolder
+
+RESULTS = Path(refmg_validation.__file__).parents[1] / "results"
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +102,12 @@ def test_all_transfers_are_those_that_there_are(tmp_path):
     result = json.loads((tmp_path / "out" / "resolution.json").read_text())
     named = {row["network"] for row in result["rows"]} - {"native", "images resized"}
     # 120 training images: more than the 100 of one row, fewer than the 500 of another.
-    assert named == {*network_transfer_names(), "calibrated, 100 images"}
+    calibrated = {"calibrated, 100 images", "calibrated, 120 images"}
+    assert named == {*network_transfer_names()} - {"calibrated"} | calibrated
+    for row in result["rows"]:
+        moved = row["network"] not in ("native", "images resized")
+        for level in ("coarse", "fine"):
+            assert (row[f"{level}_seconds"] or 0) > 0 if moved else row[f"{level}_seconds"] is None
 
 
 def test_seeds_give_mean_spread_and_all_values(capsys, tmp_path):
@@ -126,6 +140,70 @@ def test_finished_seeds_are_not_measured_again_but_others_are(monkeypatch):
     assert measured == [0, 1, 2, 0, 1]
 
 
+@pytest.mark.parametrize("what", ["rows", "record", "refmg", "backend", None])
+def test_seeds_with_other_rows_or_of_another_version_are_measured_again(monkeypatch, tmp_path, what):
+    arguments = ["reproduce", "resolution", "--output", "out", "--seeds", 2]
+    assert run(*arguments) == 0
+    path = tmp_path / "out" / "seed-1" / "measured.json"
+    whole = json.loads(path.read_text())
+    if what is None:  # as versions wrote it that did not say what was measured
+        path.write_text(json.dumps({name: value for name, value in whole.items() if name != "measured"}))
+    else:
+        other = whole["measured"][what][:-1] if what == "rows" else "another"
+        path.write_text(json.dumps(whole | {"measured": whole["measured"] | {what: other}}))
+    measured, measure = [], resolution_seeds.run_resolution
+    monkeypatch.setattr(
+        resolution_seeds, "run_resolution", lambda *given: measured.append(given[3]) or measure(*given)
+    )
+    assert run(*arguments) == 0
+    assert measured == [1]
+    assert json.loads(path.read_text())["measured"] == whole["measured"]
+
+
+def test_seconds_of_transfers_have_a_mean_over_seeds(capsys, tmp_path):
+    assert run("reproduce", "resolution", "--output", "out", "--seeds", 2) == 0
+    assert "seconds" in capsys.readouterr().out
+    summary = json.loads((tmp_path / "out" / "seeds.json").read_text())["summary"]
+    assert summary["linear"]["fine_seconds"]["mean"] > 0
+    assert "fine_seconds" not in summary["native"]
+    run_record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert "fine_seconds" in run_record["tables"][0]["columns"]
+
+
+def test_older_records_are_read_and_say_how_many_images_calibration_saw(tmp_path):
+    folder = tmp_path / "older"
+    for record, train, images in (("2026-11-24-resolution-paper", 50_000, None), ("transfers", 3500, 2000)):
+        shutil.copytree(RESULTS / record, folder)
+        found = read_run(folder)
+        names = [row[0] for row in found["tables"][0]["rows"]]
+        assert found["settings"]["data"]["train"] == train
+        if images:
+            assert f"from the other resolution, by 'calibrated', {images} images" in names
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "goes_on"),
+    [
+        (["reproduce", "depth"], True),
+        (["reproduce", "resolution"], True),
+        (["reproduce", "example1"], False),
+        (["verify"], False),
+        (["fetch"], False),
+        (["reproduce"], False),
+        ([], False),
+    ],
+)
+def test_ctrl_c_promises_only_what_holds(capsys, monkeypatch, arguments, goes_on):
+    def pressed(*given, **named):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(typer.main, "get_command", lambda app: pressed)
+    assert main(arguments) == 2
+    expected = "; the same command goes on after the last finished iteration" if goes_on else ""
+    assert capsys.readouterr().err == f"refmg: interrupted{expected}\n"
+
+
 def test_an_interrupted_run_goes_on_to_the_same_result(capsys, tmp_path, monkeypatch):
     assert run("reproduce", "resolution", "--output", "whole") == 0
     save, saved = RunFolder.save, []
@@ -136,6 +214,12 @@ def test_an_interrupted_run_goes_on_to_the_same_result(capsys, tmp_path, monkeyp
         if len(saved) == 5:
             raise KeyboardInterrupt
 
+    seconds = count()  # two sessions of one second could not be told apart
+
+    def dated():
+        return provenance() | {"date": f"second {next(seconds)}"}
+
+    monkeypatch.setattr("refmg_validation.resolution.provenance", dated)
     monkeypatch.setattr(RunFolder, "save", interrupted)
     capsys.readouterr()
     assert run("reproduce", "resolution", "--output", "parts") == 2
@@ -143,6 +227,8 @@ def test_an_interrupted_run_goes_on_to_the_same_result(capsys, tmp_path, monkeyp
     assert run("reproduce", "resolution", "--output", "parts") == 0
     whole, parts = (load_network(tmp_path / name / "fine.safetensors")[0] for name in ("whole", "parts"))
     assert np.array_equal(whole.classifier.W, parts.classifier.W)
+    sessions = json.loads((tmp_path / "parts" / "run.json").read_text())["sessions"]
+    assert [session["paths"] for session in sessions] == [["coarse"], ["fine"], ["fine"]]
 
 
 def test_a_damaged_checkpoint_is_refused_with_the_last_good_one(capsys, tmp_path):

@@ -162,6 +162,93 @@ def test_a_bad_folder_gives_one_line(content, words, tmp_path, capsys):
     assert not (tmp_path / "report.html").exists()
 
 
+NESTED = "x"
+for _ in range(60):
+    NESTED = [NESTED]
+
+
+@pytest.mark.parametrize(
+    ("value", "place", "words"),
+    [
+        ("a\0.png", ("figures", 0, "file"), r"figures[0].file is a text with the character '\x00'"),
+        ("\ud800", ("title",), r"title is a text with the character '\ud800'"),
+        ("\x08", ("series", 0, "name"), r"series[0].name is a text with the character '\x08'"),
+        ("\x1b[31m", ("notes", 0), r"notes[0] is a text with the character '\x1b'"),
+        ("\uffff", ("settings", "preset"), r"settings.preset is a text with the character '\uffff'"),
+        ({"\x00": 1}, ("settings", "training"), r"a name in settings.training is a text with"),
+        (10**400, ("series", 0, "rows", 0, 1), "rows[0][1] is a number of too many digits"),
+        (10**400, ("series", 0, "rows", 0, 0), "rows[0][0] is a number of too many digits"),
+        (-(10**400), ("tables", 0, "rows", 0, 1), "rows[0][1] is a number of too many digits"),
+        (1e305, ("series", 0, "rows", 0, 1), "rows[0][1] is a number of too many digits"),
+        (NESTED, ("settings", "preset"), "nested more than 50 times"),
+    ],
+)
+def test_hostile_records_give_one_line(value, place, words, tmp_path, capsys):
+    folder = write_example(tmp_path / "run")
+    run = read_run(folder)
+    _set(run, value, *place)
+    (folder / "run.json").write_text(json.dumps(run))
+    for arguments in (["report", str(folder)], ["compare", str(folder), str(folder)]):
+        assert main(arguments) == 2
+        line = capsys.readouterr().err
+        assert line.count("\n") == 1
+        assert words in line
+    assert not (folder / "report.html").exists()
+
+
+def test_numbers_of_thousands_of_digits_and_deep_nesting_are_damage(tmp_path, capsys):
+    for content in ('{"schema": 1' + "0" * 5000 + "}", "[" * 100_000):
+        (tmp_path / "run.json").write_text(content)
+        assert main(["report", str(tmp_path)]) == 2
+        assert "is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", [1e100, -1e100, float("inf"), float("nan"), 5e-324])
+def test_extreme_numbers_are_drawn(value, tmp_path):
+    folder = write_example(tmp_path / "run")
+    run = read_run(folder)
+    for column in (0, 1, 2):
+        run["series"][0]["rows"][1][column] = value
+    (folder / "run.json").write_text(json.dumps(run))
+    assert report_page(folder).count("<figure>") > 0
+
+
+def test_a_run_is_written_whatever_its_command_was(tmp_path):
+    run = example_run() | {"command": "refmg --output \udc80\x01", "title": "one\ttab"}
+    run["settings"]["too large"] = 1e305
+    write_run(tmp_path, run | {"figures": []})
+    found = read_run(tmp_path)
+    assert found["command"] == r"refmg --output \udc80\x01"
+    assert (found["title"], found["settings"]["too large"]) == ("one\ttab", "1e+305")
+
+
+def test_one_seed_joins_its_lines_in_a_run_of_many(tmp_path):
+    one = write_example(tmp_path / "one", factor=0.5)
+    many = write_example(tmp_path / "many")
+    for folder, seeds in ((one, [1]), (many, [0, 1])):
+        run = read_run(folder) | {"seeds": seeds}
+        if len(seeds) > 1:
+            run["series"] = [
+                part | {"name": f"{part['name']}, seed {seed}"} for seed in seeds for part in run["series"]
+            ]
+        for switch in run["switches"]:
+            switch["from"] = ("prolonged, seed 1" if len(seeds) > 1 else "prolonged") + ": 2 layers"
+        write_run(folder, run)
+    for pair, gain in (((one, many), "0.02778"), ((many, one), f"{MINUS}0.02778")):
+        page = compare_page(*pair)
+        assert row_of(page, "2 layers: prolonged, seed 1")[5] == ("+" if gain[0] == "0" else "") + gain
+        assert "2 layers: prolonged</th>" not in page
+        assert row_of(page, "prolonged, seed 1: 2 layers to 4 layers")[2] in ("0", "0.00")
+        assert row_of(page, "2 layers: prolonged, seed 0")[5] == ""
+
+
+def test_a_seed_that_the_other_run_has_not_keeps_its_names(tmp_path):
+    one, many = (write_example(tmp_path / name) for name in ("one", "many"))
+    write_run(one, read_run(one) | {"seeds": [7]})
+    page = compare_page(one, many)
+    assert row_of(page, "2 layers: prolonged")[5] == "0"
+
+
 def test_no_folder_gives_one_line(tmp_path, capsys):
     assert main(["report", str(tmp_path / "nowhere")]) == 2
     assert "nowhere is not a folder" in capsys.readouterr().err
@@ -199,12 +286,17 @@ def _set(run, value, *place):
     [
         ([1], ("series", 0, "rows", 2), r"series\[0\].rows\[2\] is 1 cells; expected 3, one a column"),
         ("epoch", ("series", 0, "x"), "'epoch'; expected one of the columns"),
-        ("lost", ("switches", 0, "items", 0, "fate"), "moved, restarted, kept or none"),
+        ("lost", ("switches", 0, "items", 0, "fate"), "moved, restarted, kept, dropped or none"),
         ({}, ("tables", 0, "rows", 0, 1), "an object; expected a number"),
         (None, ("settings",), "settings is missing; expected an object"),
         ("0", ("seeds", 0), "a text; expected a whole number"),
         (3, ("notes", 0), "a whole number; expected a text"),
         ({"loss": []}, ("switches", 0, "before"), "a list; expected a number"),
+        (["all"], ("incomplete",), "incomplete is a list; expected a text"),
+        ("two", ("threads",), "threads is a text; expected a whole number"),
+        (3, ("commit",), "commit is a whole number; expected a text"),
+        ([], ("environment",), "environment is a list; expected an object"),
+        ([{"date": "today"}], ("sessions",), r"sessions\[0\].command is missing; expected a text"),
         ("random", ("series", 0, "name"), r"series\[1\].name is 'random'; expected a name that no other"),
     ],
 )

@@ -3,6 +3,7 @@
 import json
 import tarfile
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,10 +18,12 @@ from refmg_validation.model_study import resnet18, seed_run  # noqa: E402
 from refmg_validation.model_study.__main__ import main  # noqa: E402
 from refmg_validation.model_study.network import SmallResNet  # noqa: E402
 from refmg_validation.model_study.photographs import load_photographs, split  # noqa: E402
+from refmg_validation.model_study.tables import markdown, summarize  # noqa: E402
 from refmg_validation.model_study.training import TrainingPlan, train  # noqa: E402
 from refmg_validation.model_study.variants import jobs, variants  # noqa: E402
 
 torch.set_num_threads(1)
+RESULTS = Path(seed_run.__file__).parents[2] / "results"
 
 
 @pytest.fixture
@@ -74,12 +77,44 @@ def test_missing_and_damaged_photographs_are_refused(data, tmp_path):
         load_photographs(data, tmp_path / "cache")
 
 
-def test_test_images_are_the_same_for_every_seed():
-    parts = [split(50, 10, 15, seed) for seed in (0, 1)]
-    assert np.array_equal(parts[0]["test"], parts[1]["test"])
-    assert not np.array_equal(parts[0]["train"], parts[1]["train"])
+def test_seed_0_tests_on_the_images_that_it_always_had():
+    order = np.random.default_rng(20260101).permutation(50)
+    part = split(50, 10, 15, 0)
+    assert np.array_equal(part["test"], order[:10])
+    rest = np.random.default_rng([20260101, 0]).permutation(order[10:])
+    assert np.array_equal(part["validation"], rest[:15])
+    assert np.array_equal(part["train"], rest[15:])
+
+
+def test_later_seeds_test_on_images_that_no_choice_has_seen():
+    parts = [split(50, 10, 15, seed) for seed in range(4)]
     for part in parts:
         assert sorted(np.concatenate(list(part.values()))) == list(range(50))
+        assert [len(part[name]) for name in ("test", "validation", "train")] == [10, 15, 25]
+    seen = {*parts[0]["test"], *parts[0]["validation"]}
+    tests = [set(part["test"]) for part in parts[1:]]
+    assert not any(test & seen for test in tests)
+    assert not tests[0] & tests[1]
+    assert tests[0] & tests[2]  # 25 unseen images are not enough for three tests of ten
+    assert tests[0] != tests[2]
+
+
+def test_too_few_images_for_a_fresh_test_are_refused():
+    split(35, 10, 15, 1)
+    split(34, 10, 15, 0)
+    with pytest.raises(RefmgError, match=r"found 9 images besides .* at least the 10 that seed 1"):
+        split(34, 10, 15, 1)
+
+
+def test_what_earlier_versions_left_for_a_later_seed_is_not_taken(data, tmp_path):
+    # It was trained on images that are test images now.
+    stale = tmp_path / "cache" / "model-study" / "seed-1.pt"
+    stale.parent.mkdir(parents=True)
+    stale.write_bytes(b"junk")
+    assert main(arguments(data, tmp_path)) == 0
+    assert stale.read_bytes() == b"junk"
+    assert (stale.parent / "seed-1-own-test.pt").exists()
+    assert (stale.parent / "seed-0.pt").exists()
 
 
 def small():
@@ -109,12 +144,13 @@ def test_every_variant_runs_at_the_other_resolution(direction):
     torch.manual_seed(0)
     source, images = SmallResNet(2, 2).eval(), torch.randn(6, 3, 32, 32)
     here = images if direction == "fine" else torch.nn.functional.avg_pool2d(images, 2)
-    found = {
-        name: model
-        for job in jobs()
-        for name, model in variants(source, images, direction, job, TransferOptions())
-    }
+    every = [
+        variant for job in jobs() for variant in variants(source, images, direction, job, TransferOptions())
+    ]
+    found = {variant.name: variant.model for variant in every}
     assert len(found) == 12
+    assert {variant.name for variant in every if variant.seconds is None} == {"images resized"}
+    assert all(variant.seconds > 0 for variant in every if variant.seconds is not None)
     assert all(model(here).shape == (6, 2) for model in found.values())
     assert torch.equal(found["calibrated + BN"].classifier.weight, source.classifier.weight)
     assert not torch.equal(found["calibrated + BN + classifier"].classifier.weight, source.classifier.weight)
@@ -132,10 +168,28 @@ def test_the_study_stops_goes_on_and_records(data, tmp_path, capsys):
     accuracies = [row["coarse"]["unchanged"]["test"] for row in record["rows"]]
     assert record["summary"]["coarse"]["unchanged"]["mean"] == pytest.approx(np.mean(accuracies))
     assert record["summary"]["coarse"]["unchanged"]["spread"] == pytest.approx(np.std(accuracies, ddof=1))
-    assert record["markdown"][0].startswith("| network | 64 to 32")
+    assert record["markdown"][0] == "| network | 64 to 32 | agrees | seconds | 64 to 128 | agrees | seconds |"
+    seconds = [row["fine"]["calibrated + BN"]["seconds"] for row in record["rows"]]
+    assert record["summary"]["fine"]["calibrated + BN"]["seconds"] == pytest.approx(np.mean(seconds))
+    for option in ("--seeds 2", "--epochs 1", "--width 2", "--test 4", "--validation 4", "--unlabelled 6"):
+        assert option in record["command"]
     again = record["rows"]
     assert main(arguments(data, tmp_path)) == 0
     assert json.loads((tmp_path / "out" / "model-study.json").read_text())["rows"] == again
+
+
+def test_records_without_seconds_are_read():
+    record = json.loads((RESULTS / "model-study" / "model-study.json").read_text())
+    rows = [{**row} for row in record["rows"]]
+    for row in rows:
+        for direction in seed_run.TARGETS:
+            row[direction] = {
+                name: {key: value for key, value in score.items() if key != "seconds"}
+                for name, score in row[direction].items()
+            }
+    table = markdown(rows).splitlines()
+    assert {line.count("|") for line in table} == {8}
+    assert "seconds" not in summarize(rows)["coarse"]["linear"]
 
 
 def test_measurements_of_other_settings_are_refused(data, tmp_path, capsys):
@@ -153,7 +207,10 @@ def test_a_published_network_is_trained_moved_and_recorded(data, tmp_path, capsy
     sizes = ["--epochs", 1, "--width", 2, "--test", 4, "--validation", 4, "--unlabelled", 6]
     places = ["--data", data, "--cache", tmp_path / "cache", "--output", tmp_path / "out"]
     resnet18.main([*map(str, [*sizes, *places])])
-    found = json.loads((tmp_path / "out" / "resnet18.json").read_text())["found"]
+    record = json.loads((tmp_path / "out" / "resnet18.json").read_text())
+    found = record["found"]
+    for option in sizes[::2]:
+        assert f"{option} " in record["command"]
     assert set(found["coarse"]) == set(found["fine"]) == set(resnet18.WAYS)
     assert "source, on 64 x 64" in capsys.readouterr().out
     kept = load_file(tmp_path / "cache" / "resnet18.safetensors")

@@ -9,7 +9,7 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from refmg import StencilMap, named_map
-from refmg.model_file import read_model
+from refmg.model_file import read_model, round_bfloat16
 from refmg.model_transfer import TensorRecord
 from refmg_validation.cli import main
 from refmg_validation.move_model import records_table
@@ -64,16 +64,33 @@ def test_stencils_move_and_nothing_else(capsys, model, to):
     assert record["factor"] == 2
 
 
-def test_half_precision_is_moved_and_rounded_once(model):
-    bits = (model["stem.weight"].view(np.uint32) >> 16).astype("<u2").tobytes()
-    about = {"dtype": "BF16", "shape": [4, 3, 3, 3], "data_offsets": [0, len(bits)]}
+def write_bits(path, dtype, bits):
+    """Write one 3 x 3 stencil of 16-bit numbers."""
+    about = {"dtype": dtype, "shape": [1, 1, 3, 3], "data_offsets": [0, 18]}
     header = json.dumps({"stem.weight": about}).encode()
-    Path("bf16.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bits)
-    assert run("bf16.safetensors", "-o", "out.safetensors", "--to", "coarse") == 0
-    source = read_model("bf16.safetensors").read("stem.weight").astype(float)
-    moved = read_model("out.safetensors").read("stem.weight")
-    # Half a unit in the last of 8 bits.
-    assert np.abs(moved - StencilMap().restrict(source)).max() <= 2.0**-8 * np.abs(moved).max()
+    Path(path).write_bytes(len(header).to_bytes(8, "little") + header + bits.astype("<u2").tobytes())
+
+
+@pytest.mark.parametrize(
+    ("dtype", "corners", "expected"),
+    # The middle coarse tap of "linear" has weight 1/4 for each corner. In float64 it is 1 + half a unit of
+    # the type + a little; rounded to float32 first, the little would be lost, and the tie would go to 1.
+    [("BF16", (4, 2.0**-6, 2.0**-38), 1 + 2.0**-7), ("F16", (4, 2.0**-9, 2.0**-24), 1 + 2.0**-10)],
+)
+def test_half_precision_is_moved_in_float64_and_rounded_once(dtype, corners, expected):
+    s = np.zeros((3, 3))
+    s[0, 0], s[0, 2], s[2, 0] = corners
+    bits = round_bfloat16(s)[1] if dtype == "BF16" else s.astype("<f2").view("<u2")
+    write_bits("half.safetensors", dtype, bits)
+    assert np.array_equal(read_model("half.safetensors").read("stem.weight")[0, 0], s)
+    assert run("half.safetensors", "-o", "out.safetensors", "--to", "coarse") == 0
+    moved = read_model("out.safetensors").read("stem.weight")[0, 0]
+    exact = StencilMap().restrict(s)
+    twice = exact.astype(np.float32)
+    kind = round_bfloat16 if dtype == "BF16" else lambda values: (values.astype(np.float16), None)
+    assert moved[1, 1] == expected
+    assert np.array_equal(moved, kind(exact)[0])
+    assert not np.array_equal(moved, kind(twice)[0])
 
 
 def test_one_factor_an_axis():
@@ -94,6 +111,59 @@ def test_only_with_force_over_what_is_there(capsys, model):
     assert not np.array_equal(load_file("in.safetensors")["stem.weight"], model["stem.weight"])
 
 
+@pytest.mark.parametrize("force", [(), ("--force",)])
+@pytest.mark.parametrize("record", ["in.safetensors", "out.safetensors", "link", "./sub/../in.safetensors"])
+def test_the_record_never_goes_over_a_model(capsys, tmp_path, record, force):
+    content = Path("in.safetensors").read_bytes()
+    (tmp_path / "link").hardlink_to("in.safetensors")
+    (tmp_path / "sub").mkdir()
+    arguments = ("in.safetensors", "-o", "out.safetensors", "--to", "coarse", "--json", record, *force)
+    assert run(*arguments) == 2
+    assert "both as a model and as the record" in error_line(capsys)
+    assert Path("in.safetensors").read_bytes() == content
+    assert not Path("out.safetensors").exists()
+
+
+def test_a_record_goes_over_another_file_only_with_force(capsys):
+    Path("notes.json").write_text("mine")
+    arguments = ("in.safetensors", "-o", "out.safetensors", "--to", "coarse", "--json", "notes.json")
+    assert run(*arguments) == 2
+    assert "found notes.json already there; expected a new name, or --force" in error_line(capsys)
+    assert Path("notes.json").read_text() == "mine"
+    assert not Path("out.safetensors").exists()
+    assert run(*arguments, "--force") == 0
+    assert json.loads(Path("notes.json").read_text())["factor"] == 2
+
+
+def test_float8_stencils_are_always_listed(capsys):
+    shapes = {"conv.weight": ("F8_E4M3", [1, 1, 3, 3]), "line.weight": ("F8_E4M3", [2, 2])}
+    shapes |= {"whole.weight": ("I8", [1, 1, 3, 3]), "count": ("I8", [3])}
+    shapes |= {f"b{i}": ("I8", [1]) for i in range(30)}
+    header, begin = {}, 0
+    for name, (dtype, shape) in shapes.items():
+        end = begin + int(np.prod(shape))
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+        begin = end
+    text = json.dumps(header).encode()
+    Path("f8.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + bytes(begin))
+    assert run("f8.safetensors", "-o", "out.safetensors", "--to", "coarse") == 2
+    assert "type F8_E4M3; type I8" in error_line(capsys)
+    header["real.weight"] = {"dtype": "F64", "shape": [1, 1, 3, 3], "data_offsets": [begin, begin + 72]}
+    text = json.dumps(header).encode()
+    Path("f8.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + bytes(begin + 72))
+    assert run("f8.safetensors", "-o", "out.safetensors", "--to", "coarse", "--exclude", "b*") == 0
+    printed = capsys.readouterr().out
+    for said in ("type F8_E4M3", "type I8", "32 others"):
+        assert said in printed
+
+
+def test_stencils_of_no_channels_are_kept(capsys):
+    state = {"a.weight": np.ones((0, 3, 3, 3)), "b.weight": np.ones((1, 1, 3, 3))}
+    save_file(state, "empty.safetensors")
+    assert run("empty.safetensors", "-o", "out.safetensors", "--to", "fine") == 0
+    assert "empty" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -111,6 +181,11 @@ def test_only_with_force_over_what_is_there(capsys, model):
         (["cut", "--to", "coarse"], "no safetensors file, or damaged"),
         (["model.pt", "--to", "coarse"], "convert it by safetensors.torch.save_file"),
         (["in.safetensors"], "--to"),
+        (["model.safetensors.index.json", "--to", "coarse"], "the index of a model in several files"),
+        (["in.safetensors", "--to", "coarse", "--transfer", "calibrated"], "refmg.torch.transfer_model"),
+        (["in.safetensors", "--to", "coarse", "--transfer", "synthetic"], "refmg.torch.transfer_model"),
+        (["in.safetensors", "--to", "coarse", "--images", "."], "'linear' does not look at"),
+        (["in.safetensors", "--to", "coarse", "--size", "8"], "--size without pictures"),
     ],
 )
 def test_bad_input_gives_one_line_status_2_and_no_file(capsys, tmp_path, arguments, said):
@@ -119,6 +194,7 @@ def test_bad_input_gives_one_line_status_2_and_no_file(capsys, tmp_path, argumen
     (tmp_path / "cut").write_bytes(content[:-5])
     save_file({"stem.weight": np.ones((1, 1, 7, 7))}, "wide.safetensors")
     (tmp_path / "model.pt").write_bytes(b"PK\x03\x04" + bytes(50))
+    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {}}')
     assert run(*arguments, "-o", "out.safetensors") == 2
     assert said in error_line(capsys)
     assert not (tmp_path / "out.safetensors").exists()

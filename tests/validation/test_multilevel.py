@@ -1,5 +1,6 @@
 """``reproduce depth`` and ``reproduce pyramid``: paths, costs, resumption, records and tables."""
 
+import io
 import json
 from dataclasses import replace
 
@@ -12,15 +13,20 @@ from refmg.atomic import PART
 from refmg.multilevel import ImagePyramid, Level
 from refmg.optimization import StochasticSettings
 from refmg_validation.cli import main
-from refmg_validation.multilevel import presets
-from refmg_validation.multilevel.costs import with_costs
+from refmg_validation.html_report import compare_page, report_page
+from refmg_validation.multilevel import presets, run_clock
+from refmg_validation.multilevel.costs import classifier_share, with_costs
 from refmg_validation.multilevel.depth import depth_rows, depth_summary, depth_verdicts
 from refmg_validation.multilevel.paths import TrainingPath, depth_paths, pyramid_paths
 from refmg_validation.multilevel.pyramid import PAPER_RATIO, pyramid_rows, pyramid_summary, pyramid_verdicts
 from refmg_validation.multilevel.saved_path import SavedPath
+from refmg_validation.multilevel.spread import over_seeds
 from refmg_validation.multilevel.tables import depth_table, switch_table
+from refmg_validation.multilevel.watching import Watching
 from refmg_validation.presets import PRESETS
+from refmg_validation.provenance import provenance
 from refmg_validation.runs import FolderLock, RunFolder
+from refmg_validation.runs.claim import CLAIM
 
 SGD = StochasticSettings("sgd", 0.01, epochs=2, examples=8)
 
@@ -43,7 +49,7 @@ def run(*arguments):
     return main(["reproduce", *map(str, arguments)])
 
 
-def iteration(layers, number, validation, *, shape=(8,), work=30, seconds=1.0, loss=0.5):
+def iteration(layers, number, validation, *, shape=(8,), work=30, seconds=1.0, loss=0.5, classifier_work=0):
     return {
         "kind": "iteration",
         "shape": list(shape),
@@ -52,6 +58,7 @@ def iteration(layers, number, validation, *, shape=(8,), work=30, seconds=1.0, l
         "validation": validation,
         "loss": loss,
         "work": work,
+        "classifier_work": classifier_work,
         "seconds": seconds,
     }
 
@@ -242,13 +249,204 @@ def test_a_folder_of_another_run_is_refused(capsys, tmp_path):
     assert "seed: 0 there, 1 now" in capsys.readouterr().err
 
 
-def test_what_differs_between_levels_is_named_in_short(capsys):
+def test_what_differs_between_levels_is_named_in_short(capsys, tmp_path):
     assert run("depth", "--output", "out") == 0
     capsys.readouterr()
     assert run("depth", "--output", "out", "--regularization", "strong") == 2
     said = capsys.readouterr().err
+    assert "preset.training.regularization.alpha_0: 0.0001 there, 1.0 now" in said
+    # Each network says whose it is as well, should the folder not.
+    (tmp_path / "out" / CLAIM).unlink()
+    (tmp_path / "out" / "run.json").unlink()
+    assert run("depth", "--output", "out", "--regularization", "strong") == 2
+    said = capsys.readouterr().err
     assert "levels[0].settings.regularization.alpha_0: 0.0001 there, 1.0 now" in said
     assert len(said) < 500
+
+
+def record_in(folder):
+    return json.loads((folder / "run.json").read_text())
+
+
+@pytest.mark.parametrize("resume", [(), ("--resume",)])
+def test_another_experiment_does_not_touch_the_folder(capsys, tmp_path, resume):
+    assert run("depth", "--output", "out") == 0
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    capsys.readouterr()
+    for other in (("pyramid",), ("resolution",), ("resolution", "--seeds", 2)):
+        assert run(*other, "--output", "out", *resume) == 2
+        assert f"experiment: depth there, {other[0]} now" in capsys.readouterr().err
+    assert run("depth", "--output", "out", "--data", tmp_path / "nowhere") == 2
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*") if p.is_file()} == before
+
+
+def test_a_record_that_nobody_claims_is_not_overwritten(capsys, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "run.json").write_text("{}")
+    assert run("depth", "--output", "out") == 2
+    assert "holds the run.json of a run that did not say whose it is" in capsys.readouterr().err
+    assert (tmp_path / "out" / "run.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{}", b'{"format": "other", "fingerprint": {}}', b"\xff", b"[" * 100_000]
+)
+def test_a_damaged_claim_is_refused(capsys, tmp_path, content):
+    assert run("depth", "--output", "out") == 0
+    (tmp_path / "out" / CLAIM).write_bytes(content)
+    capsys.readouterr()
+    assert run("depth", "--output", "out") == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert CLAIM in said
+
+
+def test_resume_asks_for_the_files_of_this_experiment(capsys, tmp_path):
+    (tmp_path / "out" / "seed-0").mkdir(parents=True)
+    (tmp_path / "out" / "seed-0" / "coarse.safetensors").write_bytes(b"another experiment's")
+    assert run("depth", "--output", "out", "--resume") == 2
+    assert "found no run in out to resume" in capsys.readouterr().err
+    assert run("depth", "--output", "out", "--seed", 1) == 0
+    assert run("depth", "--output", "out", "--seed", 2, "--resume") == 2
+    assert run("depth", "--output", "out", "--seed", 1, "--resume") == 0
+
+
+def test_other_seeds_of_the_folder_stay_in_the_record(tmp_path, capsys):
+    assert run("depth", "--output", "out") == 0
+    alone = record_in(tmp_path / "out")
+    assert run("depth", "--output", "out", "--seed", 3) == 0
+    both = record_in(tmp_path / "out")
+    assert (alone["seeds"], both["seeds"]) == ([0], [0, 3])
+    named = {series["name"]: series["rows"] for series in both["series"] if "7 x 7, 4" in series["group"]}
+    first = {s["name"]: s["rows"] for s in alone["series"] if "7 x 7, 4" in s["group"]}
+    assert named["random 4, seed 0"] == first["random 4"]
+    assert "of 2 seeds" in capsys.readouterr().out
+    best = [found["summary"][0]["best_validation"] for found in (alone, both)]
+    assert best[1]["values"][0] == best[0]["mean"]
+
+
+def test_a_run_that_has_ended_keeps_its_origin(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["refmg", "first", "--data", "/secret/mnist", "--output", "/secret/out"])
+    monkeypatch.setenv("REFMG_DTYPE", "float32")
+    assert run("depth", "--output", "out") == 0
+    first = record_in(tmp_path / "out")
+    assert first["command"] == "REFMG_DTYPE=float32 refmg first --data DATA --output out"
+    assert first["environment"] == {"REFMG_DTYPE": "float32"}
+    assert first["threads"] >= 1
+    monkeypatch.setattr("sys.argv", ["refmg", "second"])
+    monkeypatch.setattr("refmg_validation.multilevel.command.provenance", lambda: {**first, "date": "later"})
+    assert run("depth", "--output", "out") == 0
+    again = record_in(tmp_path / "out")
+    assert again == first
+    assert "sessions" not in again
+
+
+def test_every_session_that_trained_is_named(tmp_path, monkeypatch):
+    save, sessions = RunFolder.save, iter("abc")
+
+    def interrupted(*given):
+        save(*given)
+        if given[1] == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(
+        "refmg_validation.multilevel.command.provenance",
+        lambda: provenance() | {"date": f"2026-01-01 {next(sessions)}"},
+    )
+    monkeypatch.setattr(RunFolder, "save", interrupted)
+    assert run("depth", "--output", "out") == 2
+    monkeypatch.setattr(RunFolder, "save", save)
+    assert run("depth", "--output", "out") == 0
+    found = record_in(tmp_path / "out")
+    assert found["date"] == "2026-01-01 b"
+    assert [(s["date"][-1], s["paths"]) for s in found["sessions"]] == [
+        ("a", ["seed 0, prolonged"]),
+        ("b", ["seed 0, prolonged", "seed 0, random 2", "seed 0, random 4"]),
+    ]
+    page = report_page(tmp_path / "out")
+    assert "session 2.paths" in page
+
+
+def test_an_unfinished_run_can_be_reported(tmp_path, monkeypatch, capsys):
+    save = RunFolder.save
+
+    def interrupted(folder, step, *given):
+        if folder.path.name == "random-4":
+            raise KeyboardInterrupt
+        save(folder, step, *given)
+
+    monkeypatch.setattr(RunFolder, "save", interrupted)
+    assert run("depth", "--output", "out", "--seeds", 2) == 2
+    found, words = record_in(tmp_path / "out"), "seed 0: 2 of 3 paths have ended; not yet: random 4. seed 1:"
+    assert found["incomplete"].startswith(words)
+    assert [row[:2] for row in found["tables"][0]["rows"]] == [[2, "random"], [2, "prolonged"]]
+    page = report_page(tmp_path / "out")
+    assert f"<strong>Incomplete:</strong> {words}" in page
+    assert "<figure>" in page
+    assert f"<li>Incomplete: {words}" in compare_page(tmp_path / "out", tmp_path / "out")
+    monkeypatch.setattr(RunFolder, "save", save)
+    assert run("depth", "--output", "out", "--seed", 1) == 0
+    # The figure and the tables have what there is of seed 0.
+    assert record_in(tmp_path / "out")["incomplete"] == words.removesuffix(". seed 1:")
+    assert "Incomplete: seed 0" in capsys.readouterr().out
+    assert [len(row["work"]["values"]) for row in record_in(tmp_path / "out")["summary"]] == [2, 2, 1, 1]
+    assert run("depth", "--output", "out", "--resume") == 0
+    assert "incomplete" not in record_in(tmp_path / "out")
+    assert "Incomplete" not in report_page(tmp_path / "out")
+
+
+def test_before_fine_only_has_ended_nothing_is_compared():
+    found = depth_result() | {"missing": ["fine only"]}
+    assert pyramid_rows(found) == []
+    found["records"] = {"random 4": found["records"]["random 4"]}
+    assert depth_rows(found) == []
+
+
+def test_rows_that_a_seed_has_not_are_left_out():
+    first = [{"layers": 2, "work": 1.0}, {"layers": 4, "work": 2.0}]
+    found = over_seeds([first, first[:1]], ("layers",))
+    assert [row["work"]["values"] for row in found] == [[1.0, 1.0], [2.0]]
+
+
+def test_costs_count_the_classifier():
+    """A product with 5 channels and 3 classes is a third of one with 3 x 3 taps from 5 to 5 channels, / 5."""
+    largest = Architecture((8, 8), channels=5, layers=2, classes=3)
+    assert classifier_share(largest) == 15 / 225
+    rows = [iteration(2, 0, 0.5, shape=(8, 8), work=0, classifier_work=150)]
+    rows += [iteration(2, 0, 0.5, shape=(4, 4), work=0, classifier_work=150)]
+    found = [row["total_work"] for row in with_costs(rows, largest, 10)]
+    assert found == pytest.approx([150 * (15 / 225) / 20, 1.25 * 150 * (15 / 225) / 20], rel=1e-15)
+    hamiltonian = Architecture((8, 8), channels=4, layer="hamiltonian", integrator="verlet", classes=3)
+    assert classifier_share(hamiltonian) == 12 / 72
+
+
+def test_the_time_left_is_that_of_all_paths(monkeypatch):
+    now, stream = [0.0], io.StringIO()
+    monkeypatch.setattr(run_clock, "monotonic", lambda: now[0])
+    settings = replace(SGD, epochs=2)
+    a = Architecture((4, 4), channels=2, classes=2)
+    paths = [TrainingPath(name, a, (Level((4, 4), 2, settings=settings),)) for name in "pq"]
+    watching = Watching(Console(file=stream, width=200))
+    watching.begin([*paths, *paths], 10)
+    for seed in (0, 1):
+        for path in paths:
+            with watching.path(seed, path, 10) as told:
+                for number in range(2):
+                    saved = {"saved": True} if (seed, path.name) == (0, "p") else {}
+                    now[0] += 0 if saved else 60
+                    told(iteration(2, number, 0.5, shape=(4, 4)) | {"level": 0, "iteration": number} | saved)
+    said = [line.split(", ")[-1] for line in stream.getvalue().splitlines() if "whole run" in line]
+    # The first path was there already; six iterations of a minute remain.
+    assert said == [f"whole run {left} left" for left in ("5 min", "4 min", "3 min", "2 min", "60 s", "0 s")]
+
+
+def test_the_run_says_how_long_it_still_takes(capsys):
+    assert run("depth", "--output", "out") == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "iteration" in line]
+    lines = [line for line in lines if line.startswith("7 x 7, ")]
+    assert len(lines) == 2 * (3 + 2)
+    assert all("whole run" in line for line in lines)
+    assert lines[-1].endswith("whole run 0 s left")
 
 
 def test_the_precision_that_was_asked_for_is_taken(capsys, monkeypatch, tmp_path):

@@ -1,13 +1,17 @@
 """The sweep over regularisers and the study of starts, on a few shipped digits."""
 
 import json
+import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from refmg import load_network, save_network
 from refmg_validation import presets, regularization_study, start_study, synthetic_study
 from refmg_validation.cli import main
 from refmg_validation.presets import PRESETS
+from refmg_validation.resolution import load_levels
 
 
 @pytest.fixture(autouse=True)
@@ -24,8 +28,7 @@ def tiny(monkeypatch, tmp_path):
 
 def test_starts_are_measured_before_and_after_every_iteration(monkeypatch, tmp_path, capsys):
     assert main(["reproduce", "resolution", "--output", "net", "--transfer", "power-law"]) == 0
-    monkeypatch.setattr("sys.argv", ["study", "--networks", "net", "--output", "out", "--iterations", "1"])
-    start_study.main()
+    assert start_study.main(["--networks", "net", "--output", "out", "--iterations", "1"]) == 0
     found = json.loads((tmp_path / "out" / "starts.json").read_text())["found"]
     assert set(found["fine"]) == {start_study.RANDOM, *start_study.STARTS}
     for rows in found["coarse"].values():
@@ -40,6 +43,65 @@ def test_starts_are_measured_before_and_after_every_iteration(monkeypatch, tmp_p
         assert found[level]["random"][0]["test"] < 0.2
     assert (tmp_path / "out" / "starts.png").read_bytes().startswith(b"\x89PNG")
     assert "power-law" in capsys.readouterr().out
+    # The command that is recorded makes this record again: all options are in it.
+    command = json.loads((tmp_path / "out" / "starts.json").read_text())["command"]
+    assert command == (
+        "python -m refmg_validation.start_study --networks net --output out --examples 10000 --iterations 1"
+    )
+
+
+def two_seeds(regularization="strong"):
+    arguments = ["reproduce", "resolution", "--output", "net", "--seeds", "2"]
+    assert main([*arguments, "--regularization", regularization]) == 0
+    return ["--networks", "net/seed-0", "net/seed-1", "--output", "out", "--iterations", "1"]
+
+
+def test_starts_train_with_the_regularisation_of_the_networks_over_seeds(monkeypatch, tmp_path):
+    monkeypatch.setattr(start_study, "STARTS", ("unchanged",))
+    used, train = [], start_study.block_coordinate_descent
+    monkeypatch.setattr(
+        start_study, "block_coordinate_descent", lambda *given: used.append(given[3]) or train(*given)
+    )
+    arguments = two_seeds()
+    assert start_study.main(arguments) == 0
+    assert {settings.regularization for settings in used} == {presets.REGULARIZATIONS["strong"]}
+    assert [settings.seed for settings in used] == [0] * 4 + [1] * 4
+    assert start_study.main(arguments) == 0
+    assert len(used) == 8  # what is finished is not trained again
+    record = json.loads((tmp_path / "out" / "starts.json").read_text())
+    rows = [run["found"]["fine"]["unchanged"][2]["test"] for run in record["runs"]]
+    mean = record["found"]["fine"]["unchanged"][2]
+    assert mean["test"] == pytest.approx(sum(rows) / 2)
+    assert mean["test_spread"] == pytest.approx(abs(rows[0] - rows[1]) / 2**0.5)
+    assert start_study.main([*arguments, "--examples", "50"]) == 0
+    assert len(used) == 16  # other settings are
+
+
+def test_networks_that_do_not_belong_together_are_refused(tmp_path, capsys):
+    arguments = two_seeds("weak")
+    one, other = tmp_path / "net" / "seed-0", tmp_path / "net" / "seed-1"
+
+    def refusal():
+        capsys.readouterr()
+        assert start_study.main(arguments) == 2
+        return capsys.readouterr().err
+
+    shutil.copy(one / "coarse.safetensors", other / "coarse.safetensors")
+    assert "trained by different settings (training); expected both of one run" in refusal()
+    shutil.copy(one / "fine.safetensors", other / "fine.safetensors")
+    assert "found networks of the seeds [0, 0]; expected each seed once" in refusal()
+    strong = ["reproduce", "resolution", "--output", "strong", "--seed", "1", "--regularization", "strong"]
+    assert main(strong) == 0
+    arguments[2] = "strong"
+    assert "expected a study of one regularisation" in refusal()
+    network, notes = load_network(one / "fine.safetensors")
+    notes["fingerprint"]["data"]["sha256"] = "another"
+    for level in ("coarse", "fine"):
+        save_network(other / f"{level}.safetensors", load_network(one / f"{level}.safetensors")[0], notes)
+    arguments[1:3] = ["net/seed-1"]
+    assert "of other content; expected the same" in refusal()
+    save_network(other / "fine.safetensors", network, {})
+    assert "does not say what trained it (training, data, sigma, dtype)" in refusal()
 
 
 def test_the_sweep_resumes_and_names_where_an_ordering_holds(monkeypatch, tmp_path, capsys):
@@ -71,9 +133,16 @@ def test_the_study_of_random_images_records_both_directions(monkeypatch, tmp_pat
     assert main(["reproduce", "resolution", "--output", "net", "--transfer", "synthetic"]) == 0
     for name, value in (("EXPONENTS", (3.0,)), ("THRESHOLDS", (0.5,)), ("COUNT", 20), ("COUNTS", (10,))):
         monkeypatch.setattr(synthetic_study, name, value)
-    sizes = ["--train", "200", "--validation", "60"]
-    monkeypatch.setattr("sys.argv", ["study", "--networks", "net", "--output", "out", *sizes])
-    synthetic_study.main()
+    seen, measure = [], synthetic_study.measure
+    monkeypatch.setattr(synthetic_study, "measure", lambda *given: seen.append(given) or measure(*given))
+    assert synthetic_study.main(["--networks", "net", "--output", "out"]) == 0
     (found,) = json.loads((tmp_path / "out" / "synthetic.json").read_text())["found"]
     assert [row["count"] for row in found["rows"]] == [20, 10]
     assert all(row[level] > 0.2 for row in found["rows"] for level in ("coarse", "fine"))
+    # The networks' own validation images, and none of those that trained them.
+    own = load_levels(PRESETS["small"], None, seed=0)[0]["fine"]
+    ((_, levels, _),) = seen
+    assert np.array_equal(levels["fine"].validation.x, own.validation.x)
+    parts = (own.train, levels["fine"].validation)
+    train, validation = ({x.tobytes() for x in np.moveaxis(part.x, -1, 0)} for part in parts)
+    assert not train & validation

@@ -27,7 +27,9 @@ Resume = Annotated[
     bool, typer.Option("--resume", help="Refuse to start anew: a run must be there to go on with.")
 ]
 
-INTERRUPTED = "interrupted; the same command goes on after the last finished iteration"
+INTERRUPTED = "interrupted"
+GOES_ON = f"{INTERRUPTED}; the same command goes on after the last finished iteration"
+WITH_CHECKPOINTS = ("resolution", "depth", "pyramid")  # of reproduce
 SIGINT_STATUS = 130  # what typer makes of Ctrl-C
 
 
@@ -92,6 +94,7 @@ def bench(
     from refmg_backends import get_backend, one_of
     from refmg_validation.bench import report
     from refmg_validation.bench.run import run_bench
+    from refmg_validation.bench.targets import miss_lines
     from refmg_validation.bench.torch_peer import TorchPeer
     from refmg_validation.records import provenance, write_figure, write_json
 
@@ -105,8 +108,8 @@ def bench(
     tables = [report.kernel_table(result)]
     tables += [report.network_table(result)] if result["networks"] else []
     tables += [report.method_table(result)] if any("methods" in row for row in result["kernels"]) else []
-    console.print(*tables, *([report.summary_table(result)] if peer else []))
-    for line in report.surroundings_lines(result):
+    console.print(*tables, *([report.summary_table(result)] if result["summary"] else []))
+    for line in [*report.surroundings_lines(result), *(miss_lines(result) if result["summary"] else [])]:
         console.print(line)
     if json is not None:
         write_json(json, result)
@@ -130,9 +133,11 @@ def transfer(
     images: Annotated[
         Path | None, typer.Option(help="Folder of pictures, for the transfer spectrum.")
     ] = None,
-    size: Annotated[int, typer.Option(help="Cells a side of the pictures on the fine grid.")] = 64,
+    size: Annotated[
+        int | None, typer.Option(help="Cells a side of the pictures on the fine grid; 64 by default.")
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="Record what was done in this file.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over an existing output.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over existing files.")] = False,
 ) -> None:
     """Move the convolution stencils of a trained model to another resolution."""
     from refmg.model_transfer import ResolutionChange, TensorSelection
@@ -140,10 +145,11 @@ def transfer(
     from refmg_validation.pictures import load_pictures
     from refmg_validation.records import provenance, write_json
 
-    pictures = None if images is None else load_pictures(images, size)
+    move_model.check_transfer(transfer, images, size)
+    pictures = None if images is None else load_pictures(images, size or move_model.SIZE)
     change = ResolutionChange(move_model.parse_factor(factor), to, transfer, closure, pictures)
     selection = TensorSelection(include or (), exclude or ())
-    request = move_model.MoveRequest(model, output, change, selection, force)
+    request = move_model.MoveRequest(model, output, change, selection, force, json)
     records, console = move_model.move_model(request), _console()
     console.print(
         move_model.records_table(records, f"{model} moved by {transfer!r}, factor {factor}, to {to}")
@@ -218,7 +224,11 @@ def resolution(
     output: Output = Path("resolution-output"),
     resume: Resume = False,
 ) -> None:
-    """Train at two resolutions, move each network to the other, and print the paper's table."""
+    """Train at two resolutions, move each network to the other, and print the paper's table.
+
+    The whole table, for one regularisation: refmg reproduce resolution --preset paper --data DIR
+    --transfer all --seeds 5 --regularization weak|strong --output OUT
+    """
     from refmg import network_transfer_names
     from refmg_backends import one_of
     from refmg_validation import resolution_command
@@ -306,17 +316,24 @@ def main(arguments: list[str] | None = None) -> int:
         get_backend()
         result = typer.main.get_command(app)(arguments, prog_name="refmg", standalone_mode=False)
         sys.stdout.flush()
-        return _fail(INTERRUPTED) if result == SIGINT_STATUS else int(result or 0)
+        return _interrupted(arguments) if result == SIGINT_STATUS else int(result or 0)
     except TyperException as error:
         message = error.format_message()
         return _fail(f"{message} (see refmg --help)") if message else 2  # no command: the help was printed
     except (KeyboardInterrupt, typer.Abort):
-        return _fail(INTERRUPTED)
+        return _interrupted(arguments)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
     except (RefmgError, OSError) as error:
         return _fail(str(error))
+
+
+def _interrupted(arguments: list[str] | None) -> int:
+    """Say that the run was interrupted, and that it goes on only where it does."""
+    given = sys.argv[1:] if arguments is None else arguments
+    resumes = given[:1] == ["reproduce"] and given[1:2] and given[1] in WITH_CHECKPOINTS
+    return _fail(GOES_ON if resumes else INTERRUPTED)
 
 
 def _fail(message: str) -> int:

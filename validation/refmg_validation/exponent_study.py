@@ -16,16 +16,11 @@ from rich.table import Table
 
 from refmg import Calibration, Network, PowerLaw, Regularization, fit_exponent, transfer_network
 from refmg_validation.figures import draw_exponents
+from refmg_validation.levels import LEVELS, LevelData
 from refmg_validation.presets import PRESETS
-from refmg_validation.records import provenance, write_figure, write_json
-from refmg_validation.resolution import (
-    LEVELS,
-    UNCHANGED,
-    LevelData,
-    load_levels,
-    trained_networks,
-    unlabelled,
-)
+from refmg_validation.records import provenance, study_command, write_figure, write_json
+from refmg_validation.resolution import load_levels, trained_networks
+from refmg_validation.resolution_moves import UNCHANGED, unlabelled
 
 EXPONENTS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
 CONSTANTS = (1.0, 4.0)
@@ -111,7 +106,7 @@ def main() -> None:
     given = parser.parse_args()
     found = run_study(given.data, given.iterations, given.work)
     Console(width=130).print(study_table(found))
-    command = f"python -m refmg_validation.exponent_study --output {given.output} --work FOLDER"
+    command = study_command("refmg_validation.exponent_study", given)
     about = provenance() | {"command": command, "preset": "small", "iterations": given.iterations, "seed": 0}
     write_json(given.output / "exponents.json", about | {"found": found})
     write_figure(given.output / "exponents.png", draw_exponents(found))

@@ -9,11 +9,19 @@ from typing import Any
 from rich.table import Table
 
 from refmg.atomic import write_atomically
-from refmg.model_file import ModelFile, read_model
-from refmg.model_transfer import ResolutionChange, TensorRecord, TensorSelection, transfer_tensors
+from refmg.model_file import Entry, ModelFile, read_model
+from refmg.model_transfer import (
+    ResolutionChange,
+    TensorRecord,
+    TensorSelection,
+    transfer_tensors,
+)
+from refmg.stencil_maps import CALIBRATED, SPECTRUM, SYNTHETIC
+from refmg.tensor_selection import STENCIL_AXES
 from refmg.transfer import Shape
 from refmg_backends import RefmgError
 
+SIZE = 64  # cells a side of pictures
 BATCH_NORM = ("running_mean", "running_var")
 # Measured: docs/moving-models.md.
 ADVICE = (
@@ -26,13 +34,46 @@ ADVICE = (
 
 @dataclass(frozen=True)
 class MoveRequest:
-    """What the command was asked to do."""
+    """What the command was asked to do.
+
+    Parameters
+    ----------
+    source, output : path
+    change : ResolutionChange
+    selection : TensorSelection
+    force : bool
+        Write over what exists.
+    record : path, optional
+        Where what was done is going to be recorded.
+    """
 
     source: Path
     output: Path
     change: ResolutionChange
     selection: TensorSelection
     force: bool = False
+    record: Path | None = None
+
+    def check_places(self) -> None:
+        """Refuse to write over the model, over the other output, or, unless forced, over anything.
+
+        Raises
+        ------
+        RefmgError
+            Before anything is written.
+        """
+        if self.record is not None and any(_same(self.record, path) for path in (self.source, self.output)):
+            raise RefmgError(f"found {self.record} both as a model and as the record; expected two names")
+        for path in (self.output, self.record):
+            if path is not None and path.exists() and not self.force:
+                raise RefmgError(f"found {path} already there; expected a new name, or --force")
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Say whether two names are of one file, links included."""
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return one.resolve() == other.resolve()
 
 
 def parse_factor(text: str) -> int | Shape:
@@ -55,6 +96,35 @@ def parse_factor(text: str) -> int | Shape:
     return factors if len(factors) > 1 else factors[0]
 
 
+def check_transfer(name: str, images: Path | None, size: int | None) -> None:
+    """Refuse what the command cannot do, or would not heed.
+
+    Parameters
+    ----------
+    name : str
+        Of the transfer.
+    images : path, optional
+        Folder of pictures.
+    size : int, optional
+        Cells a side of the pictures.
+
+    Raises
+    ------
+    RefmgError
+        For a transfer that needs the network and not its file alone, pictures that the transfer does not
+        look at, or their size without any.
+    """
+    if name in (CALIBRATED, SYNTHETIC):
+        raise RefmgError(
+            f"found transfer {name!r}, which runs the network; a file has its tensors alone: take "
+            "refmg.torch.transfer_model(model, images) in Python"
+        )
+    if images is not None and name != SPECTRUM:
+        raise RefmgError(f"found --images, which {name!r} does not look at; expected --transfer {SPECTRUM}")
+    if size is not None and images is None:
+        raise RefmgError("found --size without pictures; expected --images to name their folder")
+
+
 def move_model(request: MoveRequest) -> list[TensorRecord]:
     """Read a model, move its stencils, write it; nothing is written if anything is wrong.
 
@@ -68,21 +138,28 @@ def move_model(request: MoveRequest) -> list[TensorRecord]:
     RefmgError
         For a file, pattern, factor or stencil that does not fit, or an output that exists.
     """
-    if request.output.exists() and not request.force:
-        raise RefmgError(f"found {request.output} already there; expected a new name, or --force")
+    request.check_places()
     file = read_model(request.source)
     readable = {name: file.read(name) for name in file.entries if file.floating(name)}
-    moved, records = transfer_tensors(readable, request.change, request.selection)
+    others = [_unread(name, entry) for name, entry in file.entries.items() if name not in readable]
+    moved, records = transfer_tensors(readable, request.change, request.selection, others)
     write_atomically(request.output, file.replaced(moved))
-    return _all_records(file, {record.name: record for record in records})
+    return _all_records(file, {record.name: record for record in (*records, *others)})
+
+
+def _unread(name: str, entry: Entry) -> TensorRecord:
+    """Return the record of a tensor whose type no map of stencils is for, such as float8 or int8."""
+    if len(entry.shape) in STENCIL_AXES:
+        reason = f"type {entry.dtype}"
+    else:
+        reason = "vector or matrix" if entry.dtype.startswith("F") else "not floating"
+    return TensorRecord(name, entry.shape, entry.dtype, False, reason)
 
 
 def _all_records(file: ModelFile, known: dict[str, TensorRecord]) -> list[TensorRecord]:
-    records = []
-    for name, entry in file.entries.items():
-        record = known.get(name) or TensorRecord(name, entry.shape, entry.dtype, False, "not floating")
-        records.append(TensorRecord(**asdict(record) | {"dtype": entry.dtype}))
-    return records
+    return [
+        TensorRecord(**asdict(known[name]) | {"dtype": entry.dtype}) for name, entry in file.entries.items()
+    ]
 
 
 # Reasons to keep what nobody takes for a stencil: with many such tensors, one line tells of all of them.

@@ -25,8 +25,9 @@ from refmg import (
 )
 from refmg.classifier import Classifier
 from refmg_validation.exponent_study import accuracy_of, trained_regimes
-from refmg_validation.records import provenance, write_json
-from refmg_validation.resolution import LevelData, unlabelled
+from refmg_validation.levels import LevelData
+from refmg_validation.records import provenance, study_command, write_json
+from refmg_validation.resolution_moves import unlabelled
 
 Matrix = np.ndarray
 COUNTS = (50, 200, 500, 1000, 2000)
@@ -113,7 +114,7 @@ def main() -> None:
             "calibration": calibration_rows(networks, levels),
         }
         print(name, *found[name]["classifier"], *found[name]["calibration"], sep="\n", flush=True)
-    command = f"python -m refmg_validation.moving_study --output {given.output} --work FOLDER"
+    command = study_command("refmg_validation.moving_study", given)
     about = provenance() | {"command": command, "preset": "small", "iterations": given.iterations, "seed": 0}
     write_json(given.output / "moving.json", about | {"found": found})
 

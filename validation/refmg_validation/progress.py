@@ -64,16 +64,16 @@ class LevelProgress:
         """Leave the bars as they are."""
         self.bars.stop()
 
-    def __call__(self, level: str, record: dict[str, Any]) -> None:
-        """Take note of one finished iteration."""
+    def __call__(self, level: str, record: dict[str, Any], more: str = "") -> None:
+        """Take note of one finished iteration, and show what else is to be said."""
         number, total = record["iteration"], self.totals[level]
         words = f"{level}: {_measured(record)}"
         self._start(level)
-        self.bars.update(self.tasks[level], completed=number + 1, description=words)
+        self.bars.update(self.tasks[level], completed=number + 1, description=words + more)
         if number + 1 == total:
             self._start(*self._after(level))
         if not self.console.is_terminal:
-            self.console.print(f"{words}, iteration {number} of {total - 1}{self._left(level, number)}")
+            self.console.print(f"{words}, iteration {number} of {total - 1}{self._left(level, number)}{more}")
 
     def _start(self, *levels: str) -> None:
         for level in levels:

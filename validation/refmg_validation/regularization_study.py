@@ -16,9 +16,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from refmg_validation.levels import LEVELS
 from refmg_validation.presets import PRESETS, Preset
-from refmg_validation.records import provenance, write_json
-from refmg_validation.resolution import LEVELS, load_levels, measure, trained_networks
+from refmg_validation.records import provenance, study_command, write_json
+from refmg_validation.resolution import load_levels, measure, trained_networks
 
 ALPHA_W = (1e-8, 1e-6)
 ALPHA_0 = (1e-4, 1e-2, 1e-1, 1.0)
@@ -86,7 +87,7 @@ def main() -> None:
     found = run_study(preset, given.data, given.work)
     Console(width=110).print(study_table(found))
     print(*orderings(found), sep="\n")
-    command = f"python -m refmg_validation.regularization_study --output {given.output} --work FOLDER"
+    command = study_command("refmg_validation.regularization_study", given)
     about = provenance() | {"command": command, "preset": preset.as_dict()}
     write_json(given.output, about | {"orderings": orderings(found), "found": found})
 

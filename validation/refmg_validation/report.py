@@ -33,17 +33,31 @@ def _taps(s: np.ndarray, digits: int) -> str:
 
 
 def resolution_table(result: dict[str, Any]) -> Table:
-    """Return the test accuracies in %, the paper's beside them."""
+    """Return the test accuracies in %, the paper's beside them, and the seconds of transfers both ways."""
     data = result["data"]
     title = f"Test accuracy in %, {data['test']} images ({data['name']}, trained on {data['train']})"
     table = Table(title=title)
-    for name in ("network", "coarse images", "paper", "fine images", "paper"):
+    for name in ("network", "coarse images", "paper", "fine images", "paper", "seconds"):
         table.add_column(name, justify="left" if name == "network" else "right")
     for row in result["rows"]:
         label, printed = described(row["network"]), paper_columns(row["network"])
         ours = [f"{100 * row[f'{level}_test']:.2f}" for level in ("coarse", "fine")]
-        table.add_row(label, ours[0], printed[0], ours[1], printed[1])
+        seconds = seconds_text(*(row.get(f"{level}_seconds") for level in ("coarse", "fine")))
+        table.add_row(label, ours[0], printed[0], ours[1], printed[1], seconds)
     return table
+
+
+def seconds_text(to_coarse: float | None, to_fine: float | None) -> str:
+    """Return the seconds of both transfers, nothing where none are known.
+
+    Examples
+    --------
+    >>> seconds_text(0.03125, 12.5), seconds_text(None, None)
+    ('0.03 / 12.50', '')
+    """
+    if to_coarse is None or to_fine is None:
+        return ""
+    return f"{to_coarse:.2f} / {to_fine:.2f}"
 
 
 def described(name: str) -> str:

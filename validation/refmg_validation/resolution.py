@@ -4,41 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from refmg import (
-    Architecture,
-    Network,
-    SyntheticImages,
-    get_backend,
-    prolongation_matrix,
-    restriction_matrix,
-    transfer_network,
-)
+from refmg import Architecture, Network, __version__, get_backend
 from refmg.data import Images, load_images, restrict_images, split_images
-from refmg.stencil_maps import CALIBRATED, SYNTHETIC
 from refmg_backends import RefmgError
+from refmg_validation.levels import LEVELS, SPLITS, LevelData
 from refmg_validation.presets import Preset
+from refmg_validation.provenance import provenance
+from refmg_validation.resolution_moves import RESIZED, TableRow, moved_both_ways, resized, table_rows
 from refmg_validation.training_run import Examples, TrainingRun
 
-LEVELS = ("coarse", "fine")
-SPLITS = ("train", "validation", "test")
-RESIZED = "images resized"
-UNCHANGED = "unchanged"
-UNLABELLED = 2000  # training images, without labels, for transfers that look at images
-FEWER = (100, 500)  # how many of them "calibrated" gets in rows of its own
+NATIVE = "native"
+RECORD = 2  # version of what is measured: 2 has the seconds of every transfer
 Progress = Callable[[str, dict[str, Any]], None]
-
-
-@dataclass(frozen=True)
-class LevelData:
-    """Training, validation and test images of one resolution."""
-
-    train: Examples
-    validation: Examples
-    test: Examples
 
 
 def load_levels(
@@ -129,9 +110,26 @@ def run_resolution(
     preset = replace(preset, training=replace(preset.training, seed=seed))
     levels, about = load_levels(preset, data, seed)
     trained, histories = trained_networks(preset, levels, about, output, progress)
+    sessions = {
+        level: _training_run(level, levels[level], preset, preset.training, about, output).sessions()
+        for level in LEVELS
+    }
     rows = measure(trained, levels, transfers, preset.sigma)
     settings = {"seed": seed, "preset": preset.as_dict(), "data": about, "transfers": transfers}
-    return settings | {"rows": rows, "histories": histories}
+    settings |= {"measured": what_is_measured(transfers, preset.train)}
+    return settings | {"rows": rows, "histories": histories, "trained": sessions}
+
+
+def what_is_measured(transfers: list[str], train: int) -> dict[str, Any]:
+    """Return what tells one table from another: its rows, by which code and backend.
+
+    Examples
+    --------
+    >>> what_is_measured(["linear"], 50_000)["rows"]
+    ['native', 'linear', 'unchanged', 'images resized']
+    """
+    rows = [NATIVE, *(row.title for row in table_rows(transfers, train)), RESIZED]
+    return {"record": RECORD, "refmg": __version__, "backend": get_backend().name, "rows": rows}
 
 
 def trained_networks(
@@ -172,7 +170,8 @@ def _training_run(
         "dtype": preset.dtype,
         "backend": get_backend().name,
     }
-    return TrainingRun(output / f"{level}.safetensors", architecture, settings, fingerprint)
+    session = provenance() | {"backend": get_backend().name}
+    return TrainingRun(output / f"{level}.safetensors", architecture, settings, fingerprint, session)
 
 
 def measure(
@@ -185,75 +184,30 @@ def measure(
 
     The column is the resolution of the *images*: ``coarse`` images are given to the coarse network in
     the row "native", and to the fine network, moved, in the others. The last row moves the images
-    instead of the network. Transfers that need images see training images, see :func:`unlabelled`;
-    ``"calibrated"`` also has rows with fewer of them. Synthetic images are smoothed like the coarse ones,
-    by `sigma`.
+    instead of the network. Transfers that need images see training images, see
+    :func:`refmg_validation.resolution_moves.unlabelled`; ``"calibrated"`` also has rows with fewer of
+    them. Synthetic images are smoothed like the coarse ones, by `sigma`. Rows of moved networks have the
+    seconds of each transfer, see :func:`refmg_validation.resolution_moves.moved_both_ways`.
     """
-    rows = [_row("native", {level: trained[level] for level in LEVELS}, levels)]
-    for name in dict.fromkeys([*transfers, UNCHANGED]):
-        for title, count in _image_counts(name, levels):
-            rows.append(_row(title, moved_both_ways(trained, levels, name, count, sigma), levels))
-    return [*rows, _row(RESIZED, *_resized(trained, levels))]
+    rows = [_row(NATIVE, {level: trained[level] for level in LEVELS}, levels)]
+    for planned in table_rows(transfers, levels["fine"].train.x.shape[-1]):
+        rows.append(_moved_row(planned, trained, levels, sigma))
+    return [*rows, _row(RESIZED, *resized(trained, levels))]
 
 
-def _image_counts(name: str, levels: dict[str, LevelData]) -> list[tuple[str, int]]:
-    """Return titles of rows and numbers of unlabelled images for one transfer."""
-    most = min(UNLABELLED, levels["fine"].train.x.shape[-1])
-    fewer = [count for count in FEWER if count < most] if name == CALIBRATED else []
-    return [*((f"{name}, {count} images", count) for count in fewer), (name, most)]
-
-
-def moved_both_ways(
-    trained: dict[str, Network],
-    levels: dict[str, LevelData],
-    name: str,
-    count: int = UNLABELLED,
-    sigma: float = Preset.sigma,
-) -> dict[str, Network]:
-    """Return the network that each level gets from the other one."""
-    images = unlabelled(levels, count)
-    transfer = SyntheticImages(sigma=sigma) if name == SYNTHETIC else name
-    return {
-        target: transfer_network(trained[source], trained[target].architecture.shape, transfer, **images)
-        for source, target in (("fine", "coarse"), ("coarse", "fine"))
-    }
-
-
-def unlabelled(levels: dict[str, LevelData], count: int = UNLABELLED) -> dict[str, Any]:
-    """Return the first training images of both resolutions for :func:`refmg.transfer_network`.
-
-    The spectrum is that of the fine ones, in both directions: a covariance lives on the fine grid.
-    """
-    coarse, fine = (levels[level].train.x[..., :count] for level in LEVELS)
-    return {"images": fine, "coarse_images": coarse}
-
-
-def _resized(
-    trained: dict[str, Network], levels: dict[str, LevelData]
-) -> tuple[dict[str, Network], dict[str, LevelData]]:
-    """Return each level's images on the other level's grid, and the network that lives there.
-
-    This moves the images and not the network. With ``P`` it also shows what the Galerkin map can
-    reach at best: ``R K P`` promises to agree with the fine network on interpolated images.
-    """
-
-    def resize(examples: Examples, matrix: Any, shape: tuple[int, ...]) -> Examples:
-        flat = examples.x.reshape(-1, examples.x.shape[-1])
-        return replace(examples, x=(matrix.astype(flat.dtype) @ flat).reshape(1, *shape, -1))
-
-    coarse, fine = (trained[level].architecture.shape for level in LEVELS)
-    P, R = prolongation_matrix(fine), restriction_matrix(fine)
-    up, down = (
-        LevelData(*(resize(getattr(levels[level], split), matrix, shape) for split in SPLITS))
-        for level, matrix, shape in (("coarse", P, fine), ("fine", R, coarse))
-    )
-    return {"coarse": trained["fine"], "fine": trained["coarse"]}, {"coarse": up, "fine": down}
+def _moved_row(
+    planned: TableRow, trained: dict[str, Network], levels: dict[str, LevelData], sigma: float
+) -> dict[str, Any]:
+    moved = moved_both_ways(trained, levels, planned.transfer, planned.images, sigma)
+    row = _row(planned.title, {level: found.network for level, found in moved.items()}, levels)
+    return row | {f"{level}_seconds": moved[level].seconds for level in LEVELS}
 
 
 def _row(name: str, networks: dict[str, Network], levels: dict[str, LevelData]) -> dict[str, Any]:
     row: dict[str, Any] = {"network": name}
     for level in LEVELS:
-        for split in ("validation", "test"):
+        for split in SPLITS[1:]:
             examples: Examples = getattr(levels[level], split)
             row[f"{level}_{split}"] = networks[level].accuracy(examples.x, examples.labels)
-    return row
+    # Only moving a network takes a transfer.
+    return row | {f"{level}_seconds": None for level in LEVELS}

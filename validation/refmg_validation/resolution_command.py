@@ -11,16 +11,21 @@ from rich.console import Console
 from refmg import get_backend
 from refmg_backends import RefmgError
 from refmg_validation.figures import draw_accuracies
+from refmg_validation.levels import LEVELS
 from refmg_validation.presets import Preset
 from refmg_validation.progress import TrainingProgress
 from refmg_validation.records import provenance, write_figure, write_json
 from refmg_validation.report import ordering, resolution_table
-from refmg_validation.resolution import LEVELS, run_resolution
+from refmg_validation.resolution import run_resolution
 from refmg_validation.resolution_run import run_of_resolution, run_of_seeds
 from refmg_validation.resolution_seeds import COLUMNS, gains, run_seeds, seeds_table
 from refmg_validation.run_record import write_run
-from refmg_validation.runs import FolderLock
+from refmg_validation.runs import FolderLock, check_claim, claim_folder
 from refmg_validation.training_run import has_begun
+
+OWN = ("resolution.json", "seeds.json")
+# Whatever the settings: every network says with which it was made, and transfers may be added later.
+CLAIMED = {"experiment": "resolution"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,11 @@ class Request:
                 "--output, or start it without --resume"
             )
 
+    def check_owner(self) -> None:
+        """Refuse an output of another experiment; folders of former versions have records and no claim."""
+        if not any((self.output / name).exists() for name in OWN):
+            check_claim(self.output, CLAIMED)
+
     def progress(self, console: Console) -> TrainingProgress:
         """Return progress bars for one run."""
         return TrainingProgress(console, self.preset.training.iterations + 1)
@@ -49,8 +59,9 @@ class Request:
 
 def one_seed(request: Request, seed: int, console: Console) -> None:
     """Run once; write ``resolution.json``, ``resolution.png`` and ``run.json``, and print the table."""
-    request.check_resume([request.output])
     with FolderLock(request.output):
+        request.check_owner()
+        request.check_resume([request.output])
         _one_seed(request, seed, console)
 
 
@@ -59,6 +70,7 @@ def _one_seed(request: Request, seed: int, console: Console) -> None:
     with request.progress(console) as progress:
         result = run_resolution(request.preset, request.data, request.transfers, seed, output, progress)
     result = provenance() | {"backend": get_backend().name} | result
+    claim_folder(output, CLAIMED)
     write_json(output / "resolution.json", result)
     write_figure(output / "resolution.png", draw_accuracies(result["rows"], result["data"]["name"]))
     write_run(output, run_of_resolution(result, ("resolution.png",)))
@@ -70,8 +82,9 @@ def _one_seed(request: Request, seed: int, console: Console) -> None:
 
 def several_seeds(request: Request, seeds: Sequence[int], console: Console) -> None:
     """Run once a seed; write ``seeds.json``, ``seeds.png`` and ``run.json``; print means and spreads."""
-    request.check_resume(request.output / f"seed-{seed}" for seed in seeds)
     with FolderLock(request.output):
+        request.check_owner()
+        request.check_resume(request.output / f"seed-{seed}" for seed in seeds)
         _several_seeds(request, seeds, console)
 
 
@@ -83,6 +96,7 @@ def _several_seeds(request: Request, seeds: Sequence[int], console: Console) -> 
     output = request.output
     origin = provenance() | {"backend": get_backend().name}
     result = origin | run_seeds(request.preset, request.data, request.transfers, seeds, output, progress_of)
+    claim_folder(output, CLAIMED)
     write_json(output / "seeds.json", result)
     rows = [
         {"network": name} | {column: scores[column]["mean"] for column in COLUMNS}

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from refmg_validation.levels import LEVELS, SPLITS
 from refmg_validation.presets import Preset
 from refmg_validation.records import provenance, write_json
-from refmg_validation.report import described, paper_columns
-from refmg_validation.resolution import LEVELS, SPLITS, Progress, load_levels, run_resolution
+from refmg_validation.report import described, paper_columns, seconds_text
+from refmg_validation.resolution import Progress, load_levels, run_resolution, what_is_measured
 
 COLUMNS = tuple(f"{level}_{split}" for level in LEVELS for split in SPLITS[1:])
+SECONDS = tuple(f"{level}_seconds" for level in LEVELS)
 
 
 def run_seeds(
@@ -58,7 +60,8 @@ def run_seeds(
             with progress_of(seed) as progress:
                 result = _measured(preset, data, transfers, seed, folder, progress)
         results.append(result)
-    about = {"preset": preset.as_dict(), "data": results[0]["data"], "transfers": transfers}
+    about = {name: results[0][name] for name in ("data", "transfers", "measured")}
+    about |= {"preset": preset.as_dict()}
     return about | {"seeds": [r["seed"] for r in results], "summary": summarize([r["rows"] for r in results])}
 
 
@@ -81,6 +84,8 @@ def _finished(
     seeded = replace(preset, training=replace(preset.training, seed=seed))
     wanted = {"seed": seed, "transfers": transfers, "preset": asdict(seeded)}
     wanted |= {"data": load_levels(seeded, data, seed)[1]}
+    # Rows of another version, or fewer of them, would be missing or mixed in the summary.
+    wanted |= {"measured": what_is_measured(transfers, preset.train)}
     # As JSON gives it back: tuples are lists there.
     same = json.loads(json.dumps(wanted)) == {name: found.get(name) for name in wanted}
     return found if same else None
@@ -88,6 +93,8 @@ def _finished(
 
 def summarize(tables: list[list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
     """Return for each network and column the mean, the spread and the values over seeds.
+
+    Seconds are those of moved networks; older records have none.
 
     Examples
     --------
@@ -98,9 +105,13 @@ def summarize(tables: list[list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
     """
     by_name = [{row["network"]: row for row in rows} for rows in tables]
     return {
-        name: {column: _over_seeds([rows[name][column] for rows in by_name]) for column in COLUMNS}
-        for name in by_name[0]
+        name: {column: _over_seeds([rows[name][column] for rows in by_name]) for column in _columns(row)}
+        for name, row in by_name[0].items()
     }
+
+
+def _columns(row: dict[str, Any]) -> tuple[str, ...]:
+    return (*COLUMNS, *(column for column in SECONDS if row.get(column) is not None))
 
 
 def _over_seeds(values: list[float]) -> dict[str, Any]:
@@ -120,12 +131,13 @@ def seeds_table(result: dict[str, Any]) -> Table:
     data, seeds = result["data"], len(result["seeds"])
     title = f"Test accuracy in %, {data['test']} images, mean and spread of {seeds} seeds"
     table = Table(title=f"{title} ({data['name']}, trained on {data['train']})")
-    for name in ("network", "coarse images", "paper", "fine images", "paper"):
+    for name in ("network", "coarse images", "paper", "fine images", "paper", "seconds"):
         table.add_column(name, justify="left" if name == "network" else "right")
     for name, scores in result["summary"].items():
         ours = [percent(scores[f"{level}_test"]) for level in LEVELS]
         printed = paper_columns(name)
-        table.add_row(described(name), ours[0], printed[0], ours[1], printed[1])
+        seconds = seconds_text(*(scores.get(column, {}).get("mean") for column in SECONDS))
+        table.add_row(described(name), ours[0], printed[0], ours[1], printed[1], seconds)
     return table
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from refmg_backends import RefmgError
+from refmg_validation.run_values import first_unfit
 
 RUN_FILE = "run.json"
 SCHEMA = 1
-FATES = ("moved", "restarted", "kept", "none")
+FATES = ("moved", "restarted", "kept", "dropped", "none")
 TOP: dict[str, type] = {
     "title": str,
     "command": str,
@@ -17,6 +18,14 @@ TOP: dict[str, type] = {
     "versions": dict,
     "machine": dict,
     "backend": str,
+}
+# Records from before these were written lack them.
+OPTIONAL: dict[str, type] = {
+    "incomplete": str,
+    "threads": int,
+    "environment": dict,
+    "commit": str,
+    "sessions": list,
 }
 LISTS = ("seeds", "series", "switches", "tables", "figures", "notes")
 
@@ -54,10 +63,16 @@ that wrote it, or run the experiment again
             "wrote it, or run the experiment again"
         )
     check = _Check(where)
+    unfit = first_unfit(run)
+    if unfit is not None:
+        check.refuse(*unfit)
     for name, kind in (TOP | {"settings": dict} | dict.fromkeys(LISTS, list)).items():
         check.kind(run.get(name), kind, name)
+    for name, kind in OPTIONAL.items():
+        if name in run:
+            check.kind(run[name], kind, name)
     for name, one in ONE.items():
-        for number, part in enumerate(run[name]):
+        for number, part in enumerate(run.get(name, [])):
             one(check, part, f"{name}[{number}]")
     _different(check, run["series"])
 
@@ -126,7 +141,7 @@ def _switch(check: _Check, part: Any, place: str) -> None:
         at = f"{place}.items[{number}]"
         check.names(item, {"what": str, "fate": str, "how": str}, at)
         if item["fate"] not in FATES:
-            check.refuse(f"{at}.fate", repr(item["fate"]), "moved, restarted, kept or none")
+            check.refuse(f"{at}.fate", repr(item["fate"]), "moved, restarted, kept, dropped or none")
     for number, norm in enumerate(part["norms"]):
         at = f"{place}.norms[{number}]"
         check.names(norm, {"what": str}, at)
@@ -147,6 +162,10 @@ def _note(check: _Check, part: Any, place: str) -> None:
     check.kind(part, str, place)
 
 
+def _session(check: _Check, part: Any, place: str) -> None:
+    check.names(part, {"command": str, "date": str}, place)
+
+
 ONE: dict[str, Callable[[_Check, Any, str], None]] = {
     "seeds": _seed,
     "series": _series,
@@ -154,6 +173,7 @@ ONE: dict[str, Callable[[_Check, Any, str], None]] = {
     "tables": _table,
     "figures": _figure,
     "notes": _note,
+    "sessions": _session,
 }
 KINDS: dict[type, str] = {str: "a text", dict: "an object", list: "a list", int: "a whole number"}
 

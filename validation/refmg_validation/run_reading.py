@@ -60,7 +60,7 @@ def _read(path: Path) -> dict[str, Any]:
         picture = path.with_suffix(".png")
         try:
             found = OLDER[path.name](found, (picture.name,) if picture.is_file() else ())
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
+        except (KeyError, TypeError, AttributeError, IndexError, ValueError, ArithmeticError) as error:
             raise RefmgError(
                 f"{path} is no record of `refmg reproduce resolution` ({error!r}); run the experiment again"
             ) from error
@@ -72,7 +72,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _loaded(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, or a number of thousands of digits
         raise RefmgError(
             f"{path} is damaged, it is no JSON ({error}); run the experiment again, or take a whole copy"
         ) from error

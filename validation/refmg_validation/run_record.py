@@ -9,7 +9,8 @@ from typing import Any
 
 from refmg import get_backend
 from refmg_validation.records import provenance, write_json
-from refmg_validation.run_format import RUN_FILE, SCHEMA, check_run
+from refmg_validation.run_format import OPTIONAL, RUN_FILE, SCHEMA, check_run
+from refmg_validation.run_values import LARGEST, UNFIT
 
 Record = dict[str, Any]
 
@@ -25,6 +26,7 @@ def run_record(
     figures: Sequence[tuple[str, str]] = (),
     notes: Sequence[str] = (),
     origin: Mapping[str, Any] | None = None,
+    incomplete: str | None = None,
 ) -> Record:
     """Return the record of a run.
 
@@ -43,7 +45,10 @@ def run_record(
     notes : sequence of str
         Sentences: what holds and what does not.
     origin : mapping, optional
-        Command, date, versions, machine and backend; those of this process by default.
+        Command, date, versions, machine and backend, and more that :func:`provenance` has; those of this
+        process by default.
+    incomplete : str, optional
+        What is missing of a run that has not ended.
 
     Returns
     -------
@@ -60,6 +65,8 @@ def run_record(
         origin = provenance() | {"backend": get_backend().name}
     names = ("command", "date", "versions", "machine", "backend")
     head = {"schema": SCHEMA, "title": title} | {name: origin[name] for name in names}
+    head |= {name: origin[name] for name in OPTIONAL if name in origin}
+    head |= {} if incomplete is None else {"incomplete": incomplete}
     return head | {
         "seeds": list(seeds),
         "settings": dict(settings),
@@ -131,7 +138,7 @@ def switch_of(
     origin, target : str
         The levels.
     items : iterable of (str, str, str)
-        What; ``moved``, ``restarted``, ``kept`` or ``none``, where there is no such part; how.
+        What; ``moved``, ``restarted``, ``kept``, ``dropped``, or ``none``, where there is no such part; how.
     norms : iterable of (str, float, float)
         Of what; before and after the switch.
     before, after : mapping, optional
@@ -173,13 +180,23 @@ def write_run(folder: Path, run: Record) -> Path:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON has words for: numbers of NumPy as Python's, those that are not finite as text."""
+    """Return what JSON has words for: NumPy's numbers as Python's, not finite or too large ones as text.
+
+    Characters that no page can hold, as a command may have them, are escaped: a run that has taken days is
+    written whatever its command was.
+    """
     if isinstance(value, Mapping):
-        return {str(name): _plain(part) for name, part in value.items()}
+        return {_readable(str(name)): _plain(part) for name, part in value.items()}
     if hasattr(value, "tolist"):
         return _plain(value.tolist())
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
-    if isinstance(value, float) and not isfinite(value):
+    if isinstance(value, float) and not (isfinite(value) and abs(value) <= LARGEST):
         return str(value)
-    return value if value is None or isinstance(value, str | int | float) else str(value)
+    if value is None or isinstance(value, int | float):
+        return value
+    return _readable(str(value))
+
+
+def _readable(text: str) -> str:
+    return UNFIT.sub(lambda found: ascii(found[0])[1:-1], text)

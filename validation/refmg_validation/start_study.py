@@ -1,32 +1,36 @@
 """Is a moved network the better start for training? Accuracy after a few iterations from each transfer.
 
-``python -m refmg_validation.start_study --networks FOLDER --output validation/results/starts``
+``python -m refmg_validation.start_study --networks OUT/seed-0 OUT/seed-1 --output validation/results/starts``
 
-The folder is that of one seed of ``refmg reproduce resolution``.
+The folders are those of the seeds of ``refmg reproduce resolution --seeds N --output OUT``. Training goes by
+the settings of the networks, their regularisation too. A study that was interrupted goes on with the next
+seed.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from matplotlib.figure import Figure
 from rich.console import Console
-from rich.table import Table
 
-from refmg import Network, load_network, random_network
+from refmg import Network, get_backend, random_network
 from refmg.optimization import TrainingSettings, block_coordinate_descent
-from refmg_validation.presets import Preset, named_preset
-from refmg_validation.records import provenance, write_figure, write_json
-from refmg_validation.resolution import LEVELS, LevelData, load_levels, moved_both_ways
+from refmg_backends import RefmgError
+from refmg_validation.levels import LEVELS, LevelData
+from refmg_validation.presets import Preset
+from refmg_validation.records import provenance, study_command, write_figure, write_json
+from refmg_validation.resolution_moves import moved_both_ways
+from refmg_validation.start_tables import RANDOM, Found, draw_starts, over_seeds, study_table
+from refmg_validation.trained_pair import TrainedPair
 
-RANDOM = "random"
-STARTS = ("unchanged", "linear", "average", "power-law", "synthetic", "calibrated")
-SHOWN = ("moved", 0, 1, 2, 5)
+STARTS = ("unchanged", "linear", "average", "power-law", "spectrum", "synthetic", "calibrated")
+VERSION = 2  # of what is recorded: 2 takes the regularisation of the networks
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,9 @@ def _accuracy(network: Network, data: LevelData) -> dict[str, float]:
     }
 
 
-def starts(networks: dict[str, Network], levels: dict[str, LevelData], seed: int) -> Iterator[Start]:
+def starts(
+    networks: dict[str, Network], levels: dict[str, LevelData], seed: int, sigma: float = Preset.sigma
+) -> Iterator[Start]:
     """Yield a random network and one from each transfer, for both levels.
 
     Parameters
@@ -74,80 +80,99 @@ def starts(networks: dict[str, Network], levels: dict[str, LevelData], seed: int
         Their images.
     seed : int
         Of the random network; another one than that of the trained networks, which it must not repeat.
+    sigma : float
+        Of the smoothing before coarse images are restricted.
     """
     for level in LEVELS:
         architecture = networks[level].architecture
         yield Start(level, RANDOM, random_network(architecture, seed, dtype=networks[level].dtype))
     for name in STARTS:
-        for level, network in moved_both_ways(networks, levels, name).items():
-            yield Start(level, name, network)
+        for level, moved in moved_both_ways(networks, levels, name, sigma=sigma).items():
+            yield Start(level, name, moved.network)
 
 
 def run_study(
     networks: dict[str, Network], levels: dict[str, LevelData], preset: Preset, examples: int
-) -> dict[str, dict[str, list[dict[str, Any]]]]:
+) -> Found:
     """Train from every start; return accuracies by level and start."""
-    found: dict[str, dict[str, list[dict[str, Any]]]] = {level: {} for level in LEVELS}
-    for start in starts(networks, levels, preset.training.seed + 1):
+    found: Found = {level: {} for level in LEVELS}
+    for start in starts(networks, levels, preset.training.seed + 1, preset.sigma):
         rows = start.accuracies(levels[start.level], examples, preset.training)
         found[start.level][start.name] = rows
         print(start.level, start.name, *(f"{100 * row['test']:.2f}" for row in rows), flush=True)
     return found
 
 
-def study_table(found: dict[str, dict[str, list[dict[str, Any]]]]) -> Table:
-    """Return test accuracies in % after the iterations that are asked about."""
-    table = Table(title="Test accuracy in % after so many iterations (0: the classifier alone)")
-    for name in ("images", "start", *map(str, SHOWN)):
-        table.add_column(name, justify="left" if name in ("images", "start") else "right")
-    for level, by_name in found.items():
-        for name, rows in by_name.items():
-            by_number = {row["after"]: row["test"] for row in rows}
-            cells = [f"{100 * by_number[n]:.2f}" if n in by_number else "" for n in SHOWN]
-            table.add_row(level, name, *cells)
-    return table
+def checked_pairs(folders: list[Path]) -> list[TrainedPair]:
+    """Return the networks of all folders.
+
+    Raises
+    ------
+    RefmgError
+        If two are of one seed, or they were trained with different settings.
+    """
+    pairs = [TrainedPair.read(folder) for folder in folders]
+    seeds = [pair.settings.seed for pair in pairs]
+    if len(set(seeds)) < len(seeds):
+        raise RefmgError(f"found networks of the seeds {seeds}; expected each seed once")
+    for pair in pairs[1:]:
+        if replace(pair.settings, seed=seeds[0]) != pairs[0].settings:
+            raise RefmgError(
+                f"{pair.folder}: found networks trained with other settings than those of {pairs[0].folder}; "
+                "expected a study of one regularisation"
+            )
+    return pairs
 
 
-def draw_starts(found: dict[str, dict[str, list[dict[str, Any]]]]) -> Figure:
-    """Draw test accuracy against iterations, a line a start, coarse and fine images side by side."""
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
-    for axes, (level, by_name) in zip(figure.subplots(1, 2), found.items(), strict=True):
-        for name, rows in by_name.items():
-            style = {"color": "black", "linestyle": "--"} if name == RANDOM else {}
-            errors = [100 * (1 - row["test"]) for row in rows]
-            axes.semilogy(np.arange(len(rows)) - 1, errors, marker=".", label=name, **style)
-        axes.set_xticks(np.arange(len(rows)) - 1, ["moved", *range(len(rows) - 1)])
-        axes.set_xlabel("iterations of block coordinate descent (0: the classifier alone)")
-        axes.set_title(f"{level} images")
-        axes.grid(alpha=0.3, which="both")
-    figure.axes[0].set_ylabel("test error in %")
-    figure.axes[1].legend(fontsize="small")
-    return figure
+def seed_study(pair: TrainedPair, given: argparse.Namespace) -> dict[str, Any]:
+    """Return the study of one pair, made or read: what is finished in the output is not done again."""
+    levels, about = pair.levels(given.data)
+    training = replace(pair.settings, iterations=given.iterations)
+    # Through JSON, as what was written before comes back.
+    wanted = json.loads(
+        json.dumps(
+            {"version": VERSION, "seed": training.seed, "training": training.as_dict(), "data": about}
+            | {"starts": [RANDOM, *STARTS], "examples": given.examples, "backend": get_backend().name}
+        )
+    )
+    path = given.output / f"seed-{training.seed}.json"
+    if path.exists():
+        known: dict[str, Any] = json.loads(path.read_text())
+        if known.get("settings") == wanted:
+            return known
+    found = run_study(pair.networks, levels, replace(pair.preset, training=training), given.examples)
+    result = {"settings": wanted, "found": found}
+    write_json(path, result)
+    return result
 
 
-def main() -> None:
-    """Run the study, print its table and record it."""
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Return the options."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--networks", type=Path, required=True, help="folder of coarse and fine network")
+    told = "folders of coarse and fine networks, a seed each"
+    parser.add_argument("--networks", type=Path, nargs="+", required=True, help=told)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--preset", default="paper")
     parser.add_argument("--examples", type=int, default=10_000, help="training images for the iterations")
     parser.add_argument("--iterations", type=int, default=5)
-    given = parser.parse_args()
-    loaded = {level: load_network(given.networks / f"{level}.safetensors") for level in LEVELS}
-    preset, seed = named_preset(given.preset), loaded["fine"][1]["fingerprint"]["training"]["seed"]
-    training = replace(preset.training, iterations=given.iterations, seed=seed)
-    preset = replace(preset, training=training)
-    levels, about = load_levels(preset, given.data, seed)
-    networks = {level: network for level, (network, _) in loaded.items()}
-    found = run_study(networks, levels, preset, given.examples)
-    Console(width=110).print(study_table(found))
-    command = f"python -m refmg_validation.start_study --networks FOLDER --output {given.output}"
-    content = {"command": command, "preset": preset.as_dict(), "data": about, "examples": given.examples}
-    write_json(given.output / "starts.json", provenance() | content | {"found": found})
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the study, print its table and record it; bad input gives one line and exit status 2."""
+    given = parse(arguments)
+    try:
+        runs = [seed_study(pair, given) for pair in checked_pairs(given.networks)]
+    except RefmgError as error:
+        print(f"refmg: {error}", file=sys.stderr)
+        return 2
+    found = over_seeds([run["found"] for run in runs])
+    Console(width=130).print(study_table(found))
+    content = {"command": study_command("refmg_validation.start_study", given), "runs": runs, "found": found}
+    write_json(given.output / "starts.json", provenance() | content)
     write_figure(given.output / "starts.png", draw_starts(found))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -3,21 +3,23 @@
 ``python -m refmg_validation.synthetic_study --networks FOLDER FOLDER --output validation/results/synthetic``
 
 Each folder holds a coarse and a fine network of ``refmg reproduce resolution`` or of the sweep over
-regularisers.
+regularisers. Each pair is measured on its own validation images, which have trained neither network.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+import sys
+from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from refmg import Network, SyntheticImages, load_network, transfer_network
-from refmg_validation.presets import named_preset
-from refmg_validation.records import provenance, write_json
-from refmg_validation.resolution import LEVELS, LevelData, load_levels
+from refmg import Network, SyntheticImages, transfer_network
+from refmg_backends import RefmgError
+from refmg_validation.levels import LevelData
+from refmg_validation.records import provenance, study_command, write_json
+from refmg_validation.trained_pair import TrainedPair
 
 EXPONENTS, THRESHOLDS, COUNT = (2.0, 3.0, 4.0), (0.0, 0.5, 1.0), 500
 COUNTS = (100, 2000)
@@ -44,30 +46,31 @@ def measure(networks: dict[str, Network], levels: dict[str, LevelData], sigma: f
     return rows
 
 
-def main() -> None:
-    """Measure, print and record."""
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Return the options."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--networks", type=Path, nargs="+", required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--train", type=int, default=10_000)
-    parser.add_argument("--validation", type=int, default=5_000)
-    given = parser.parse_args()
-    preset = replace(named_preset("paper"), train=given.train, validation=given.validation)
-    levels, about = load_levels(preset, given.data, seed=0)
-    found = []
-    for folder in given.networks:
-        loaded = {level: load_network(folder / f"{level}.safetensors") for level in LEVELS}
-        training = loaded["fine"][1]["fingerprint"]["training"]
-        networks = {level: network for level, (network, _) in loaded.items()}
-        rows = measure(networks, levels, preset.sigma)
-        found.append({"regularization": training["regularization"], "rows": rows})
-    command = f"python -m refmg_validation.synthetic_study --networks FOLDER FOLDER --output {given.output}"
-    about |= {"validation": given.validation}
-    write_json(
-        given.output / "synthetic.json", provenance() | {"command": command, "data": about, "found": found}
-    )
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print and record; bad input gives one line and exit status 2."""
+    given, found = parse(arguments), []
+    try:
+        for pair in [TrainedPair.read(folder) for folder in given.networks]:
+            levels, about = pair.levels(given.data)
+            rows = measure(pair.networks, levels, pair.preset.sigma)
+            trained = {"regularization": asdict(pair.settings.regularization), "seed": pair.settings.seed}
+            found.append(trained | {"data": about, "rows": rows})
+    except RefmgError as error:
+        print(f"refmg: {error}", file=sys.stderr)
+        return 2
+    about = {"command": study_command("refmg_validation.synthetic_study", given)}
+    write_json(given.output / "synthetic.json", provenance() | about | {"found": found})
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

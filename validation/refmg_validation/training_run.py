@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +46,15 @@ class TrainingRun:
         How.
     fingerprint : dict
         All that decides the result. A file or folder with another one is refused, not overwritten.
+    session : dict
+        Where what this process adds comes from; saved with every checkpoint and with the network.
     """
 
     path: Path
     architecture: Architecture
     settings: TrainingSettings
     fingerprint: dict[str, Any]
+    session: dict[str, Any] = field(default_factory=dict)
 
     @property
     def folder(self) -> RunFolder:
@@ -87,6 +90,16 @@ class TrainingRun:
         check_fingerprint(self.path, notes.get("fingerprint", {}), self.fingerprint)
         return network, notes["history"]
 
+    def sessions(self) -> list[dict[str, Any]]:
+        """Return where the training comes from, one entry a process; none of former versions' files."""
+        if self.path.exists():
+            _, notes = load_network(self.path)
+        else:
+            checkpoint = self.folder.latest()
+            notes = {} if checkpoint is None else checkpoint.notes
+        found: list[dict[str, Any]] = notes.get("sessions", [])
+        return found
+
     def _is_whole(self, history: History) -> bool:
         return len(history) > self.settings.iterations
 
@@ -102,10 +115,13 @@ class TrainingRun:
             network, history = self.state(dtype)
             if history:
                 yield network, history[-1]
-            done = len(history) - 1
+            done, sessions = len(history) - 1, self.sessions()
             for step in block_coordinate_descent(network, train.x, train.labels, self.settings, done):
                 accuracy = step.network.accuracy(validation.x, validation.labels)
                 network, history = step.network, [*history, step.record() | {"validation": accuracy}]
-                folder.save(step.number, network, {"history": history})
+                if sessions[-1:] != [self.session]:
+                    sessions = [*sessions, self.session]  # it has added something
+                folder.save(step.number, network, {"history": history, "sessions": sessions})
                 yield network, history[-1]
-            save_network(self.path, network, {"fingerprint": self.fingerprint, "history": history})
+            notes = {"fingerprint": self.fingerprint, "history": history, "sessions": sessions}
+            save_network(self.path, network, notes)

@@ -39,15 +39,23 @@ extern "C" __global__ void __launch_bounds__(THREADS) cotangent(
   REAL* const shared = reinterpret_cast<REAL*>(memory);
   const Index before = blockIdx.y * length;
   REAL sum = 0;
-  EACH_VECTOR(i, length) {
-    const Pack<VECTOR> rate = load<VECTOR>(slope + before + i), p = load<VECTOR>(P + before + i);
-    Pack<VECTOR> found;
+  // A thread takes WIDE numbers at a time whatever a load takes: where arrays begin decides VECTOR, and must not
+  // decide which numbers are summed up together.
+  for (Index first = (static_cast<Index>(blockIdx.x) * THREADS + threadIdx.x) * WIDE; first < length;
+       first += static_cast<Index>(gridDim.x) * THREADS * WIDE) {
 #pragma unroll
-    for (int j = 0; j < VECTOR; ++j) {
-      found.at[j] = scale * (rate.at[j] * p.at[j]);
-      sum += found.at[j];
+    for (int part = 0; part < WIDE; part += VECTOR) {
+      const Index i = first + part;
+      if (i >= length) break;
+      const Pack<VECTOR> rate = load<VECTOR>(slope + before + i), p = load<VECTOR>(P + before + i);
+      Pack<VECTOR> found;
+#pragma unroll
+      for (int j = 0; j < VECTOR; ++j) {
+        found.at[j] = scale * (rate.at[j] * p.at[j]);
+        sum += found.at[j];
+      }
+      store(Q + before + i, found);
     }
-    store(Q + before + i, found);
   }
   shared[threadIdx.x] = sum;
   for (int half = THREADS / 2; half > 0; half /= 2) {

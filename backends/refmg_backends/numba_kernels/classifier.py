@@ -24,15 +24,15 @@ def _make_sums(vectors: int) -> Any:
         flat, x_at = W.reshape(-1), first * m + l
         while o + CLASSES <= k:
             tap_sum(out, at + o * m, m, out, 1, Y, x_at, m, flat, first * k + o, k, zero, zero, 1, n,
-                    CLASSES, vectors)  # fmt: skip
+                    CLASSES, vectors, 1)  # fmt: skip
             o += CLASSES
         while o + 2 <= k:
             tap_sum(out, at + o * m, m, out, 1, Y, x_at, m, flat, first * k + o, k, zero, zero, 1, n,
-                    2, vectors)  # fmt: skip
+                    2, vectors, 1)  # fmt: skip
             o += 2
         if o < k:
             tap_sum(out, at + o * m, m, out, 1, Y, x_at, m, flat, first * k + o, k, zero, zero, 1, n,
-                    1, vectors)  # fmt: skip
+                    1, vectors, 1)  # fmt: skip
 
     return sums
 

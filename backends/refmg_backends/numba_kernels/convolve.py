@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from refmg_backends.geometry import OUTSIDE, Geometry
+from refmg_backends.byte_cache import kept_by_bytes
+from refmg_backends.geometry import OUTSIDE, TABLES, Geometry
 from refmg_backends.numba_kernels.activate import finish
 from refmg_backends.numba_kernels.codes import IDENTITY, RELU, SMOOTH_RELU, TANH
 from refmg_backends.numba_kernels.vectors import OUTPUTS, VECTORS, lanes, tap_sum
 
+UNROLLED = 8  # channels at a time, where they are a multiple of it
 TILE = 16  # cells that one task goes through for a few vectors of examples
 CACHE = 3 << 19  # bytes of features that a task may hope to find again in the second-level cache
 
 Rows = tuple[NDArray[Any], NDArray[Any], bool]
 
 
-@lru_cache(maxsize=64)
+@kept_by_bytes(TABLES, lambda rows: rows[0].nbytes)
 def gather_rows(geometry: Geometry) -> Rows:
     """Return cells ``(out_cells, taps)`` that each output reads, the tap of each column, and if all exist."""
     rows = np.ascontiguousarray(geometry.table.T.astype(np.int64))
     return rows, np.arange(geometry.taps, dtype=np.int64), bool((rows != OUTSIDE).all())
 
 
-@lru_cache(maxsize=64)
+@kept_by_bytes(TABLES, lambda rows: rows[0].nbytes)
 def scatter_rows(geometry: Geometry) -> Rows:
     """Return outputs ``(cells, pairs)`` that read each cell, the tap of each column, and if all exist."""
     pairs = geometry.transpose_table
@@ -62,36 +63,40 @@ def pack(taps: NDArray[Any]) -> NDArray[Any]:
 
 
 def _make_cell(vectors: int) -> Any:
-    @njit(cache=True)
-    def cell(out, at, out_stride, start, use_start, X, l, x_stride, taps, offsets, jumps, count):
+    @njit(cache=True, inline="always")
+    def cell(out, at, out_stride, start, use_start, X, l, x_stride, taps, offsets, jumps, count, c_out, c_in):
         """Sum up all output channels of one cell, for `vectors` vectors of examples."""
-        c_out, c_in, each = out.shape[0], X.shape[0], taps.size // out.shape[0]
-        o = 0
+        each, o = taps.size // c_out, 0
         while o + OUTPUTS <= c_out:
-            tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps, o * each,
-                    OUTPUTS, offsets, jumps[0], count, c_in, OUTPUTS, vectors)  # fmt: skip
+            if c_in % UNROLLED == 0:
+                tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps,
+                        o * each, OUTPUTS, offsets, jumps[0], count, c_in, OUTPUTS, vectors,
+                        UNROLLED)  # fmt: skip
+            else:
+                tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps,
+                        o * each, OUTPUTS, offsets, jumps[0], count, c_in, OUTPUTS, vectors, 1)  # fmt: skip
             o += OUTPUTS
         if o + 4 <= c_out:
             tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps, o * each,
-                    4, offsets, jumps[1], count, c_in, 4, vectors)  # fmt: skip
+                    4, offsets, jumps[1], count, c_in, 4, vectors, 1)  # fmt: skip
             o += 4
         if o + 2 <= c_out:
             tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps, o * each,
-                    2, offsets, jumps[2], count, c_in, 2, vectors)  # fmt: skip
+                    2, offsets, jumps[2], count, c_in, 2, vectors, 1)  # fmt: skip
             o += 2
         if o < c_out:
             tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps, o * each,
-                    1, offsets, jumps[3], count, c_in, 1, vectors)  # fmt: skip
+                    1, offsets, jumps[3], count, c_in, 1, vectors, 1)  # fmt: skip
 
     return cell
 
 
-_cell = _make_cell(VECTORS)
-_narrow = _make_cell(1)
+cell = _make_cell(VECTORS)
+narrow = _make_cell(1)
 
 
 @njit(cache=True)
-def _jumps(tap_of, t, count, c_in, jumps):
+def jumps_of(tap_of, t, count, c_in, jumps):
     """Write where tap t begins in a block of packed taps, for each size of block."""
     jumps[0, count] = tap_of[t] * c_in * OUTPUTS
     jumps[1, count] = tap_of[t] * c_in * 4
@@ -100,13 +105,13 @@ def _jumps(tap_of, t, count, c_in, jumps):
 
 
 @njit(cache=True)
-def _offsets(rows, tap_of, i, m, c_in, offsets, jumps):
+def offsets_of(rows, tap_of, i, m, c_in, offsets, jumps):
     """Write where the taps of cell i read, leaving out those outside; return how many there are."""
     count = 0
     for t in range(tap_of.size):
         if rows[i, t] != OUTSIDE:
             offsets[count] = rows[i, t] * m
-            _jumps(tap_of, t, count, c_in, jumps)
+            jumps_of(tap_of, t, count, c_in, jumps)
             count += 1
     return count
 
@@ -155,13 +160,13 @@ def convolve(X, taps, rows, tap_of, complete, together, lanes, start, use_start,
         offsets, jumps = np.empty(tap_of.size, np.int64), np.empty((4, tap_of.size), np.int64)
         count = tap_of.size
         for t in range(count):
-            _jumps(tap_of, t, t, c_in, jumps)
+            jumps_of(tap_of, t, t, c_in, jumps)
         for i in range(tile * TILE, min(M, (tile + 1) * TILE)):
             if complete:
                 for t in range(count):
                     offsets[t] = rows[i, t] * m
             else:
-                count = _offsets(rows, tap_of, i, m, c_in, offsets, jumps)
+                count = offsets_of(rows, tap_of, i, m, c_in, offsets, jumps)
             for g in range(block * together, min(groups, (block + 1) * together)):
                 l = g * lanes * VECTORS if g < wide else (wide * VECTORS + g - wide) * lanes
                 vectors = VECTORS if g < wide else 1
@@ -170,9 +175,11 @@ def convolve(X, taps, rows, tap_of, complete, together, lanes, start, use_start,
                         for j in range(l, l + vectors * lanes):
                             out[o, i, j] = start[o, i, j] if use_start else 0.0
                 elif g < wide:
-                    _cell(out, i * m + l, M * m, start, use_start, X, l, N * m, taps, offsets, jumps, count)
+                    cell(out, i * m + l, M * m, start, use_start, X, l, N * m, taps, offsets, jumps, count,
+                         out.shape[0], c_in)  # fmt: skip
                 else:
-                    _narrow(out, i * m + l, M * m, start, use_start, X, l, N * m, taps, offsets, jumps, count)
+                    narrow(out, i * m + l, M * m, start, use_start, X, l, N * m, taps, offsets, jumps, count,
+                           out.shape[0], c_in)  # fmt: skip
                 if post:
                     for o in range(bias.size):
                         at = (o * M + i) * m + l

@@ -24,8 +24,9 @@ SMALLEST = 1 << 16  # bytes; below, the C library keeps freed memory itself
 class Pool:
     """Blocks of memory that arrays have been freed from, to be lent again.
 
-    No more bytes are kept than were ever lent at one time, so that what the process holds is at most
-    twice its own peak. A block comes back when the last view of its array is gone.
+    At most twice as many bytes are kept as were ever lent at one time, enough for two kinds of work that
+    take turns, such as the two blocks of coordinate descent: what the process holds is at most three times
+    its own peak. A block comes back when the last view of its array is gone.
     """
 
     def __init__(self) -> None:
@@ -57,7 +58,7 @@ class Pool:
             self.kept += size
             self.free.setdefault(size, []).append(block)
             self.free.move_to_end(size)
-            while self.kept > self.most_lent:
+            while self.kept > 2 * self.most_lent:
                 oldest, blocks = next(iter(self.free.items()))
                 if blocks:
                     blocks.pop()

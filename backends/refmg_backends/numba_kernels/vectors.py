@@ -125,7 +125,8 @@ class Emitter:
         return [[self.b.phi(self.vector) for _ in range(columns)] for _ in range(rows)]
 
 
-def _feed(phis: list[list[Any]], values: list[list[Any]], source: Any) -> None:
+def feed(phis: list[list[Any]], values: list[list[Any]], source: Any) -> None:
+    """Say what a block of sums is when the loop is entered from `source`."""
     for phi_row, row in zip(phis, values, strict=True):
         for phi, value in zip(phi_row, row, strict=True):
             phi.add_incoming(value, source)
@@ -135,19 +136,20 @@ def _feed(phis: list[list[Any]], values: list[list[Any]], source: Any) -> None:
 def tap_sum(
     typing_context,
     out, at, out_stride, start, use_start, X, x_at, x_stride,
-    taps, taps_at, taps_stride, offsets, jumps, count, channels, outputs, vectors,
+    taps, taps_at, taps_stride, offsets, jumps, count, channels, outputs, vectors, unrolled,
 ):  # fmt: skip
     """Add to a block of `outputs` channels times `vectors` vectors its taps times channels.
 
     ``out[at + o*out_stride + v] = start[..] + sum_t sum_c taps[taps_at + jumps[t] + c*taps_stride + o] *
     X[x_at + offsets[t] + c*x_stride + v]``; `start` counts as zero unless `use_start`. `count`, the
-    number of `offsets`, must be positive. `outputs` and `vectors` are literals.
+    number of `offsets`, must be positive. `outputs`, `vectors` and `unrolled` are literals; `channels` is a
+    multiple of `unrolled`: short loops over channels cost a wrong guess of the processor a tap.
     """
     signature = types.void(
         out, at, out_stride, start, use_start, X, x_at, x_stride,
-        taps, taps_at, taps_stride, offsets, jumps, count, channels, outputs, vectors,
+        taps, taps_at, taps_stride, offsets, jumps, count, channels, outputs, vectors, unrolled,
     )  # fmt: skip
-    O, V = outputs.literal_value, vectors.literal_value
+    O, V, U = outputs.literal_value, vectors.literal_value, unrolled.literal_value
 
     def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
         e = Emitter(context, b, signature, arguments)
@@ -172,31 +174,31 @@ def tap_sum(
 
         b.position_at_end(inner)
         c, x, tap, inside = b.phi(INDEX), b.phi(x1.type), b.phi(taps1.type), e.block(O, V)
-        vectors_of_x = [e.load(x, v) for v in range(V)]
-        new = []
-        for o in range(O):
-            coefficient = e.spread(b.load(b.gep(tap, [INDEX(o)])))
-            new.append([e.fma(coefficient, y, s) for y, s in zip(vectors_of_x, inside[o], strict=True)])
-        following = b.add(c, INDEX(1))
-        for phi, first, later in (
-            (c, INDEX(0), following),
-            (x, x1, b.gep(x, [x_stride])),
-            (tap, taps1, b.gep(tap, [taps_stride])),
-        ):
+        new, next_x, next_tap = inside, x, tap
+        for _ in range(U):
+            vectors_of_x = [e.load(next_x, v) for v in range(V)]
+            coefficients = [e.spread(b.load(b.gep(next_tap, [INDEX(o)]))) for o in range(O)]
+            new = [
+                [e.fma(coefficient, y, s) for y, s in zip(vectors_of_x, row, strict=True)]
+                for coefficient, row in zip(coefficients, new, strict=True)
+            ]
+            next_x, next_tap = b.gep(next_x, [x_stride]), b.gep(next_tap, [taps_stride])
+        following = b.add(c, INDEX(U))
+        for phi, first, later in ((c, INDEX(0), following), (x, x1, next_x), (tap, taps1, next_tap)):
             phi.add_incoming(first, outer)
             phi.add_incoming(later, inner)
-        _feed(inside, sums, outer)
-        _feed(inside, new, inner)
+        feed(inside, sums, outer)
+        feed(inside, new, inner)
         b.cbranch(b.icmp_signed("<", following, channels), inner, after)
 
         b.position_at_end(after)
-        next_tap = b.add(t, INDEX(1))
-        for value, source in ((INDEX(0), before), (INDEX(0), loading), (next_tap, after)):
+        following = b.add(t, INDEX(1))
+        for value, source in ((INDEX(0), before), (INDEX(0), loading), (following, after)):
             t.add_incoming(value, source)
-        _feed(sums, [[e.zero] * V] * O, before)
-        _feed(sums, loaded, loading)
-        _feed(sums, new, after)
-        b.cbranch(b.icmp_signed("<", next_tap, count), outer, done)
+        feed(sums, [[e.zero] * V] * O, before)
+        feed(sums, loaded, loading)
+        feed(sums, new, after)
+        b.cbranch(b.icmp_signed("<", following, count), outer, done)
 
         b.position_at_end(done)
         for row, values in zip(rows, new, strict=True):
@@ -247,8 +249,8 @@ def pair_sum(
         following = b.add(t, INDEX(1))
         t.add_incoming(INDEX(0), before)
         t.add_incoming(following, loop)
-        _feed(sums, [[e.zero] * T] * O, before)
-        _feed(sums, new, loop)
+        feed(sums, [[e.zero] * T] * O, before)
+        feed(sums, new, loop)
         b.cbranch(b.icmp_signed("<", following, count), loop, done)
 
         b.position_at_end(done)

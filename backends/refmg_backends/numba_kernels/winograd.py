@@ -12,18 +12,19 @@ The transforms only add and subtract. Rounding grows by a small constant, see :d
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from refmg_backends.geometry import OUTSIDE, Geometry, fold
+from refmg_backends.byte_cache import kept_by_bytes
+from refmg_backends.geometry import OUTSIDE, TABLES, Geometry, fold
 from refmg_backends.numba_kernels.convolve import activate
-from refmg_backends.numba_kernels.gradient import add_products
+from refmg_backends.numba_kernels.gradient import add_products, block_of, division, rows_of
 from refmg_backends.numba_kernels.memory import aligned_empty
 from refmg_backends.numba_kernels.tiles import INPUT, OUTPUT, OUTPUT_ADJOINT, transform_tile
+from refmg_backends.numba_kernels.vectors import PAIRS
 from refmg_backends.processors import one_blas_thread
 
 TO_FREQUENCIES = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])  # G
@@ -32,14 +33,14 @@ TO_FREQUENCIES = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 
 CONVOLUTION, GRADIENT = (1 << 20, 128), (4 << 20, 512)
 LEAST = 32  # columns
 CHANNELS = 32  # from which on fewer products outweigh the transforms; of both sides
-# Of a gradient's sum, at most; the shapes decide, so that no result depends on the number of threads.
-PARTS = 8
+TOGETHER = 1 << 13  # stencils of pairs of channels whose frequencies are computed at a time
+TASKS = 8  # of a gradient, if its shapes allow so many
 # By how much the transforms can enlarge rounding errors: the absolute values of the entries of A^T, G and
 # B^T add up to 3, 3/2 and 2 in a row at most, in each of two directions.
 GROWTH = (3 * 1.5 * 2) ** 2
 
 
-@lru_cache(maxsize=64)
+@kept_by_bytes(TABLES, lambda cells: sum(part.nbytes for part in cells))
 def tile_cells(geometry: Geometry) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the cells that each tile of 2 x 2 outputs reads, ``(tiles, 16)``, and writes, ``(tiles, 4)``.
 
@@ -61,15 +62,26 @@ def _flat(axes: list[NDArray[Any]], columns: int) -> NDArray[Any]:
 
 def stencil_frequencies(stencil: NDArray[Any]) -> NDArray[Any]:
     """Return ``U = G s G^T`` of stencils ``(C_out, C_in, 3, 3)``, shape ``(16, C_out, C_in)``."""
-    taps = stencil.transpose(2, 3, 0, 1).reshape(3, 3, -1)
-    U = _both_sides(TO_FREQUENCIES, taps).reshape(16, *stencil.shape[:2])
-    return np.ascontiguousarray(U, dtype=stencil.dtype)
+    U = np.empty((16, *stencil.shape[:2]), stencil.dtype)
+    for rows in _few_rows(*stencil.shape[:2]):
+        taps = stencil[rows].transpose(2, 3, 0, 1).reshape(3, 3, -1)
+        U[:, rows] = _both_sides(TO_FREQUENCIES, taps).reshape(16, -1, U.shape[2])
+    return U
 
 
 def stencil_from_frequencies(M: NDArray[Any], dtype: Any) -> NDArray[Any]:
     """Return ``G^T M G`` for `M` of shape ``(16, C_out, C_in)``: stencils ``(C_out, C_in, 3, 3)``."""
-    taps = _both_sides(TO_FREQUENCIES.T, M.reshape(4, 4, -1)).reshape(3, 3, *M.shape[1:])
-    return np.ascontiguousarray(taps.transpose(2, 3, 0, 1), dtype=dtype)
+    stencil = np.empty((*M.shape[1:], 3, 3), dtype)
+    for rows in _few_rows(*M.shape[1:]):
+        taps = _both_sides(TO_FREQUENCIES.T, M[:, rows].reshape(4, 4, -1))
+        stencil[rows] = taps.reshape(3, 3, -1, M.shape[2]).transpose(2, 3, 0, 1)
+    return stencil
+
+
+def _few_rows(c_out: int, c_in: int) -> list[slice]:
+    """Return slices of output channels: double precision of all at once would be a copy of some size."""
+    step = max(1, TOGETHER // c_in)
+    return [slice(o, o + step) for o in range(0, c_out, step)]
 
 
 def _both_sides(T: NDArray[Any], X: NDArray[Any]) -> NDArray[Any]:
@@ -147,21 +159,25 @@ def _convolve(X, U, cells, columns, pieces, lanes, work, out, use_start, add_to,
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def _stencil_gradient(Y, Z, cells, columns, pieces, lanes, work, parts):
+def _stencil_gradient(Y, Z, cells, columns, pieces, lanes, blocks, work, parts):
     reads, writes = cells
-    c_out, c_in, workers = Z.shape[0], Y.shape[0], work.shape[0]
+    c_out, c_in, workers, count = Z.shape[0], Y.shape[0], work.shape[0], parts.shape[0]
     for w in prange(workers):
         zeros = np.zeros(columns, Y.dtype)
-        for u in range(w * pieces // workers, (w + 1) * pieces // workers):
-            tiles, start, examples = _piece(u, len(reads), columns, Y.shape[2])
-            used = (tiles[1] - tiles[0]) * examples
-            size = 16 * (used + lanes)
-            V = work[w, : c_in * size].reshape(16, c_in, used + lanes)
-            A = work[w, c_in * size : (c_in + c_out) * size].reshape(16, c_out, used + lanes)
-            _transform(Y, reads, tiles, start, examples, lanes, zeros, V, False)
-            _transform(Z, writes, tiles, start, examples, lanes, zeros, A, True)
-            for f in range(16):
-                add_products(parts[w, f].reshape(-1), A[f], V[f], used, lanes)
+        for task in range(w * count * blocks // workers, (w + 1) * count * blocks // workers):
+            part, (first, last) = task // blocks, block_of(c_out, task % blocks, blocks)
+            Z_block, rows = rows_of(Z, first, last), last - first
+            for u in range(part * pieces // count, (part + 1) * pieces // count):
+                tiles, start, examples = _piece(u, len(reads), columns, Y.shape[2])
+                used = (tiles[1] - tiles[0]) * examples
+                size = 16 * (used + lanes)
+                V = work[w, : c_in * size].reshape(16, c_in, used + lanes)
+                A = work[w, c_in * size : (c_in + rows) * size].reshape(16, rows, used + lanes)
+                _transform(Y, reads, tiles, start, examples, lanes, zeros, V, False)
+                _transform(Z_block, writes, tiles, start, examples, lanes, zeros, A, True)
+                for f in range(16):
+                    G = parts[part, f].reshape(-1)[first * c_in : last * c_in]
+                    add_products(G, A[f], V[f], used, lanes)
 
 
 def suits(geometry: Geometry, c_out: int, c_in: int) -> bool:
@@ -201,13 +217,20 @@ def convolve(X, U, geometry, workers, lanes, start, use_start, out, *post):  # t
         _convolve(X, U, cells, columns, pieces, lanes, work, out, use_start, start, *post)
 
 
-def stencil_gradient(Y: NDArray[Any], Z: NDArray[Any], geometry: Geometry, lanes: int) -> NDArray[Any]:
-    """Return the taps ``G_j = Z (C_j Y)^T`` of a 3 x 3 stencil, summed up in a fixed number of parts."""
-    channels = Y.shape[0] + Z.shape[0]
+def stencil_gradient(
+    Y: NDArray[Any], Z: NDArray[Any], geometry: Geometry, lanes: int, workers: int
+) -> NDArray[Any]:
+    """Return the taps ``G_j = Z (C_j Y)^T`` of a 3 x 3 stencil, summed up in a fixed number of parts.
+
+    Each of `workers` has memory of its own; no result depends on their number.
+    """
+    size = 16 * len(Z) * len(Y) * Y.itemsize
+    count, blocks = division(len(Z), size, TASKS)
+    channels = len(Y) + -(-len(Z) // (blocks * PAIRS)) * PAIRS
     cells, columns, pieces = _plan(geometry, channels, Y, lanes, GRADIENT)
-    count = min(PARTS, pieces)
+    count = min(count, pieces)
     # Rows one vector longer than a power of two, so that they do not all meet in the same part of the cache.
-    work = aligned_empty((count, 16 * channels * (columns + lanes)), Y.dtype)
-    parts = np.zeros((count, 16, Z.shape[0], Y.shape[0]), Y.dtype)
-    _stencil_gradient(Y, Z, cells, columns, pieces, lanes, work, parts)
-    return stencil_from_frequencies(parts.sum(axis=0), Y.dtype)
+    work = aligned_empty((min(workers, count * blocks), 16 * channels * (columns + lanes)), Y.dtype)
+    parts = np.zeros((count, 16, len(Z), len(Y)), Y.dtype)
+    _stencil_gradient(Y, Z, cells, columns, pieces, lanes, blocks, work, parts)
+    return stencil_from_frequencies(parts[0] if count == 1 else parts.sum(axis=0), Y.dtype)

@@ -170,6 +170,7 @@ def test_every_iteration_logs_what_happened():
         "seconds",
         "peak_memory",
         "work",
+        "classifier_work",
     }
     assert record["accuracy"] == last.network.accuracy(x, labels)
     assert set(record["gradient_norms"]) == {"controls", "classifier"}

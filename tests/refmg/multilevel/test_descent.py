@@ -16,6 +16,7 @@ from refmg import (
     save_network,
     transfer_network,
 )
+from refmg.classifier_objective import ClassifierObjective
 from refmg.multilevel import (
     ImagePyramid,
     Level,
@@ -32,12 +33,22 @@ from refmg.multilevel import (
     multilevel_descent,
     stencil_norms,
 )
-from refmg.optimization import RuleState, StochasticSettings, TrainingSettings, block_coordinate_descent
+from refmg.optimization import (
+    MultiscaleSettings,
+    RuleState,
+    StochasticSettings,
+    TrainingSettings,
+    block_coordinate_descent,
+    multiscale_descent,
+)
 
 WEIGHTS = Regularization(1e-3, 1e-3, 1e-3)
 BCD = TrainingSettings(1, newton_steps=2, hessian_examples=10, cg_iterations=3, regularization=WEIGHTS)
 SGD = StochasticSettings("sgd", 0.05, epochs=2, examples=8, regularization=WEIGHTS)
 ADAM = replace(SGD, method="adam", learning_rate=0.01)
+# Batches are allocated from measured variances.
+MULTISCALE = MultiscaleSettings(((4, 4),), transfer="average", pilot=4, stochastic=ADAM)
+COARSEST = replace(MULTISCALE, coarser=())  # 4 x 4 cells have no coarser grid that stencils fit on
 
 
 def stripes(seed=0, n=8, m=30):
@@ -54,7 +65,7 @@ def network(shape=(4, 4), backend="numpy", **changes):
 
 def levels(settings=BCD):
     return [
-        Level((4, 4), 2, settings=settings),
+        Level((4, 4), 2, settings=COARSEST if settings is MULTISCALE else settings),
         Level((8, 8), transfer="average", settings=settings),
         Level((8, 8), 4, time_interpolation="cubic", settings=settings),
     ]
@@ -98,7 +109,7 @@ def test_resolution_and_depth_commute():
 
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
-@pytest.mark.parametrize("settings", [BCD, SGD, ADAM], ids=["bcd", "sgd", "adam"])
+@pytest.mark.parametrize("settings", [BCD, SGD, ADAM, MULTISCALE], ids=["bcd", "sgd", "adam", "multiscale"])
 def test_a_run_resumed_after_any_record_is_the_same_to_the_last_bit(tmp_path, backend, settings):
     images, validation, start = stripes(), stripes(1), network(backend=backend)
     whole = list(multilevel_descent(start, levels(settings), images, validation))
@@ -115,7 +126,7 @@ def test_a_run_resumed_after_any_record_is_the_same_to_the_last_bit(tmp_path, ba
         assert not rest or same(rest[-1].network, whole[-1].network)
 
 
-@pytest.mark.parametrize("settings", [SGD, ADAM], ids=["sgd", "adam"])
+@pytest.mark.parametrize("settings", [SGD, ADAM, MULTISCALE], ids=["sgd", "adam", "multiscale"])
 def test_the_state_of_the_optimiser_is_needed(settings):
     images = stripes()
     whole = list(multilevel_descent(network(), levels(settings)[:1], images))
@@ -175,6 +186,52 @@ def test_biases_are_moved_in_time_alone(transfer):
     assert said["stencils"][1].startswith(f"from (4, 4) to (8, 8) cells by {transfer!r}, from 2 to 4 nodes")
     in_time = change_depth(trained.network, 4).controls.biases
     assert np.array_equal(switch.network.controls.biases, in_time)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_multiscale_gradients_on_levels(backend):
+    """What a level does is what `multiscale_descent` does there, from the network that came there."""
+    chosen, images, start = levels(MULTISCALE)[:2], stripes(), network(backend=backend)
+    found = list(multilevel_descent(start, chosen, images))
+    *_, coarse = multiscale_descent(start, images.on((4, 4)), images.labels, COARSEST)
+    moved = transfer_network(coarse.network, (8, 8), "average")
+    *_, fine = multiscale_descent(moved, images.on((8, 8)), images.labels, MULTISCALE)
+    assert same(found[-1].network, fine.network)
+    last = found[-1].iteration
+    assert last.work == last.classifier_work == round(3 * last.cost)
+    assert found[2].parts[-2].action == "restarted"
+
+
+def test_calibration_in_steps_sees_the_images_of_every_grid():
+    blurred = ImagePyramid(stripes(n=16).on((16, 16)), stripes().labels, sigma=1.0)
+    start = network()
+    level = Level((16, 16), transfer="calibrated", transfer_steps=2)
+    half, whole = (
+        {"images": blurred.on(fine), "coarse_images": blurred.on(coarse)}
+        for fine, coarse in (((8, 8), (4, 4)), ((16, 16), (8, 8)))
+    )
+    between = transfer_network(start, (8, 8), "calibrated", **half)
+    expected = transfer_network(between, (16, 16), "calibrated", **whole)
+    assert same(moved_to(start, level, blurred), expected)
+    # Block means of the finest images are other images than the coarse networks are trained on.
+    means = transfer_network(start, (16, 16), "calibrated", images=blurred.on((16, 16)), levels=2)
+    assert not same(expected, means)
+
+
+def test_what_becomes_of_momentum_depends_on_both_optimisers():
+    def said(before, after):
+        chosen = [Level((4, 4), settings=before), Level((8, 8), settings=after)]
+        found = multilevel_descent(network(), chosen, stripes())
+        switch = next(s for s in found if isinstance(s, LevelSwitch))
+        part = next(p for p in switch.parts if p.name == "momentum")
+        return part.action, part.how
+
+    assert said(ADAM, BCD) == ("dropped", "block coordinate descent has no use for the averages of 'adam'")
+    assert said(ADAM, SGD) == ("restarted", "the averages of 'sgd' begin anew on every level")
+    assert said(BCD, ADAM) == (
+        "none",
+        "block coordinate descent has none; the averages of 'adam' begin",
+    )
 
 
 def test_block_coordinate_descent_has_no_momentum():
@@ -248,6 +305,31 @@ def test_work_counts_examples_through_all_layers():
     assert second.iteration.work == 30 * (3 + trials + 1) + 10 * (1 + 4 * cg)
     stochastic = list(multilevel_descent(network(), levels(SGD)[:1], stripes()))
     assert [s.iteration.work for s in stochastic] == [90, 90]
+
+
+def test_work_counts_products_with_the_classifier(monkeypatch):
+    """Every product of features with weights, or with a cotangent, is counted where it is made."""
+    counted = []
+
+    def spied(name, products):
+        original = getattr(ClassifierObjective, name)
+
+        def spy(self, *arguments):
+            counted.append(products * self.examples)
+            return original(self, *arguments)
+
+        monkeypatch.setattr(ClassifierObjective, name, spy)
+
+    spied("logits", 1)
+    spied("adjoint", 1)
+    spied("hessian_product", 2)
+    first, second = list(multilevel_descent(network(), levels()[:1], stripes()))
+    cg, trials = second.iteration.cg_iterations, 1 - int(np.log2(second.iteration.step))
+    # The gradient of the controls has two products, each trial one; of 10 images, the matrix 1 + 2 a product.
+    controls = 30 * (2 + trials) + 10 * (1 + 2 * cg)
+    assert first.iteration.classifier_work + second.iteration.classifier_work == sum(counted) + controls
+    stochastic = list(multilevel_descent(network(), levels(SGD)[:1], stripes()))
+    assert [s.iteration.classifier_work for s in stochastic] == [90, 90]
 
 
 def test_scores_take_the_validation_where_there_is_one():

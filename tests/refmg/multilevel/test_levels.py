@@ -21,6 +21,14 @@ WEIGHTS = Regularization(1e-4, 1e-5, 1e-6)
         Level(
             (8,), iterations=7, settings=StochasticSettings("sgd", betas=(0.5, 0.6), regularization=WEIGHTS)
         ),
+        Level((8, 8), settings=MultiscaleSettings(((4, 4),)), time_nodes="cell-centred"),
+        Level(
+            (8, 8),
+            iterations=7,
+            settings=MultiscaleSettings(
+                ((4, 4),), (3, 4), "average", 5, StochasticSettings("sgd", regularization=WEIGHTS)
+            ),
+        ),
     ],
 )
 def test_levels_survive_json(level):
@@ -31,6 +39,77 @@ def test_iterations_and_settings_agree():
     assert Level((8, 8), iterations=3).settings.iterations == 3
     assert Level((8, 8), settings=StochasticSettings(epochs=4)).iterations == 4
     assert Level((8, 8), iterations=2, settings=StochasticSettings(epochs=4)).settings.epochs == 2
+    multiscale = MultiscaleSettings(((4, 4),), stochastic=StochasticSettings(epochs=4))
+    assert Level((8, 8), settings=multiscale).iterations == 4
+    assert Level((8, 8), iterations=2, settings=multiscale).settings.stochastic.epochs == 2
+
+
+def test_levels_from_before_cell_centred_nodes_are_read():
+    older = {name: value for name, value in Level((8, 8)).as_dict().items() if name != "time_nodes"}
+    assert Level.from_dict(older) == Level((8, 8))
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "said"),
+    [
+        (StochasticSettings, {"loss": "typo"}, "unknown loss 'typo'"),
+        (StochasticSettings, {"storage": "typo"}, "unknown storage 'typo'"),
+        (StochasticSettings, {"seed": -1}, "seed = -1; expected a whole number, 0 or more"),
+        (StochasticSettings, {"epochs": 2.5}, "epochs = 2.5; expected a whole number, 1 or more"),
+        (StochasticSettings, {"examples": 0}, "examples = 0; expected"),
+        (StochasticSettings, {"learning_rate": float("inf")}, "learning_rate = inf"),
+        (StochasticSettings, {"learning_rate": float("nan")}, "learning_rate = nan"),
+        (TrainingSettings, {"iterations": 2.5}, "iterations = 2.5; expected a whole number, 0 or more"),
+        (TrainingSettings, {"seed": -1}, "seed = -1; expected a whole number, 0 or more"),
+        (TrainingSettings, {"newton_steps": True}, "newton_steps = True; expected a whole number"),
+        (MultiscaleSettings, {"coarser": ((4, 4),), "examples": (2.5, 3)}, "one a term, each 1 or more"),
+        (MultiscaleSettings, {"coarser": ((4, 4),), "pilot": 2.5}, "pilot = 2.5"),
+    ],
+)
+def test_settings_that_could_not_train_are_refused_at_once(kind, values, said):
+    with pytest.raises(RefmgError, match=said):
+        kind(**values)
+
+
+def test_a_transfer_without_a_name_is_no_json():
+    pair = MultiscaleSettings(((4, 4),), transfer=lambda *arguments: None)
+    with pytest.raises(RefmgError, match="expected a name, which JSON can hold"):
+        pair.as_dict()
+
+
+HALVES = Architecture((8, 8), layers=3, control_nodes=2)
+REVERSIBLE = TrainingSettings(storage="reversible")
+NARROW = MultiscaleSettings(((4, 4), (2, 2)))
+
+
+@pytest.mark.parametrize(
+    ("start", "level", "said"),
+    [
+        (HALVES, Level((16, 16), transfer="calibrated"), "found 2 controls for 3 steps"),
+        (HALVES, Level((16, 16), transfer="synthetic"), "found 2 controls for 3 steps"),
+        (HALVES, Level((8, 8), 3, time_nodes="cell-centred"), "expected a control a step"),
+        (Architecture((8, 8)), Level((8, 8), settings=REVERSIBLE), "whose steps cannot be undone"),
+        (Architecture((8, 8)), Level((8, 8), settings=NARROW), "at least as many cells as taps"),
+        (Architecture((8, 8)), Level((8, 8), settings=MultiscaleSettings(((8, 8),))), "both|expected"),
+        (
+            Architecture((8, 8)),
+            Level((8, 8), settings=MultiscaleSettings(((4, 4),), transfer="calibrated")),
+            "moves whole networks",
+        ),
+    ],
+)
+def test_levels_that_could_not_be_trained_are_refused_before(start, level, said):
+    with pytest.raises(RefmgError, match=f"level 1 does not follow level 0: .*{said}"):
+        architectures(start, [Level((8, 8), 3 if start is HALVES else 2), level])
+
+
+def test_levels_that_suit_are_not_refused():
+    leapfrog = Architecture((8, 8), integrator="leapfrog")
+    assert architectures(leapfrog, [Level((8, 8), settings=REVERSIBLE)]) == [leapfrog]
+    whole = Architecture((8, 8), layers=4, control_nodes=2)
+    assert len(architectures(whole, [Level((8, 8)), Level((16, 16), transfer="calibrated")])) == 2
+    # Not moved in space, so never calibrated.
+    assert len(architectures(HALVES, [Level((8, 8)), Level((8, 8), 6, transfer="calibrated")])) == 2
 
 
 @pytest.mark.parametrize(
@@ -46,11 +125,12 @@ def test_iterations_and_settings_agree():
         ({"shape": 8}, "a level of 8 cells; expected a whole number an axis"),
         ({"shape": (8.5, 8)}, r"a level of \(8.5, 8\) cells"),
         (
-            {"settings": MultiscaleSettings(((4, 4),))},
-            "of type MultiscaleSettings; expected",
+            {"settings": Regularization()},
+            "of type Regularization; expected",
         ),
         ({"transfer": "liner"}, "unknown transfer 'liner'"),
         ({"time_interpolation": "cubik"}, "unknown interpolation in time 'cubik'"),
+        ({"time_nodes": "centred"}, "unknown nodes in time 'centred'"),
     ],
 )
 def test_no_levels_are_refused(arguments, said):

@@ -115,7 +115,68 @@ def test_the_network_converges_to_that_of_its_controls():
     assert 1.6 < first / second < 2.6
 
 
+def centres(nodes):
+    return [F(2 * j + 1, 2 * nodes) for j in range(nodes)]
+
+
+@pytest.mark.parametrize(("name", "degree"), [("constant", 0), ("linear", 1), ("cubic", 3)])
+@pytest.mark.parametrize(("old", "new"), [(4, 8), (5, 15), (8, 32), (1, 4), (2, 4), (3, 6)])
+def test_polynomials_are_reproduced_between_middles(name, degree, old, new):
+    degree = min(degree, old - 1)
+    found = time_matrix(old, new, name, "cell-centred") @ polynomial(degree, old, centres(old))
+    ends = polynomial(degree, old, centres(old))[[0, -1]]
+    first, last = centres(old)[0], centres(old)[-1]
+    for t, value in zip(centres(new), found, strict=True):
+        expected = ends[0] if t < first else ends[1] if t > last else polynomial(degree, old, [t])[0]
+        assert value == expected
+
+
+def test_doubling_between_middles_by_hand():
+    quarter = F(1, 4)
+    expected = [[1, 0], [3 * quarter, quarter], [quarter, 3 * quarter], [0, 1]]
+    assert (time_matrix(2, 4, time_nodes="cell-centred") == np.array(expected, dtype=object)).all()
+    held = np.kron(np.eye(2, dtype=int), np.ones((2, 1), int))
+    assert (time_matrix(2, 4, "constant", "cell-centred") == held).all()
+    assert (time_matrix(2, 4, time_nodes="cell-centred") != time_matrix(2, 4)).any()
+
+
+@pytest.mark.parametrize("name", ["linear", "cubic", "constant"])
+def test_fewer_middles_take_means(name):
+    half = F(1, 2)
+    means = np.array([[half, half, 0, 0], [0, 0, half, half]], dtype=object)
+    assert (time_matrix(4, 2, name, "cell-centred") == means).all()
+    linear = time_matrix(12, 4, name, "cell-centred") @ polynomial(1, 4, centres(12))
+    assert (linear == polynomial(1, 4, centres(4))).all()
+    assert (time_matrix(5, 5, name, "cell-centred") == np.eye(5, dtype=int)).all()
+    undone = time_matrix(9, 3, "constant", "cell-centred") @ time_matrix(3, 9, "constant", "cell-centred")
+    assert (undone == np.eye(3, dtype=int)).all()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_controls_move_between_middles(backend):
+    """Multiples of 16: every product and sum is exact."""
+    net = random_network(Architecture((4, 4), channels=2, layers=4, classes=2), 0, backend, "float64")
+    place, rng = net.backend, np.random.default_rng(1)
+    host = 16.0 * rng.integers(-9, 9, net.controls.stencils.shape)
+    stencils = place.asarray(host, dtype="float64")
+    moved = change_depth(
+        net.with_controls(Controls(net.controls.opening, stencils, net.controls.biases)),
+        8,
+        time_nodes="cell-centred",
+    )
+    A = time_matrix(4, 8, time_nodes="cell-centred").astype(float)
+    assert (place.to_numpy(moved.controls.stencils) == np.tensordot(A, host, 1)).all()
+
+
+def test_middles_need_a_control_a_step():
+    net = random_network(Architecture((4, 4), channels=2, layers=4, control_nodes=2), 0, "numpy")
+    with pytest.raises(RefmgError, match="found 2 controls for 4 steps and time_nodes='cell-centred'"):
+        change_depth(net, 8, time_nodes="cell-centred")
+
+
 def test_what_does_not_fit_is_refused():
+    with pytest.raises(RefmgError, match="unknown nodes in time 'middle'"):
+        time_matrix(2, 4, time_nodes="middle")
     with pytest.raises(RefmgError, match="found 4 nodes in time to be moved to 6"):
         time_matrix(4, 6)
     with pytest.raises(RefmgError, match="found 2 nodes in time to be moved to 0"):

@@ -75,6 +75,22 @@ def test_the_streamed_solution_is_the_dense_one(intercept, ridge):
     assert found.after == pytest.approx(misfits / scale, rel=1e-9)
 
 
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("offset", [0, 30, 300, 3000])
+def test_features_far_from_zero_lose_no_digits(offset, intercept):
+    # In float32, squares of the features themselves would leave errors of offset^2 eps, up to 0.5.
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randn(1, 5, 3000, generator=generator) + offset
+    W = torch.randn(1, 2, 5, generator=generator)
+    y = (W.double() @ (x.double() - offset) + offset).float()
+    settings = {"prior": torch.zeros(1, 2, 5), "ridge": 1e-2, "intercept": intercept}
+    single, double = (streamed(x.to(d), y.to(d), 500, **settings) for d in (torch.float32, torch.float64))
+    # Sums of 3000 products of numbers near 1, of errors that cancel for the most part: some eps of float32.
+    assert (single.weights - double.weights).abs().max() < 1e-6
+    assert abs(single.after - double.after) < 1e-6
+    assert abs(single.before - double.before) < 1e-6
+
+
 def test_inputs_that_never_vary_keep_the_prior():
     x = torch.zeros(1, 3, 20, dtype=torch.float64)
     x[0, 0] = torch.linspace(-1, 1, 20)

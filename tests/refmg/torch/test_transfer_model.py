@@ -20,6 +20,8 @@ from refmg.torch import (  # noqa: E402  # noqa: E402
     transfer_model,
 )
 from refmg.torch.images import coarsen, pooled  # noqa: E402
+from refmg.torch.patches import as_rows, patches  # noqa: E402
+from refmg.torch.tracing import trace  # noqa: E402
 
 torch.set_num_threads(1)
 EPS = np.finfo(np.float64).eps
@@ -175,7 +177,8 @@ def test_every_part_has_an_option(residual):
     moved, report = transfer_model(residual, x, 2, "coarse", "unchanged", options)
     for name, tensor in residual.state_dict().items():
         assert torch.equal(moved.state_dict()[name], tensor)
-    assert [layer.action for layer in report.layers if layer.name in ("norm", "classifier")] == ["kept"] * 2
+    kept = [layer.action for layer in report.layers if layer.name in ("norm", "classifier")]
+    assert kept == ["kept: batch_norm=False", "kept: classifier=False"]
 
 
 def test_sizes_that_do_not_divide_are_matched_on_the_coarser_grid(residual):
@@ -243,6 +246,108 @@ def test_layers_that_are_kept_say_why():
     ]
     _, report = transfer_model(model, images(2, 1, 12, 12))
     assert [layer.action for layer in report.layers[3:]] == ["calibrated", "calibrated"]
+
+
+class Odd(nn.Module):
+    """Layers that have no rule, and one for training alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+        self.conv = nn.Conv2d(1, 4, 3, padding=1)
+        self.group = nn.GroupNorm(2, 4)
+        self.plain = nn.GroupNorm(2, 4, affine=False)
+        self.instance = nn.InstanceNorm2d(4)
+        self.running = nn.InstanceNorm2d(4, track_running_stats=True)
+        self.batch = nn.BatchNorm2d(4, track_running_stats=False)
+        self.channels = nn.Linear(4, 4)
+        self.layer = nn.LayerNorm(4)
+        self.head, self.last = nn.Linear(4, 4), nn.Linear(4, 2)
+        self.auxiliary = nn.Conv2d(4, 2, 3)
+
+    def forward(self, x):
+        y = self.batch(self.running(self.instance(self.plain(self.group(self.conv(x))))))
+        y = self.layer(self.channels(y.movedim(1, -1))).mean((1, 2)) * self.scale
+        return (self.last(self.head(y)), self.auxiliary(y)) if self.training else self.last(self.head(y))
+
+
+def test_every_layer_without_a_rule_is_listed_with_the_reason():
+    torch.manual_seed(10)
+    _, report = transfer_model(Odd().double(), images(6, 1, 8, 8))
+    assert {layer.name: layer.action for layer in report.layers} == {
+        "conv": "calibrated",
+        "group": "kept: normalises each image by itself",
+        "plain": "kept: normalises each image by itself",
+        "instance": "kept: normalises each image by itself",
+        "running": "kept: running statistics of the old resolution",
+        "batch": "kept: takes statistics of each batch",
+        "channels": "kept: not the last linear layer on vectors",
+        "layer": "kept: normalises each image by itself",
+        "head": "kept: not the last linear layer on vectors",
+        "last": "calibrated",
+        "": "kept: no rule",
+        "auxiliary": "kept: not called in evaluation mode",
+    }
+    assert report.layers[-1].kind == "Conv2d 3 x 3"
+
+
+class Branches(nn.Module):
+    """A convolution without bias into batch norm, and what else is done with its output."""
+
+    def __init__(self, also):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(1, 2, 3, padding=1, bias=False), nn.BatchNorm2d(2)
+        self.other, self.also = nn.BatchNorm2d(2), also
+
+    def forward(self, x):
+        return self.also(self, self.conv(x))
+
+
+@pytest.mark.parametrize(
+    ("also", "alone"),
+    [
+        (lambda m, z: m.norm(z), True),
+        (lambda m, z: m.norm(z) + m.other(z), True),
+        (lambda m, z: m.norm(z).reshape(z.shape), True),
+        (lambda m, z: m.norm(z) + z, False),
+        (lambda m, z: z.mean() + m.norm(z), False),
+        (lambda m, z: torch.cat([z, m.norm(z)]), False),
+        (lambda m, z: (m.norm(z), {"features": [z]}), False),
+        (lambda m, z: m.norm(torch.relu_(z)), False),
+        (lambda m, z: z + 1, False),
+    ],
+)
+def test_only_what_goes_into_batch_norm_alone_gets_an_intercept(also, alone):
+    torch.manual_seed(11)
+    model = Branches(also).double().eval()
+    assert trace(model, images(2, 1, 8, 8))[0].normalized == alone
+    x = images(6, 1, 8, 8) + 2
+    moved, _ = transfer_model(model, x, options=TransferOptions(ridge=0.0))
+    # Without intercept the responses themselves are fitted, with one those about their means.
+    with torch.no_grad():
+        given, wanted = patches(coarsen(x, 2), model.conv), coarsen(model.conv(x), 2)
+    rows, targets = (as_rows(f, 1)[0].numpy() for f in (given, wanted))
+    if alone:
+        rows, targets = (f - f.mean(1, keepdims=True) for f in (rows, targets))
+    expected = np.linalg.lstsq(rows.T, targets.T, rcond=None)[0].T.reshape(2, 1, 3, 3)
+    # Moments of 216 examples: their condition number is below 1e4.
+    assert np.abs(moved.conv.weight.detach().numpy() - expected).max() < 1e6 * EPS
+
+
+@pytest.mark.parametrize("error", [AssertionError, TypeError, IndexError, KeyError])
+def test_a_model_that_refuses_a_size_in_its_own_way_is_named(error):
+    class Fixed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(1, 1, 3)
+
+        def forward(self, x):
+            if x.shape[-1] != 16:
+                raise error("expected 16 cells")
+            return self.conv(x)
+
+    with pytest.raises(RefmgError, match=r"does not run on images of shape .*expected 16 cells"):
+        transfer_model(Fixed().double(), images(2, 1, 16, 16))
 
 
 def test_half_precision_is_solved_in_single_and_rounded():

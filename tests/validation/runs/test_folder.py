@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import re
+import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -152,6 +154,51 @@ def test_a_lock_whose_owner_has_not_signed_yet_still_counts(folder):
         (folder / ".lock").write_text("")
         with pytest.raises(RefmgError, match="in use by another run"):
             opened(folder)
+
+
+def test_a_folder_that_others_make_and_remove_is_taken(tmp_path, monkeypatch):
+    """Both ways to lose the race: the folder goes while `mkdir` looks at it, or before the lock is made."""
+    mkdir, open_ = Path.mkdir, os.open
+    left = {"mkdir": 2, "open": 2}
+
+    def hurried_mkdir(path, *arguments, **named):
+        mkdir(path, *arguments, **named)
+        if left["mkdir"]:
+            left["mkdir"] -= 1
+            path.rmdir()
+            raise FileExistsError(errno.EEXIST, "File exists", str(path))
+
+    def hurried_open(path, *arguments):
+        if left["open"]:
+            left["open"] -= 1
+            Path(path).parent.rmdir()
+        return open_(path, *arguments)
+
+    monkeypatch.setattr(Path, "mkdir", hurried_mkdir)
+    monkeypatch.setattr(os, "open", hurried_open)
+    with FolderLock(tmp_path / "new") as lock:
+        assert lock.held
+    assert left == {"mkdir": 0, "open": 0}
+    assert not (tmp_path / "new").exists()
+
+
+def test_threads_that_make_and_remove_one_folder_find_it_free_or_in_use(tmp_path):
+    said = []
+
+    def come_and_go():
+        for _ in range(200):
+            try:
+                with FolderLock(tmp_path / "new"):
+                    pass
+            except RefmgError as error:
+                said.append(str(error))
+
+    threads = [threading.Thread(target=come_and_go) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all("in use by" in line for line in said), {line for line in said if "in use" not in line}
 
 
 def test_a_folder_that_cannot_be_locked_is_one_clear_error(tmp_path):

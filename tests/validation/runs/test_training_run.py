@@ -81,6 +81,19 @@ def test_other_settings_are_refused_in_file_and_folder(tmp_path, whole):
         run.path.unlink(missing_ok=True)
 
 
+def test_every_process_that_trained_is_kept(tmp_path):
+    first, second = (replace(training(tmp_path), session={"date": date}) for date in ("one", "two"))
+    assert first.sessions() == []
+    iterations = first.go(examples(), examples(), DTYPE)
+    next(iterations)
+    iterations.close()
+    assert first.sessions() == [{"date": "one"}]
+    trained(second)
+    assert second.sessions() == [{"date": "one"}, {"date": "two"}]
+    trained(replace(second, session={"date": "three"}))  # finished: it adds nothing
+    assert second.sessions() == [{"date": "one"}, {"date": "two"}]
+
+
 def test_a_run_that_is_closed_early_gives_its_folder_back(tmp_path):
     run = training(tmp_path)
     assert not has_begun(run.path)

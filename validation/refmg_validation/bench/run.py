@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from statistics import geometric_mean
 from typing import Any
 
 from refmg_backends import Backend
@@ -12,12 +11,8 @@ from refmg_validation.bench.kernels import kernel_cases
 from refmg_validation.bench.limits import measure_limits
 from refmg_validation.bench.networks import network_cases, scaling
 from refmg_validation.bench.shapes import named_shapes
+from refmg_validation.bench.targets import DTYPES, misses, summary
 from refmg_validation.bench.torch_peer import TorchPeer
-
-DTYPES = ("float32", "float64")
-# Times of refmg / times of PyTorch to reach: each kernel, their geometric mean, gradient, Gauss-Newton.
-TARGETS = {"float32": (1.0, 0.9, 0.9, 0.7), "float64": (0.4, 0.4, 0.4, 0.3)}
-KERNELS = ("convolve", "transpose", "stencil gradient")
 
 
 def run_bench(
@@ -65,8 +60,12 @@ def run_bench(
         if backend.name == "numba":
             result["startup"] |= surroundings.first_calls()
         if backend.device == "cpu":
-            result["memory"] = [surroundings.gradient_memory(backend, dtype) for dtype in DTYPES]
-    return result | {"summary": summary(result)}
+            result["memory"] = [
+                surroundings.gradient_memory(backend, dtype, problem)
+                for dtype in DTYPES
+                for problem in surroundings.REMEMBERED
+            ]
+    return result | {"summary": summary(result), "misses": misses(result)}
 
 
 def one_line(row: dict[str, Any]) -> str:
@@ -75,26 +74,3 @@ def one_line(row: dict[str, Any]) -> str:
     rate = f", {row['refmg']['GF/s']} GF/s" if "GF/s" in row["refmg"] else ""
     ratio = f", {row['refmg / torch']} of PyTorch's time" if "refmg / torch" in row else ""
     return f"{row['dtype']} {where}: {row['operation']} {row['refmg']['ms']:.2f} ms{rate}{ratio}"
-
-
-def summary(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the ratios to PyTorch beside the ratios to reach; empty without a peer."""
-    rows = []
-    for dtype in DTYPES:
-        each, mean, gradient, product = TARGETS[dtype]
-        cases = [r for r in result["kernels"] if r["dtype"] == dtype and r["operation"] in KERNELS]
-        ratios = {(r["operation"], r["channels"], r["grid"]): r.get("refmg / torch") for r in cases}
-        found = [ratio for ratio in ratios.values() if ratio]
-        if not found:
-            continue
-        worst = max(ratios, key=lambda key: ratios[key] or 0)
-        words = f"slowest kernel ({worst[0]}, {worst[1]} channels, {worst[2]}^2)"
-        rows.append({"dtype": dtype, "what": words, "ratio": max(found), "to reach": each})
-        rows.append({"dtype": dtype, "what": "kernels, geometric mean", "to reach": mean,
-                     "ratio": round(geometric_mean(found), 3)})  # fmt: skip
-        for name, bound in (("gradient", gradient), ("Gauss-Newton product", product)):
-            for r in result["networks"]:
-                if r["dtype"] == dtype and r["operation"] == name and r["layers"] == 16:
-                    rows.append({"dtype": dtype, "what": f"{name}, 16 layers, 16 channels",
-                                 "ratio": r["refmg / torch"], "to reach": bound})  # fmt: skip
-    return rows

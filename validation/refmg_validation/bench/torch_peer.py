@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -57,10 +59,18 @@ class TorchPeer:
         if self.device == "cuda":
             self.torch.cuda.synchronize()
 
-    def convolve(self, x: Any, stencil: Any, bias: Any = None) -> Any:
-        """Return the periodic convolution, as ``Conv2d(padding_mode="circular")`` computes it."""
-        functional = self.torch.nn.functional
-        reach = stencil.shape[-1] // 2
+    def convolve(self, x: Any, stencil: Any, bias: Any = None, joined: bool = False) -> Any:
+        """Return the periodic convolution, as ``Conv2d(padding_mode="circular")`` computes it.
+
+        With `joined` the edges are joined by ``torch.cat``: what ``torch.func.linearize`` makes of circular
+        padding, which writes into an empty tensor, holds NaN (PyTorch 2.13).
+        """
+        functional, reach = self.torch.nn.functional, stencil.shape[-1] // 2
+        if joined:
+            for axis in (2, 3):
+                ends = x.narrow(axis, x.shape[axis] - reach, reach), x, x.narrow(axis, 0, reach)
+                x = self.torch.cat(ends, dim=axis)
+            return functional.conv2d(x, stencil, bias)
         return functional.conv2d(functional.pad(x, (reach,) * 4, mode="circular"), stencil, bias)
 
     def kernels(self, stencil: np.ndarray, Y: np.ndarray, Z: np.ndarray) -> Calls:
@@ -99,20 +109,31 @@ class TorchPeer:
         free = [self.tensor(array).requires_grad_() for array in arrays]
         fixed = tuple(p.detach() for p in free)
 
-        def logits(*p: Any) -> Any:
-            y = self.convolve(images, p[0])
+        def logits(*p: Any, joined: bool = False) -> Any:
+            y = self.convolve(images, p[0], joined=joined)
             for k in range(N):
-                y = y + a.dt * torch.tanh(self.convolve(y, p[1 + k], p[1 + N + k]))
+                y = y + a.dt * torch.tanh(self.convolve(y, p[1 + k], p[1 + N + k], joined))
             return a.grid.cell_volume * y.flatten(1) @ p[-2].T + p[-1]
 
         def gradient() -> Any:
             loss = torch.nn.functional.cross_entropy(logits(*free), targets)
             return torch.autograd.grad(loss, free)
 
-        def gauss_newton() -> Any:
-            out, moved = torch.func.jvp(logits, fixed, fixed)
-            p = torch.softmax(out, 1)
-            curved = (p * moved - p * (p * moved).sum(1, keepdim=True)) / len(targets)
-            return torch.func.vjp(logits, *fixed)[1](curved)
+        product = self._gauss_newton(partial(logits, joined=True), fixed, len(labels))
+        return {"gradient": gradient, "Gauss-Newton product": product}
 
-        return {"gradient": gradient, "Gauss-Newton product": gauss_newton}
+    def _gauss_newton(
+        self, logits: Callable[..., Any], at: tuple[Any, ...], examples: int
+    ) -> Callable[[], Any]:
+        """Return a Gauss-Newton product that is linearised before: a call repeats no forward pass."""
+        torch = self.torch
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of names in a graph that it makes for itself
+            out, tangent = torch.func.linearize(logits, *at)
+        adjoint, p = torch.func.vjp(logits, *at)[1], torch.softmax(out, 1)
+
+        def product() -> Any:
+            moved = tangent(*at)
+            return adjoint((p * moved - p * (p * moved).sum(1, keepdim=True)) / examples)
+
+        return product

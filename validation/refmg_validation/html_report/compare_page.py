@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from refmg_validation.html_report.common_names import named_alike
 from refmg_validation.html_report.rendering import rendered
 from refmg_validation.html_report.report_page import pictures_of
 from refmg_validation.html_report.series_figures import groups_of
@@ -28,7 +29,7 @@ def compare_page(first: Path, second: Path) -> str:
         As :func:`refmg_validation.html_report.report_page.report_page`.
     """
     folders, runs = (first, second), (read_run(first), read_run(second))
-    a, b = runs
+    a, b = named_alike(*runs)
     pictures = [
         picture | {"letter": letter}
         for letter, folder, run in zip("AB", folders, runs, strict=True)
@@ -38,7 +39,7 @@ def compare_page(first: Path, second: Path) -> str:
         "compare.html",
         title=f"{first} and {second}",
         runs=[
-            {"letter": letter, "folder": str(folder), "title": run["title"], "notes": run["notes"]}
+            {"letter": letter, "folder": str(folder), "title": run["title"], "notes": _notes(run)}
             for letter, folder, run in zip("AB", folders, runs, strict=True)
         ],
         origin=compared(origin_of(a), origin_of(b)),
@@ -49,6 +50,11 @@ def compare_page(first: Path, second: Path) -> str:
         groups=groups_of(a, b),
         pictures=pictures,
     )
+
+
+def _notes(run: dict[str, Any]) -> list[str]:
+    said = [f"Incomplete: {run['incomplete']}"] if "incomplete" in run else []
+    return [*said, *run["notes"]]
 
 
 def joined(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> list[PageTable]:

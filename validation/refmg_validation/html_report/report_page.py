@@ -39,6 +39,7 @@ def report_page(folder: Path) -> str:
     return rendered(
         "report.html",
         title=run["title"],
+        incomplete=run.get("incomplete"),
         origin=flattened(origin_of(run)),
         settings=flattened(run["settings"]),
         notes=run["notes"],

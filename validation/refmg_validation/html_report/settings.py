@@ -56,7 +56,10 @@ def compared(first: dict[str, Any], second: dict[str, Any]) -> list[Compared]:
 
 
 def origin_of(run: dict[str, Any]) -> dict[str, Any]:
-    """Return where a run came from: command, date, seeds, backend, machine and versions."""
+    """Return where a run came from: command, date, seeds, backend, machine, versions and so on."""
     seeds = ", ".join(str(seed) for seed in run["seeds"])
     facts = {"command": run["command"], "date": run["date"], "seeds": seeds, "backend": run["backend"]}
-    return facts | {"machine": run["machine"], "versions": run["versions"]}
+    facts |= {"machine": run["machine"], "versions": run["versions"]}
+    facts |= {name: run[name] for name in ("threads", "environment", "commit") if name in run}
+    sessions = {f"session {i}": session for i, session in enumerate(run.get("sessions", []), start=1)}
+    return facts | sessions

@@ -2,7 +2,8 @@
 
 ``python -m refmg_validation.model_study --output validation/results/model-study --seeds 5``
 
-It goes on where it was interrupted; ``--minutes`` makes it stop by itself.
+It goes on where it was interrupted; ``--minutes`` makes it stop by itself. Seeds above 0 test on images of
+which seed 0, with which settings were chosen, used none to test or to validate.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from refmg_validation.model_study.photographs import load_photographs
 from refmg_validation.model_study.seed_run import SeedRun, StudyPlan
 from refmg_validation.model_study.tables import markdown, study_table, summarize, title, verdicts
 from refmg_validation.model_study.training import TrainingPlan
-from refmg_validation.records import provenance, write_json
+from refmg_validation.records import provenance, study_command, write_json
 
 
 class OutOfTimeError(Exception):
@@ -68,7 +69,7 @@ def study(given: argparse.Namespace) -> None:
         rows.append(SeedRun(plan, photographs, given.cache / "model-study", tell).run())
     Console(width=110).print(study_table(rows))
     print("\n".join(verdicts(rows)))
-    command = f"python -m refmg_validation.model_study --output {given.output} --seeds {given.seeds}"
+    command = study_command("refmg_validation.model_study", given)
     about = provenance() | {"command": command, "torch": torch.__version__, "title": title(rows)}
     content = about | {"summary": summarize(rows), "markdown": markdown(rows).splitlines(), "rows": rows}
     write_json(given.output / "model-study.json", content)

@@ -24,7 +24,7 @@ from refmg_validation.model_study.photographs import Photographs, load_photograp
 from refmg_validation.model_study.seed_run import SIZE, TARGETS, SeedRun, StudyPlan
 from refmg_validation.model_study.training import TrainingPlan, train
 from refmg_validation.model_study.variants import predictions
-from refmg_validation.records import provenance, write_json
+from refmg_validation.records import provenance, study_command, write_json
 
 WAYS = {
     "unchanged": ("unchanged", TransferOptions(batch_norm=False, classifier=False)),
@@ -147,8 +147,10 @@ def main(arguments: list[str] | None = None) -> None:
     model = trained(run, given.cache, given.width)
     found, printed = measure(model, run)
     Console(width=110).print(study_table(found, given.test))
-    command = f"python -m refmg_validation.model_study.resnet18 --output {given.output}"
-    settings = {name: getattr(given, name) for name in ("epochs", "width", "test", "unlabelled")}
+    command = study_command("refmg_validation.model_study.resnet18", given)
+    settings = {
+        name: getattr(given, name) for name in ("epochs", "width", "test", "validation", "unlabelled")
+    }
     about = provenance() | {"command": command, "torch": torch.__version__, "settings": settings}
     write_json(given.output / "resnet18.json", about | {"found": found, "reports": printed})
 

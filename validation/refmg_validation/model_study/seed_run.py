@@ -48,7 +48,8 @@ class SeedRun:
     plan : StudyPlan
     photographs : Photographs
     folder : path
-        For the network, ``seed-<n>.pt``, and the measurements, ``seed-<n>.json``.
+        For the network, ``seed-<n>.pt``, and the measurements, ``seed-<n>.json``; for seeds above 0 the
+        names end in ``-own-test``, since earlier versions gave them other test images.
     tell : callable
         Called with a line after each step; it may raise to stop, and the run goes on from there.
     """
@@ -81,7 +82,8 @@ class SeedRun:
         return self.plan.training.seed
 
     def _path(self, ending: str) -> Path:
-        return self.folder / f"seed-{self.seed}.{ending}"
+        own = "-own-test" if self.seed > 0 else ""
+        return self.folder / f"seed-{self.seed}{own}.{ending}"
 
     def _known(self) -> dict[str, Any]:
         fresh = {"plan": asdict(self.plan), "done": {d: [] for d in TARGETS}, **{d: {} for d in TARGETS}}
@@ -116,8 +118,10 @@ class SeedRun:
         fine = max(SIZE, TARGETS[direction])
         images = self.images("train", fine, self.plan.unlabelled)
         found = dict[str, dict[str, float]]()
-        for name, model in variants(source, images, direction, job, self.plan.options):
-            found[name] = self._scores(model, TARGETS[direction], source)
+        for variant in variants(source, images, direction, job, self.plan.options):
+            found[variant.name] = self._scores(variant.model, TARGETS[direction], source)
+            if variant.seconds is not None:
+                found[variant.name]["seconds"] = variant.seconds
         return found
 
     def _scores(self, model: Any, size: int, source: SmallResNet) -> dict[str, float]:

@@ -12,7 +12,7 @@ from refmg_validation.model_study.variants import BASELINE, CALIBRATED, WITH_CLA
 
 
 def summarize(rows: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return mean and spread of the test accuracies, and mean agreement, by direction and variant."""
+    """Return mean and spread of the test accuracies, mean agreement and seconds, by direction and variant."""
     found: dict[str, Any] = {"source": {"source": _over_seeds([row["source"] for row in rows])}}
     for direction in TARGETS:
         names = rows[0][direction]
@@ -25,7 +25,11 @@ def _over_seeds(scores: list[dict[str, float]]) -> dict[str, Any]:
     # One seed has no spread: null in the record.
     spread = float(test.std(ddof=1)) if len(test) > 1 else None
     agreement = float(np.mean([score["agreement"] for score in scores]))
-    return {"mean": float(test.mean()), "spread": spread, "agreement": agreement}
+    found = {"mean": float(test.mean()), "spread": spread, "agreement": agreement}
+    # Nothing is moved in some variants, and older records have no seconds.
+    if all("seconds" in score for score in scores):
+        found["seconds"] = float(np.mean([score["seconds"] for score in scores]))
+    return found
 
 
 def _cells(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
@@ -33,13 +37,17 @@ def _cells(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     source = summary["source"]["source"]
     head = ["network"]
     for size in TARGETS.values():
-        head += [f"{SIZE} to {size}", "agrees"]
-    lines = [[f"source, on {SIZE} x {SIZE}", _percent(source), "", "", ""]]
+        head += [f"{SIZE} to {size}", "agrees", "seconds"]
+    lines = [[f"source, on {SIZE} x {SIZE}", _percent(source), "", "", "", "", ""]]
     for name in summary["coarse"]:
         scores = [summary[direction][name] for direction in TARGETS]
-        cells = [cell for s in scores for cell in (_percent(s), f"{100 * s['agreement']:.1f}")]
-        lines.append([name, *cells])
+        lines.append([name, *(cell for score in scores for cell in _direction(score))])
     return head, lines
+
+
+def _direction(score: dict[str, Any]) -> tuple[str, str, str]:
+    seconds = f"{score['seconds']:.1f}" if "seconds" in score else ""
+    return _percent(score), f"{100 * score['agreement']:.1f}", seconds
 
 
 def _percent(score: dict[str, Any]) -> str:
@@ -70,8 +78,8 @@ def title(rows: list[dict[str, Any]]) -> str:
     plan = rows[0]["plan"]
     seeds = "one seed" if len(rows) == 1 else f"mean and spread of {len(rows)} seeds"
     return (
-        f"Accuracy in % on {plan['test']} test images, {seeds}; agreement with "
-        f"the source network in % on {plan['validation']} validation images"
+        f"Accuracy in % on {plan['test']} test images a seed, {seeds}; agreement with "
+        f"the source network in % on {plan['validation']} validation images; seconds of the transfer alone"
     )
 
 

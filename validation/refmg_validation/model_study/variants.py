@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,26 @@ TRANSFERS = {"unchanged": True, "linear": False, "average": False, "power-law": 
 Model = Callable[[Tensor], Tensor]
 
 
+@dataclass(frozen=True)
+class Variant:
+    """A network for the other resolution.
+
+    Parameters
+    ----------
+    name : str
+    model : callable
+        From images to logits.
+    seconds : float, optional
+        Wall time of the transfer alone, without a run to warm up. None where nothing is moved. A variant
+        with the old classifier has the seconds of the transfer that it is taken from, the fit of the
+        classifier included.
+    """
+
+    name: str
+    model: Model
+    seconds: float | None = None
+
+
 def jobs() -> list[str]:
     """Return what is done one after the other; each gives one or several variants."""
     return [RESIZED, *TRANSFERS]
@@ -30,8 +50,8 @@ def jobs() -> list[str]:
 
 def variants(
     source: SmallResNet, images: Tensor, direction: str, job: str, options: TransferOptions
-) -> Iterator[tuple[str, Model]]:
-    """Yield names and networks for the other resolution.
+) -> Iterator[Variant]:
+    """Yield networks for the other resolution.
 
     Parameters
     ----------
@@ -46,18 +66,19 @@ def variants(
         Ridges and smoothness.
     """
     if job == RESIZED:
-        yield RESIZED, _resized(source, 2 if direction == "coarse" else 0.5)
+        yield Variant(RESIZED, _resized(source, 2 if direction == "coarse" else 0.5))
         return
     if job != "calibrated":
         plain = replace(options, batch_norm=False, classifier=False)
-        yield job, transfer_model(source, images[:2], 2, direction, job, plain)[0]
+        moved, report = transfer_model(source, images[:2], 2, direction, job, plain)
+        yield Variant(job, moved, report.seconds)
     adapted = replace(options, batch_norm=True, classifier=TRANSFERS[job])
-    moved, _ = transfer_model(source, images, 2, direction, job, adapted)
+    moved, report = transfer_model(source, images, 2, direction, job, adapted)
     assert isinstance(moved, SmallResNet)
     if TRANSFERS[job]:
-        yield f"{job} + BN{WITH_CLASSIFIER}", moved
+        yield Variant(f"{job} + BN{WITH_CLASSIFIER}", moved, report.seconds)
         moved = _with_classifier_of(source, moved)
-    yield f"{job} + BN", moved
+    yield Variant(f"{job} + BN", moved, report.seconds)
 
 
 def _resized(source: nn.Module, scale: float) -> Model:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,26 +10,20 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from refmg_backends import RefmgError
+from refmg import get_backend
 from refmg_validation.multilevel.depth import depth_summary, depth_verdicts
-from refmg_validation.multilevel.experiment import Experiment
+from refmg_validation.multilevel.experiment import Experiment, Results
 from refmg_validation.multilevel.figures import draw_depth, draw_pyramid
-from refmg_validation.multilevel.paths import (
-    TrainingPath,
-    depth_paths,
-    level_name,
-    pyramid_paths,
-)
+from refmg_validation.multilevel.origin import missing_words
+from refmg_validation.multilevel.paths import TrainingPath, depth_paths, pyramid_paths
 from refmg_validation.multilevel.presets import DEPTH, PYRAMID, LevelsPreset
 from refmg_validation.multilevel.pyramid import pyramid_summary, pyramid_verdicts
 from refmg_validation.multilevel.record import Finding, record_of
 from refmg_validation.multilevel.tables import depth_table, pyramid_table, switch_table
-from refmg_validation.progress import LevelProgress
-from refmg_validation.records import write_figure
+from refmg_validation.multilevel.watching import Watching
+from refmg_validation.records import provenance, write_figure
 from refmg_validation.run_record import write_run
 from refmg_validation.runs import FolderLock
-
-Results = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -86,54 +79,46 @@ class Request:
     def run(self, console: Console) -> None:
         """Run for all seeds, print the tables and write figure and ``run.json``.
 
+        ``run.json`` is also written after every path that was trained, marked as incomplete.
+
         Raises
         ------
         RefmgError
             For bad input, or an output that belongs to another run, is in use, or has nothing to resume.
         """
-        experiment = Experiment(self.preset, self.kind.paths, self.data, self.output)
-        if self.resume and not experiment.has_begun(self.seeds):
-            raise RefmgError(
-                f"found no run in {self.output} to resume; expected checkpoints or networks of one: name its "
-                "--output, or start it without --resume"
-            )
+        kind, session = self.kind, provenance() | {"backend": get_backend().name}
         with FolderLock(self.output):
-            results = experiment.run(self.seeds, lambda seed, path: _watched(console, seed, path))
+            experiment = Experiment(kind.name, self.preset, kind.paths, self.data, self.output, session)
+            results = experiment.run(self.seeds, Watching(console), self._so_far, self.resume)
             self._report(results, console)
 
+    def _so_far(self, results: Results) -> None:
+        if any(found["missing"] for found in results):
+            write_run(self.output, record_of(self._finding(results, []), results))
+
     def _report(self, results: Results, console: Console) -> None:
-        kind, data = self.kind, results[0]["data"]
-        rows, figure = kind.summary(results), f"{kind.name}.png"
-        verdicts = kind.verdicts(rows)
-        title = (
-            f"{kind.title}, preset {self.preset.base.name}, {data['name']}, {data['train']} training images"
-        )
+        kind, figure = self.kind, f"{self.kind.name}.png"
         write_figure(self.output / figure, kind.draw(results))
-        finding = Finding(
-            title, self.preset.as_dict(), rows, "Every start at every level", figure, kind.caption, verdicts
-        )
+        finding = self._finding(results, [(figure, kind.caption)])
         write_run(self.output, record_of(finding, results))
-        _print(results[0], console, kind.table(rows, title), verdicts)
+        rows = kind.summary(results)
+        _print(results, console, kind.table(rows, finding.title), finding.verdicts)
         console.print(f"Networks, run.json and {figure} are in {self.output}")
 
-
-@contextmanager
-def _watched(console: Console, seed: int, path: TrainingPath) -> Iterator[Callable[[dict[str, Any]], None]]:
-    console.print(f"seed {seed}, {path.name}")
-    with LevelProgress(console, path.sizes) as progress:
-
-        def told(record: dict[str, Any]) -> None:
-            if record["kind"] == "iteration":
-                progress(level_name(record["shape"], record["layers"]), record)
-
-        yield told
+    def _finding(self, results: Results, figures: list[tuple[str, str]]) -> Finding:
+        kind, data = self.kind, results[0]["data"]
+        rows, name = kind.summary(results), self.preset.base.name
+        title = f"{kind.title}, preset {name}, {data['name']}, {data['train']} training images"
+        table = "Every start at every level"
+        return Finding(title, self.preset.as_dict(), rows, table, figures, kind.verdicts(rows))
 
 
-def _print(first: dict[str, Any], console: Console, table: Table, verdicts: list[str]) -> None:
+def _print(results: Results, console: Console, table: Table, verdicts: Sequence[str]) -> None:
+    first, missing = results[0], missing_words(results)
     for name, records in first["records"].items():
         switches = [record for record in records if record["kind"] == "switch"]
         if switches:
             console.print(switch_table(switches, f"Switches of levels, {name}, seed {first['seed']}"))
     console.print(table)
-    for line in verdicts:
+    for line in [*verdicts, *([f"Incomplete: {missing}"] if missing else [])]:
         console.print(line)

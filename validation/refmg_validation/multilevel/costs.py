@@ -24,15 +24,19 @@ def with_costs(records: list[dict[str, Any]], largest: Architecture, examples: i
     -------
     list of dict
         With ``"elapsed"``, seconds of training and moving without the measurements, and ``"total_work"``: one
-        unit is a forward pass of all training images through the largest network. An iteration's work is
-        (examples that passed all layers) x layers x cells, over the same product for the unit.
+        unit is a forward pass of all training images through the layers of the largest network. An
+        iteration's work is (examples that passed all layers) x layers x cells, over the same product for the
+        unit, and (products of features with the classifier) x cells x :func:`classifier_share`.
 
     Examples
     --------
     >>> row = {"kind": "iteration", "seconds": 2.0, "work": 30, "layers": 2, "shape": [4]}
-    >>> (found,) = with_costs([row], Architecture((8,), layers=4), 10)
+    >>> largest = Architecture((8,), channels=5, layers=4, classes=3)
+    >>> (found,) = with_costs([row | {"classifier_work": 0}], largest, 10)
     >>> found["elapsed"], found["total_work"]
     (2.0, 0.75)
+    >>> with_costs([row | {"classifier_work": 100}], largest, 10)[0]["total_work"]
+    1.0
     """
     found, elapsed, work = list[dict[str, Any]](), 0.0, 0.0
     unit = examples * largest.layers * prod(largest.shape)
@@ -41,9 +45,21 @@ def with_costs(records: list[dict[str, Any]], largest: Architecture, examples: i
             continue
         elapsed += record["seconds"]
         if record["kind"] == "iteration":
-            work += record["work"] * record["layers"] * prod(record["shape"]) / unit
+            passed = record["work"] * record["layers"] + record["classifier_work"] * classifier_share(largest)
+            work += passed * prod(record["shape"]) / unit
         found.append(record | {"elapsed": elapsed, "total_work": work})
     return found
+
+
+def classifier_share(a: Architecture) -> float:
+    """Return the multiplications of one product with the classifier over those of one layer, per cell.
+
+    Examples
+    --------
+    >>> classifier_share(Architecture((28, 28), channels=8, classes=10))  # 80 against 576
+    0.1388888888888889
+    """
+    return a.channels * a.classes / prod(a.stencil_shape)
 
 
 def iterations_on(records: list[dict[str, Any]], shape: tuple[int, ...], layers: int) -> list[dict[str, Any]]:

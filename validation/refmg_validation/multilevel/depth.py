@@ -28,8 +28,11 @@ def depth_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
         trains the classifier alone; ``early_validation``, the best up to iteration 5; ``best_validation`` of
         all iterations, and ``best_iteration``, the first to have it; ``reached``, 1 or 0, and work to reach
         the best of the random start at this depth, on this level (``work_here``) and with the levels before
-        it (``work``); ``saving``, the random start's work over the latter. None where it was not reached.
+        it (``work``); ``saving``, the random start's work over the latter. None where it was not reached. No
+        row before the prolonged path has ended.
     """
+    if PROLONGED not in found["records"]:
+        return []
     rows = []
     costs = {
         name: with_costs(records, found["largest"], found["data"]["train"])

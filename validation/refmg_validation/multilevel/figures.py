@@ -20,8 +20,8 @@ MEASURES = (("loss", "training loss"), ("validation", "validation accuracy in %"
 
 def draw_depth(results: list[dict[str, Any]]) -> Figure:
     """Draw loss and validation accuracy by iteration: a column a depth, a line a seed and start."""
-    layers = results[0]["largest"].layers
-    depths = sorted({_depth(name) for name in results[0]["records"] if name.startswith(RANDOM)})
+    names = {name for found in results for name in found["records"]}
+    depths = sorted({_depth(name) for name in names if name.startswith(RANDOM)})
     figure = Figure(figsize=(3.2 * len(depths), 5.6), layout="constrained")
     panels = figure.subplots(2, len(depths), sharex=True, sharey="row", squeeze=False)
     for column, depth in enumerate(depths):
@@ -35,7 +35,6 @@ def draw_depth(results: list[dict[str, Any]]) -> Figure:
         panels[1, column].set_xlabel("iteration")
         panels[1, column].xaxis.set_major_locator(MaxNLocator(5, integer=True))
     panels[1, -1].legend(loc="lower right", fontsize="small")
-    assert depths[-1] == layers
     return figure
 
 
@@ -45,22 +44,17 @@ def _depth(name: str) -> int:
 
 def _draw_starts(axes: Axes, results: list[dict[str, Any]], depth: int, key: str) -> None:
     for start, color in COLORS.items():
-        for number, found in enumerate(results):
-            records = found["records"].get(f"{RANDOM} {depth}" if start == RANDOM else start)
+        name, label = f"{RANDOM} {depth}" if start == RANDOM else start, start
+        for found in results:
+            records = found["records"].get(name)
             if records is None:
                 continue
             rows = iterations_on(records, found["largest"].shape, depth)
             scale = 100 if key == "validation" else 1
             values = [scale * row[key] for row in rows]
-            axes.plot(
-                [row["iteration"] for row in rows],
-                values,
-                ".-",
-                color=color,
-                alpha=0.8,
-                markersize=4,
-                label=start if number == 0 else None,
-            )
+            look: dict[str, Any] = {"color": color, "alpha": 0.8, "markersize": 4}
+            axes.plot([row["iteration"] for row in rows], values, ".-", label=label, **look)
+            label = "_again"  # an underscore keeps a line out of the legend
 
 
 def draw_pyramid(results: list[dict[str, Any]]) -> Figure:
@@ -70,9 +64,12 @@ def draw_pyramid(results: list[dict[str, Any]]) -> Figure:
     for axes, key, label in zip(
         panels, ("elapsed", "total_work"), ("seconds", "work, in passes of the fine network"), strict=True
     ):
-        for number, found in enumerate(results):
-            for color, name in zip(cycle(PATH_COLORS), found["records"], strict=False):
-                _draw_path(axes, found, (name, key, color), label=number == 0)
+        colors = dict(zip(dict.fromkeys(n for r in results for n in r["records"]), cycle(PATH_COLORS)))
+        named = set[str]()
+        for found in results:
+            for name in found["records"]:
+                _draw_path(axes, found, (name, key, colors[name]), label=name not in named)
+                named.add(name)
         axes.set_xscale("log")
         axes.set_xlabel(label)
         axes.grid(alpha=0.3, which="both")

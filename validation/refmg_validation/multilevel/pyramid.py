@@ -26,8 +26,10 @@ def pyramid_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
         ``seconds`` and ``work`` of the whole path; ``best_validation`` on the last level and ``test`` at the
         end; ``reached``, 1 or 0, and seconds and work until the last level first had ``target``, the best
         accuracy of fine-only training (``seconds_to_target``, ``work_to_target``), and their ratios to those
-        of fine-only training. None where it was not reached.
+        of fine-only training. None where it was not reached. No row before fine-only training has ended.
     """
+    if FINE not in found["records"]:
+        return []
     largest, records = found["largest"], found["records"]
     costs = {name: with_costs(rows, largest, found["data"]["train"]) for name, rows in records.items()}
     last = {name: iterations_on(rows, largest.shape, largest.layers) for name, rows in costs.items()}

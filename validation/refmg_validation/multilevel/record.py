@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from refmg_validation.multilevel.costs import with_costs
+from refmg_validation.multilevel.origin import missing_words, origin_of
 from refmg_validation.multilevel.paths import level_name
 from refmg_validation.multilevel.tables import switch_names
 from refmg_validation.run_record import run_record, series_of, switch_of, table_of
@@ -34,8 +35,8 @@ class Finding:
         Of the summary, as :func:`refmg_validation.multilevel.spread.over_seeds` gives them.
     table : str
         Title of the summary's table.
-    figure, caption : str
-        File and caption.
+    figures : list of (str, str)
+        Files and captions.
     verdicts : list of str
         What holds and what does not.
     """
@@ -44,8 +45,7 @@ class Finding:
     settings: dict[str, Any]
     rows: list[dict[str, Any]]
     table: str
-    figure: str
-    caption: str
+    figures: Sequence[tuple[str, str]]
     verdicts: Sequence[str]
 
 
@@ -67,7 +67,9 @@ def record_of(finding: Finding, results: list[dict[str, Any]]) -> dict[str, Any]
         series=[line for found in results for line in _series(found, len(seeds) > 1)],
         switches=[switch for found in results for switch in _switches(found, len(seeds) > 1)],
         tables=[table_of(finding.table, [_means(row) for row in finding.rows])],
-        figures=[(finding.figure, finding.caption)],
+        figures=finding.figures,
+        origin=origin_of(results),
+        incomplete=missing_words(results),
         notes=finding.verdicts,
     ) | {"summary": finding.rows}
 

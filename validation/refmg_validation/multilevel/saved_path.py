@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,18 @@ from refmg.optimization import RuleState
 from refmg_backends import RefmgError
 from refmg_validation.multilevel.paths import TrainingPath
 from refmg_validation.multilevel.warm_up import warm_up
-from refmg_validation.runs import RunFolder, check_fingerprint
+from refmg_validation.runs import RunFolder, check_fingerprint, checkpoint_steps
 
 Record = dict[str, Any]
 Told = Callable[[Record], None]
+
+
+@dataclass(frozen=True)
+class FinishedPath:
+    """The records of a path that has ended, and the sessions that made them: one a process."""
+
+    records: list[Record]
+    sessions: list[Record]
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,8 @@ class SavedPath:
         Precision.
     fingerprint : dict
         All that decides the result. What has another one is refused, not overwritten.
+    session : dict
+        Where what this process adds comes from; saved with every checkpoint and with the network.
     """
 
     folder: Path
@@ -42,6 +52,7 @@ class SavedPath:
     seed: int
     dtype: str
     fingerprint: dict[str, Any]
+    session: dict[str, Any] = field(default_factory=dict)
 
     @property
     def file(self) -> Path:
@@ -69,42 +80,55 @@ class SavedPath:
             If what is there belongs to another run, is damaged, or is in use.
         """
         if self.file.exists():
-            records = self._finished()
+            records = self.finished().records
             _tell_last(records, told)
             return records
         with RunFolder(self.folder, self.fingerprint) as folder:
-            network, records = self._trained(folder, pyramids, told)
+            network, records, sessions = self._trained(folder, pyramids, told)
         x, labels = pyramids["test"].on(network.architecture.shape), pyramids["test"].labels
         records = [*records, {"kind": "end", "test": network.accuracy(x, labels)}]
-        save_network(self.file, network, {"fingerprint": self.fingerprint, "records": records})
+        notes = {"fingerprint": self.fingerprint, "records": records, "sessions": sessions}
+        save_network(self.file, network, notes)
         return records
 
-    def _finished(self) -> list[Record]:
+    def has_begun(self) -> bool:
+        """Return whether there is anything of this path."""
+        return self.file.exists() or bool(checkpoint_steps(self.folder))
+
+    def finished(self) -> FinishedPath:
+        """Return what the finished network's file says.
+
+        Raises
+        ------
+        RefmgError
+            If it is missing, damaged, or of a run with other settings.
+        """
         try:
             _, notes = load_network(self.file)
         except RefmgError as error:
             raise RefmgError(f"{error}; delete it to go on from the last checkpoint") from error
         check_fingerprint(self.file, notes.get("fingerprint", {}), self.fingerprint)
-        records: list[Record] = notes["records"]
-        return records
+        # Files from before sessions were kept have none.
+        return FinishedPath(notes["records"], notes.get("sessions", []))
 
     def _trained(
         self, folder: RunFolder, pyramids: dict[str, ImagePyramid], told: Told
-    ) -> tuple[Network, list[Record]]:
+    ) -> tuple[Network, list[Record], list[Record]]:
         start = random_network(self.path.start, self.seed, dtype=self.dtype)
-        position, records = _resumed(folder)
+        position, records, sessions = _resumed(folder)
         _tell_last(records, told)
         records = records or [self._start(start, pyramids)]
-        images, validation = pyramids["train"], pyramids["validation"]
+        images, validation, own = pyramids["train"], pyramids["validation"], [*sessions, self.session]
         for architecture, level in zip(self.path.architectures, self.path.levels, strict=True):
             warm_up(architecture, level.settings, self.dtype)
         for found in multilevel_descent(start, self.path.levels, images, validation, position):
             kind = "switch" if isinstance(found, LevelSwitch) else "iteration"
             records, position = [*records, {"kind": kind} | found.record()], found.position
-            _save(folder, position, records)
+            sessions = own  # it has added something
+            _save(folder, position, {"records": records, "sessions": sessions})
             told(records[-1])
         assert position is not None  # a path has a level, and a level an iteration
-        return position.network, records
+        return position.network, records, sessions
 
     def _start(self, network: Network, pyramids: dict[str, ImagePyramid]) -> Record:
         level = self.path.levels[0]
@@ -112,23 +136,23 @@ class SavedPath:
         return {"kind": "start", "after": asdict(Scores.of(train, validation))}
 
 
-def _save(folder: RunFolder, position: Position, records: list[Record]) -> None:
+def _save(folder: RunFolder, position: Position, notes: dict[str, Any]) -> None:
     where = {"level": position.level, "done": position.done}
     state, backend = position.optimizer, position.network.backend
     arrays = None if state is None else state.as_arrays(backend)
-    folder.save(len(records) - 1, position.network, {"position": where, "records": records}, arrays)
+    folder.save(len(notes["records"]) - 1, position.network, {"position": where} | notes, arrays)
 
 
-def _resumed(folder: RunFolder) -> tuple[Position | None, list[Record]]:
+def _resumed(folder: RunFolder) -> tuple[Position | None, list[Record], list[Record]]:
     found = folder.latest()
     if found is None:
-        return None, []
+        return None, [], []
     state = RuleState.from_arrays(dict(found.arrays), found.network.backend) if found.arrays else None
     position = Position(**found.notes["position"], network=found.network, optimizer=state)
-    return position, found.notes["records"]
+    return position, found.notes["records"], found.notes.get("sessions", [])
 
 
 def _tell_last(records: list[Record], told: Told) -> None:
     last = {r["level"]: r for r in records if r["kind"] == "iteration"}
     for record in last.values():
-        told(record)
+        told(record | {"saved": True})

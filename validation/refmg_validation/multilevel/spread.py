@@ -13,7 +13,7 @@ def over_seeds(tables: list[list[dict[str, Any]]], keys: tuple[str, ...]) -> lis
     Parameters
     ----------
     tables : list of list of dict
-        One a seed, the same rows in the same order.
+        One a seed; a row that a seed has not, as its run has not ended, is left out of the mean.
     keys : tuple of str
         Columns that name a row; all others are numbers, or None where there is none.
 
@@ -23,11 +23,14 @@ def over_seeds(tables: list[list[dict[str, Any]]], keys: tuple[str, ...]) -> lis
     >>> over_seeds(tables, ("layers",))
     [{'layers': 4, 'work': {'mean': 1.0, 'spread': None, 'values': [1.0, None]}}]
     """
-    found = []
-    for rows in zip(*tables, strict=True):
-        named = {key: rows[0][key] for key in keys}
-        found.append(named | {k: _spread([row[k] for row in rows]) for k in rows[0] if k not in keys})
-    return found
+    alike: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in (row for table in tables for row in table):
+        alike.setdefault(tuple(row[key] for key in keys), []).append(row)
+    return [
+        {key: rows[0][key] for key in keys}
+        | {name: _spread([row[name] for row in rows]) for name in rows[0] if name not in keys}
+        for rows in alike.values()
+    ]
 
 
 def _spread(values: list[float | None]) -> dict[str, Any]:

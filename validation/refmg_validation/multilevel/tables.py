@@ -79,14 +79,15 @@ def switch_table(records: list[dict[str, Any]], title: str) -> Table:
     for record in records:
         parts = {
             action: ", ".join(p["name"] for p in record["parts"] if p["action"] == action)
-            for action in ("moved", "kept", "restarted")
+            for action in ("moved", "kept", "restarted", "dropped")
         }
+        lost = [parts["restarted"], parts["dropped"] and f"{parts['dropped']} (dropped)"]
         growth = record["largest_growth"]
         table.add_row(
             "\n".join(switch_names(record)),
             parts["moved"],
             parts["kept"],
-            parts["restarted"] or "nothing",
+            ", ".join(filter(None, lost)) or "nothing",
             "-" if growth is None else f"{growth:.2f}",
             _change(record, "loss", 1.0, 3),
             _change(record, "accuracy", 100.0, 1),

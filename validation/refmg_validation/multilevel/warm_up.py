@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from refmg import Architecture, random_network
-from refmg.multilevel.settings import Settings
+from refmg.multilevel.settings import Settings, common
 from refmg.optimization import Iteration, TrainingSettings, block_coordinate_descent
 
 
@@ -16,7 +16,7 @@ def warm_up(architecture: Architecture, settings: Settings, dtype: str) -> list[
     ----------
     architecture : Architecture
         Of a level.
-    settings : TrainingSettings or StochasticSettings
+    settings : TrainingSettings, StochasticSettings or MultiscaleSettings
         Give the size of a batch.
     dtype : str
         Precision.
@@ -30,7 +30,7 @@ def warm_up(architecture: Architecture, settings: Settings, dtype: str) -> list[
     >>> len(warm_up(Architecture((4, 4), channels=2, classes=2), TrainingSettings(), "float32"))
     2
     """
-    m, rng = max(settings.batch_size, architecture.classes), np.random.default_rng(0)
+    m, rng = max(common(settings).batch_size, architecture.classes), np.random.default_rng(0)
     x = rng.normal(size=(architecture.in_channels, *architecture.shape, m)).astype(dtype)
     short = TrainingSettings(1, newton_steps=1, hessian_examples=m, cg_iterations=1, batch_size=m)
     network = random_network(architecture, 0, dtype=dtype)

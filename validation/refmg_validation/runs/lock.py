@@ -19,6 +19,7 @@ except ImportError:  # not on Windows: nothing keeps two runs apart there, as th
     fcntl = None  # type: ignore[assignment]
 
 NAME = ".lock"
+TRIES = 100  # to make and take a folder that others make and remove
 
 
 class FolderLock:
@@ -60,13 +61,21 @@ class FolderLock:
     def __enter__(self) -> FolderLock:
         """Take the folder; remove what a killed process left half-written."""
         try:
-            self._made = not self.path.exists()
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._descriptor = self._take()
+            self._descriptor = self._made_and_taken()
         except OSError as error:
             raise RefmgError(f"could not lock {self.path}: {error.strerror or error}") from error
         remove_parts(self.path)
         return self
+
+    def _made_and_taken(self) -> int:
+        for _ in range(TRIES):
+            self._made = not self.path.exists()
+            # Another process may remove a folder that it made itself, at any moment between these lines.
+            with suppress(FileNotFoundError, FileExistsError):
+                self.path.mkdir(parents=True, exist_ok=True)
+                return self._take()
+        self.path.mkdir(parents=True, exist_ok=True)
+        return self._take()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

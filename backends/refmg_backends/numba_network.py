@@ -1,0 +1,198 @@
+"""Whole residual networks of the ``numba`` backend: all layers of a block of examples while it is cached."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from refmg_backends.backend import ResidualParameters
+from refmg_backends.errors import check_shape
+from refmg_backends.geometry import OUTSIDE, Geometry
+from refmg_backends.numba_kernels import codes, winograd
+from refmg_backends.numba_kernels import network as kernels
+from refmg_backends.numba_kernels.convolve import gather_rows, pack, scatter_rows
+from refmg_backends.numba_kernels.memory import aligned_empty, whole_vectors
+from refmg_backends.numba_kernels.vectors import VECTORS, lanes
+
+Real = NDArray[Any]
+Indices = NDArray[np.int64]
+# Bytes of state, next state and slope of one block that shall stay in a second-level cache.
+CACHE = 6 << 19
+MOST_PARTS = 32  # of a gradient, summed up by blocks of examples
+
+
+def packed(stencils: Real) -> Real:
+    """Return stencils ``(layers, C_out, C_in, k..)`` in the kernels' order, one row a layer."""
+    layers, c_out, c_in = stencils.shape[:3]
+    rows = [pack(stencil.reshape(c_out, c_in, -1)) for stencil in stencils]
+    return np.stack(rows) if layers else np.zeros((0, 0), stencils.dtype)
+
+
+class NumbaNetwork:
+    """A residual network, prepared.
+
+    Parameters
+    ----------
+    parameters : ResidualParameters
+        Opening, stencils and biases in one of the types float32 and float64.
+    activation : str
+        One that the kernels have.
+    scale : float
+        The time step.
+    opening_geometry, geometry : Geometry
+        Of the opening and of the layers, both on one grid.
+    """
+
+    def __init__(
+        self,
+        parameters: ResidualParameters,
+        activation: str,
+        scale: float,
+        opening_geometry: Geometry,
+        geometry: Geometry,
+    ) -> None:
+        self.parameters, self.dtype = parameters, parameters.opening.dtype
+        self.opening_geometry, self.geometry = opening_geometry, geometry
+        self.code, self.scale = codes.CODES[activation], self.dtype.type(scale)
+        self.lanes = lanes(self.dtype.itemsize)
+        self.channels, self.in_channels = parameters.opening.shape[:2]
+
+    @cached_property
+    def reads(self) -> tuple[Indices, Indices, Indices]:
+        """Where each tap reads in a block: of the opening, of the layers, of their transposes."""
+        rows0, rows, back = (f(g)[0] for f, g in (
+            (gather_rows, self.opening_geometry), (gather_rows, self.geometry), (scatter_rows, self.geometry)
+        ))  # fmt: skip
+        sizes = self.in_channels, self.channels, self.channels
+        return tuple(  # type: ignore[return-value]
+            np.where(r == OUTSIDE, self.geometry.cells, r) * (c * self.each)
+            for r, c in zip((rows0, rows, back), sizes, strict=True)
+        )
+
+    @cached_property
+    def forward(self) -> tuple[Real, Real, Real]:
+        """Opening, stencils and biases in the kernels' order."""
+        return self.packed(self.parameters)
+
+    @cached_property
+    def back(self) -> Real:
+        """The stencils of the transposes in the kernels' order."""
+        return packed(np.swapaxes(self.parameters.stencils, 1, 2))
+
+    def packed(self, parameters: ResidualParameters) -> tuple[Real, Real, Real]:
+        """Return parameters, or a direction of them, in the kernels' order."""
+        for name in ("opening", "stencils", "biases"):
+            check_shape(name, getattr(parameters, name).shape, getattr(self.parameters, name).shape)
+        opening = packed(parameters.opening[None].astype(self.dtype, copy=False))[0]
+        biases = np.ascontiguousarray(parameters.biases, self.dtype)
+        return opening, packed(parameters.stencils.astype(self.dtype, copy=False)), biases
+
+    def apply(self, x: Real) -> Real:
+        """Return the final features ``(C, cells, m)`` of images ``(C_in, cells, m)``."""
+        return self._run(x, keep=False)[0]
+
+    def linearize(self, x: Real) -> tuple[Real, LinearizedNumbaNetwork]:
+        """Return the final features, and the network linearised there."""
+        Y, kept = self._run(x, keep=True)
+        return Y, LinearizedNumbaNetwork(self, x.shape[2], kept)
+
+    def _run(self, x: Real, keep: bool) -> tuple[Real, tuple[Real, Real, Real]]:
+        cells = self.geometry.cells
+        check_shape("images", x.shape, (self.in_channels, cells, x.shape[2]))
+        (opening, stencils, biases), each = self.forward, self.each
+        count = -(-x.shape[2] // each) if keep else numba.get_num_threads()
+        layers = len(stencils) if keep else 0
+        images = self.blocks(count, self.in_channels)
+        states, slopes = (self.blocks(count, layers, self.channels) for _ in range(2))
+        out = aligned_empty((self.channels, cells, x.shape[2]), self.dtype)
+        kernels.propagate(
+            whole_vectors(x, self.dtype, 1), opening, self.reads[0], stencils, self.reads[1], biases,
+            codes.constants(self.dtype.name), self.scale, self.code, self.lanes, images, states, slopes, keep,
+            self.scratch(2), out,
+        )  # fmt: skip
+        return out, (images, states, slopes)
+
+    @property
+    def each(self) -> int:
+        """Examples in a block: two vectors where the states then stay in the cache, else one."""
+        wide = VECTORS * self.lanes
+        return (
+            wide
+            if 3 * self.channels * self.geometry.cells * wide * self.dtype.itemsize <= CACHE
+            else self.lanes
+        )
+
+    def scratch(self, count: int) -> Real:
+        """Return room for some states of a block for every thread."""
+        return self.blocks(numba.get_num_threads(), count, self.channels)
+
+    def blocks(self, *counts: int) -> Real:
+        """Return arrays ``(.., cells + 1, channels, lanes)``, uninitialised but for the last cell's zeros."""
+        found = aligned_empty((*counts[:-1], self.geometry.cells + 1, counts[-1], self.each), self.dtype)
+        found[..., -1, :, :] = 0
+        return found
+
+
+class LinearizedNumbaNetwork:
+    """The derivative of a residual network about some images, and its adjoint.
+
+    Parameters
+    ----------
+    network : NumbaNetwork
+        Where the parameters are.
+    examples : int
+        How many images.
+    kept : tuple of ndarray
+        Images, states and slopes of all blocks.
+    """
+
+    def __init__(self, network: NumbaNetwork, examples: int, kept: tuple[Real, Real, Real]) -> None:
+        self.network, self.examples, self.kept = network, examples, kept
+
+    def tangent(self, direction: ResidualParameters) -> Real:
+        """Return the derivative of the final features along a direction of the parameters."""
+        n = self.network
+        opening, stencils, biases = n.packed(direction)
+        out = aligned_empty((n.channels, n.geometry.cells, self.examples), n.dtype)
+        kernels.tangent(
+            n.forward[1], n.reads[1], opening, n.reads[0], stencils, biases, n.scale, n.lanes, *self.kept,
+            n.scratch(2), out,
+        )  # fmt: skip
+        return out
+
+    def adjoint(self, P: Real) -> ResidualParameters:
+        """Return the gradient of ``<P, final features>`` by the parameters."""
+        n, shapes = self.network, self.network.parameters
+        check_shape("adjoint", P.shape, (n.channels, n.geometry.cells, self.examples))
+        layers, parts = len(shapes.stencils), min(MOST_PARTS, len(self.kept[0]))
+        # In the kernel's order: output channels, taps, input channels.
+        openings = np.empty((parts, n.channels, n.opening_geometry.taps, n.in_channels), n.dtype)
+        stencils = np.empty((parts, layers, n.channels, n.geometry.taps, n.channels), n.dtype)
+        biases = np.empty((parts, layers, n.channels), n.dtype)
+        kernels.adjoint(
+            whole_vectors(P, n.dtype, 1), n.back, n.reads[2], scatter_rows(n.geometry)[1],
+            table(n.opening_geometry), table(n.geometry), n.scale, n.lanes, *self.kept, n.scratch(3),
+            openings.reshape(parts, -1), stencils.reshape(parts, layers, -1), biases,
+        )  # fmt: skip
+        found = (np.swapaxes(a.sum(axis=0), -1, -2) for a in (openings, stencils))
+        opening, stencils = (
+            np.ascontiguousarray(a).reshape(like.shape)
+            for a, like in zip(found, (shapes.opening, shapes.stencils), strict=True)
+        )
+        return ResidualParameters(opening, stencils, biases.sum(axis=0))
+
+
+def table(geometry: Geometry) -> NDArray[Any]:
+    """Return the geometry's table as the kernels want it: writable, of 64-bit indices."""
+    return np.array(gather_rows(geometry)[0].T, order="C")
+
+
+def suits(parameters: ResidualParameters, geometry: Geometry, opening_geometry: Geometry) -> bool:
+    """Return whether whole networks are quicker than single layers: not where channels are many."""
+    channels = parameters.opening.shape[0]
+    same = geometry.shape == geometry.out_shape == opening_geometry.shape == opening_geometry.out_shape
+    return same and not winograd.suits(geometry, channels, channels)
