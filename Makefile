@@ -5,13 +5,14 @@ OUT ?= gpu-output
 # EXTRAS=demo,test,torch adds the foreign witness.
 EXTRAS ?= demo,test
 
-.PHONY: help demo test lint bench docs gpu clean
+.PHONY: help demo test lint bench docs mutation gpu clean
 help:
 	@echo "make demo   Example 1, then digits classified across resolutions (under 5 minutes)"
 	@echo "make test   the test suite"
 	@echo "make lint   ruff and mypy"
 	@echo "make bench  speed against a peer, recorded in validation/results"
 	@echo "make docs   the documentation, in docs/_build"
+	@echo "make mutation  changes in the core modules that no test notices (hours; MODULES=refmg/rational.py for one)"
 	@echo "make gpu    everything that needs a GPU, run from source, into OUT=$(OUT)"
 
 .venv/.ready: setup.cfg backends/refmg_backends/_version.py
@@ -47,6 +48,15 @@ bench: .venv/.bench
 docs: .venv/.docs
 	$(BIN)/sphinx-build -W --keep-going docs docs/_build
 
+.venv/.mutation: .venv/.ready
+	$(BIN)/python -m pip install --quiet 'cosmic-ray>=8.4'
+	@touch $@
+
+# On a copy in build/mutation: an interrupted run leaves no mutant here.
+MODULES ?=
+mutation: .venv/.mutation
+	$(BIN)/python tests/support/mutation_run.py validation/results/mutation.json $(MODULES)
+
 # What a GPU machine without network needs beside CuPy 14 and NumPy: run this where there is a network, and take the folder along.
 # GPU_NEEDS='array-api-compat array-api-strict mlxtend' is enough where the rest is there.
 GPU_PYTHON ?= 3.12
@@ -64,10 +74,10 @@ GPU_TESTS ?= -m gpu
 GPU_FILES := tests/backends/test_backend_kernels.py tests/backends/test_on_gpu.py tests/backends/test_host_reads.py \
   tests/refmg/test_convolution.py tests/refmg/test_network_transfer.py tests/refmg/test_training.py \
   tests/refmg/control/test_classifier_point.py tests/refmg/control/test_multiscale.py tests/refmg/control/test_sensitivities.py \
-  tests/refmg/multilevel/test_descent.py tests/refmg/multilevel/test_time.py
+  tests/refmg/multilevel/test_descent.py tests/refmg/multilevel/test_time.py tests/validation/conformance/test_adapters.py
 GPU_BENCH ?=
 GPU_WORK ?= build/gpu
-GPU_STEPS := tests verify bench-mnist bench-resnet bench-tf32 resolution
+GPU_STEPS := tests verify conformance bench-mnist bench-resnet bench-tf32 resolution
 GPU_PATH ?= .:backends:validation:.gpu-site
 # The peer is PyTorch where it can be imported; the log says which it was.
 GPU_AGAINST ?= $(shell PYTHONPATH=$(GPU_PATH) $(PYTHON) -c "import torch" 2> /dev/null && echo --against torch)
@@ -98,6 +108,10 @@ gpu-tests:
 	$(GPU_RUN) pytest -q $(GPU_TESTS) -W default -p no:cacheprovider $(GPU_FILES)
 gpu-verify:
 	$(GPU_REFMG) verify --json $(OUT)/verify.json
+# The tables go into the log, where the eight files leave no room for two more.
+gpu-conformance:
+	$(GPU_REFMG) conformance run refmg_validation.adapters.backends --json $(GPU_WORK)/conformance-float64.json
+	$(GPU_REFMG) conformance run refmg_validation.adapters.backends --dtype float32 --json $(GPU_WORK)/conformance-float32.json
 gpu-bench-mnist:
 	$(GPU_TIME) --shapes mnist --json $(GPU_WORK)/bench-mnist.json
 	cp $(GPU_WORK)/bench-mnist.json $(GPU_WORK)/bench-mnist.png $(OUT)

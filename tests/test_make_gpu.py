@@ -1,5 +1,6 @@
 """``make gpu`` on a machine without a GPU: one line, status 2, and nothing computed."""
 
+import json
 import os
 import re
 import shutil
@@ -140,6 +141,19 @@ def test_gpu_tests_that_are_left_out_are_counted_aloud(tmp_path, options, said):
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     line = "2 tests need a GPU and were left out: pytest -m gpu on a machine with a GPU, or make gpu"
     assert (line in done.stdout) is said, done.stdout
+
+
+@needs_make
+def test_the_suite_for_other_implementations_is_put_to_the_gpu_in_both_precisions(tmp_path):
+    steps = re.search(r"GPU_STEPS := (.*)", (ROOT / "Makefile").read_text())[1].split()
+    assert "conformance" in steps
+    found = make(tmp_path, "GPU_BACKEND=numpy", goal="gpu-conformance")
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.count(" passed, 2 not implemented") == 2
+    for dtype in ("float64", "float32"):
+        record = json.loads((tmp_path / "work" / f"conformance-{dtype}.json").read_text())
+        assert (record["dtype"], record["passed"], record["counts"]["wrong"]) == (dtype, True, 0)
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 @needs_make

@@ -10,8 +10,20 @@ from cuda_on_cpu import NO_COMPILER, cupy_on_cpu, cupyx_stand_in, has_compiler
 from every_backend import BACKENDS
 from threadpoolctl import threadpool_info
 
-from refmg_backends import Curvature, Geometry, RefmgError, assemble, get_backend
-from refmg_backends.activation import ACTIVATIONS
+from refmg_backends import (
+    Backend,
+    ConvolutionKernel,
+    Curvature,
+    FixedFeatures,
+    Geometry,
+    RefmgError,
+    ResidualNetwork,
+    ResidualParameters,
+    assemble,
+    capabilities,
+    get_backend,
+)
+from refmg_backends.activation import ACTIVATIONS, named_activation
 from refmg_backends.array_backend import ArrayBackend, with_zero_cell
 from refmg_backends.backend import KERNELS
 
@@ -481,3 +493,52 @@ def test_the_reference_kernels_run_on_any_namespace(geometry):
         results(plain, *arrays, geometry), results(get_backend("numpy"), *arrays, geometry), strict=True
     ):
         assert np.array_equal(ours, truth)
+
+
+def missing(protocol, thing):
+    """Return what a protocol asks for and a thing does not have."""
+    asked = {name for name in vars(protocol) if not name.startswith("_")}
+    asked |= set(getattr(protocol, "__annotations__", ()))
+    return sorted(name for name in asked if not hasattr(thing, name))
+
+
+def test_a_backend_and_its_kernel_have_what_they_have_to_have(backend):
+    assert missing(Backend, backend) == []
+    kernel = backend.convolution(backend.asarray(np.ones((1, 1, 3))), Geometry((4,), (3,), "zero", (1,)))
+    assert missing(ConvolutionKernel, kernel) == []
+    assert missing(ConvolutionKernel, object()) == ["apply", "apply_transpose"]
+
+
+def test_capabilities_say_which_kernels_are_a_backends_own():
+    class Mine(ArrayBackend):
+        def logits(self, W, Y):
+            return W.T @ Y
+
+    found = capabilities(Mine("mine", np, "here"))
+    assert set(found) == set(KERNELS)
+    assert found["logits"] == "own"
+    assert {name for name, whose in found.items() if whose == "own"} == {"logits"}
+
+
+def test_kept_features_have_what_they_have_to_have(backend):
+    Y = backend.asarray(np.arange(12.0).reshape(4, 3))
+    kept = backend.fixed_features([Y[:, :2], Y[:, 2:]], 3, 2)
+    assert missing(FixedFeatures, kept) == []
+    assert missing(FixedFeatures, object()) == ["gradient", "logits", "product"]
+    W = np.arange(8.0).reshape(4, 2)
+    found = backend.to_numpy(kept.logits(backend.asarray(W)))
+    assert np.array_equal(found, W.T @ np.arange(12.0).reshape(4, 3))
+
+
+def test_a_network_as_a_whole_is_none_or_has_what_it_has_to_have(backend):
+    one = backend.asarray(np.ones((1, 1, 3)))
+    stencils, biases = backend.asarray(np.zeros((2, 1, 1, 3))), backend.asarray(np.zeros((2, 1)))
+    grid = Geometry((4,), (3,), "zero", (1,))
+    identity = named_activation("identity")
+    network = backend.residual_network(ResidualParameters(one, stencils, biases), identity, 0.5, grid, grid)
+    assert missing(ResidualNetwork, object()) == ["apply", "linearize"]
+    if network is not None:
+        assert missing(ResidualNetwork, network) == []
+        # Layers of zeros: the opening alone, which sums three neighbours.
+        x = backend.asarray(np.arange(4.0).reshape(1, 4, 1))
+        assert backend.to_numpy(network.apply(x)).ravel().tolist() == [1.0, 3.0, 6.0, 5.0]

@@ -9,10 +9,11 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from refmg import Architecture, Calibration, StencilMap, random_network, transfer_network
-from refmg.calibration import StencilFit, tap_operators
+from refmg.calibration import StencilFit, calibrated_network, check_control_times, tap_operators
 from refmg.calibration.classifier_fit import fit_classifier
 from refmg.classifier import Classifier
 from refmg.convolution import convolution_matrix
+from refmg.grid_change import GridChange
 from refmg.transfer_matrix import prolongation_matrix, restriction_matrix
 from refmg_backends import RefmgError
 
@@ -327,3 +328,22 @@ def test_smoothness_evens_responses_within_coarse_cells_and_only_to_the_finer_gr
         for mu in (0.0, 5.0)
     ]
     assert np.array_equal(coarse[0].classifier.W, coarse[1].classifier.W)
+
+
+def test_a_calibrated_network_is_what_the_transfer_of_that_name_gives():
+    net, fine = some_network(), random_images((8, 8))
+    change = GridChange.between((8, 8), (4, 4))
+    coarse = fine.reshape(1, 4, 2, 4, 2, -1).mean(axis=(2, 4))
+    settings = Calibration()
+    found = calibrated_network(net, change, fine, coarse, settings)
+    named = transfer_network(net, (4, 4), settings, images=fine)
+    assert found.architecture.shape == (4, 4)
+    assert np.allclose(found.controls.flat(np), named.controls.flat(np), rtol=1e-10, atol=1e-12)
+    other = calibrated_network(net, change, fine, coarse, Calibration(ridge=10.0))
+    assert not np.allclose(other.controls.flat(np), found.controls.flat(np))
+
+
+def test_controls_need_the_time_of_a_step():
+    check_control_times(Architecture((8, 8), layers=4, control_nodes=2))
+    with pytest.raises(RefmgError, match="found 3 controls for 4 steps; expected a divisor"):
+        check_control_times(Architecture((8, 8), layers=4, control_nodes=3))

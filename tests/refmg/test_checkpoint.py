@@ -11,6 +11,7 @@ import safetensors.numpy
 from refmg import (
     Architecture,
     RefmgError,
+    SavedNetwork,
     load_network,
     load_saved_network,
     random_network,
@@ -168,3 +169,14 @@ def test_networks_saved_before_layers_and_integrators_had_names_are_forward_eule
     del old["channels"]
     with pytest.raises(RefmgError, match="expected exactly"):
         Architecture.from_dict(old)
+
+
+def test_a_saved_network_has_its_notes_and_arrays(tmp_path):
+    momentum = np.arange(3.0)
+    save_network(tmp_path / "a.safetensors", NET, {"iteration": 3}, {"momentum": momentum})
+    found = load_saved_network(tmp_path / "a.safetensors", "numpy")
+    assert isinstance(found, SavedNetwork)
+    assert found.notes == {"iteration": 3}
+    assert np.array_equal(found.arrays["momentum"], momentum)
+    assert np.array_equal(found.network.controls.flat(np), NET.controls.flat(np))
+    assert SavedNetwork(NET, {}).arrays == {}

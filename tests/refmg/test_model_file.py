@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from refmg import RefmgError
+from refmg import ModelFile, RefmgError
 from refmg.model_file import read_model, round_bfloat16, widen_bfloat16
 
 
@@ -136,3 +136,14 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(RefmgError, match="cannot read"):
             read_model(path)
+
+
+def test_a_model_file_is_the_same_bytes_where_nothing_is_replaced(read):
+    content = save({"a": np.arange(4.0), "n": np.arange(3)})
+    file = read(content)
+    assert isinstance(file, ModelFile)
+    assert file.replaced({}) == content
+    assert (file.floating("a"), file.floating("n")) == (True, False)
+    changed = read(file.replaced({"a": np.full(4, 2.0)}))
+    assert changed.read("a").tolist() == [2.0] * 4
+    assert changed.content[changed.entries["n"].begin : changed.entries["n"].end] == np.arange(3).tobytes()

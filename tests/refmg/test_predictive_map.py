@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from refmg import Covariance
 from refmg.convolution import convolution_matrix
 from refmg.covariance import PowerLaw, Spectrum
 from refmg.joint_map import JointMap
@@ -284,3 +285,18 @@ def test_batches_do_not_change_the_spectrum():
     x = np.random.default_rng(8).standard_normal((2, 4, 6, 7))
     whole, parts = Spectrum.of(x), Spectrum.of([x[..., :3], x[..., 3:]], batch_size=2)
     assert np.abs(whole.power((4, 6)) - parts.power((4, 6))).max() <= 64 * EPS * whole.power((4, 6)).max()
+
+
+def test_a_covariance_is_anything_with_a_grid_and_a_power():
+    class White:
+        def grid(self, factor):
+            return tuple(8 * f for f in factor)
+
+        def power(self, shape):
+            return np.ones(shape)
+
+    assert isinstance(White(), Covariance)
+    assert isinstance(PowerLaw(), Covariance)
+    assert not isinstance(object(), Covariance)
+    found = PredictiveMap(White(), 3, 1).restriction
+    assert np.abs(found - StencilMap(3, 1, "average").matrix).max() <= 64 * EPS

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from refmg import Derivative, derivatives
 from refmg.convolution import convolution_matrix
 from refmg.galerkin import coarse_operator, on_channels
-from refmg.rational import identity, inverse, rank
+from refmg.rational import identity, inverse, null_space, rank
 from refmg.stencil_map import ClosureError, StencilMap, coarse_width, prolong_stencil, restrict_stencil
 from refmg.transfer import TRANSFERS, Taps, TransferPair, named_pair
 from refmg.transfer_matrix import prolongation_matrix, restriction_matrix
@@ -580,3 +581,38 @@ def test_a_singular_matrix_has_no_inverse():
     assert rank(A) == 1
     with pytest.raises(RefmgError, match="found a singular matrix of rank 1; expected rank 2"):
         inverse(A)
+
+
+@every_transfer
+@pytest.mark.parametrize("width", [3, 5])
+def test_derivatives_are_those_of_polynomials(transfer, width):
+    """Order p gives p! on x^p and nothing on lower degrees, and shrinks by 2^p."""
+    found = derivatives(transfer, width)
+    assert [d.order for d in found][:2] == [0, 1]
+    places = [Fraction(j - width // 2) for j in range(width)]
+    for d in found:
+        assert isinstance(d, Derivative)
+        assert d.eigenvalue == Fraction(1, 2**d.order)
+        moments = [sum(s * x**q for s, x in zip(d.stencil, places, strict=True)) for q in range(d.order + 1)]
+        factorial = reduce(lambda a, b: a * b, range(1, d.order + 1), 1)
+        assert moments == [0] * d.order + [factorial]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [([[1, 1, 0], [1, 2, 1]], 2), ([[1, 1], [1, 1], [-1, -1]], 1), ([[0, 0, 1, 1]], 1), ([[1], [-1]], 1)],
+)
+def test_ranks_and_null_spaces_of_matrices_that_are_not_square(rows, expected):
+    A = fractions(rows)
+    V = null_space(A)
+    assert rank(A) == expected
+    assert V.shape == (A.shape[1], A.shape[1] - expected)
+    assert (A @ V == 0).all()
+    assert V.shape[1] == 0 or rank(V) == V.shape[1]
+
+
+@pytest.mark.parametrize("rows", [[[1, 1], [1, 2]], [[1, 1], [-1, 1]], [[0, 1], [1, 1]], [[2, 1], [1, 1]]])
+def test_the_inverse_of_a_matrix_of_ones(rows):
+    """Rows whose entry under the pivot is 1 or -1 are reduced as well."""
+    A = fractions(rows)
+    assert (inverse(A) @ A == identity(2)).all()

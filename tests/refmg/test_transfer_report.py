@@ -7,6 +7,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 
+from refmg import TransferReport
 from refmg.convolution import convolution_matrix
 from refmg.galerkin import on_channels
 from refmg.matrix_map import MatrixMap
@@ -327,3 +328,11 @@ def test_the_unstrided_map_is_exact_when_r_acts_before_the_outputs_are_dropped()
     product = every_second @ R @ convolution_matrix(s, (12, 12)) @ P
     found = convolution_matrix(M.restrict(s), (6, 6), stride=2)
     assert abs(product - found).max() <= 64 * EPS * np.abs(s).sum()
+
+
+def test_a_report_prints_what_it_knows():
+    report = transfer_report("average", ndim=1)
+    assert isinstance(report, TransferReport)
+    assert (report.name, report.rank) == ("average", 3)
+    assert np.allclose(sorted(np.abs(report.eigenvalues)), [0.5, 0.5, 1.0])
+    assert "average: closes, rank 3 of 3" in str(report)

@@ -59,6 +59,16 @@ NETWORK = (
     with_input("stencils", lambda s: s[..., ::-1]),
 )
 
+BLOCK = (
+    with_input("stencil_2", flipped),
+    forgotten("shift_1"),
+    forgotten("stencil_3"),
+    with_input("scale_3", np.ones_like),
+    with_input("boundary", other_boundary),
+    with_input("eps", lambda eps: 0.1),
+    with_input("features", lambda y: y[::-1]),
+)
+
 MUTANTS = {
     "convolve": CONVOLUTION,
     "convolve_transpose": CONVOLUTION,
@@ -96,6 +106,15 @@ MUTANTS = {
         with_input("alpha_W", lambda x: 2 * x),
         no_volume,
     ),
+    "descent_iteration": (
+        with_input("subsample", lambda i: np.arange(2)),
+        with_input("cg_iterations", lambda n: n - 1),
+        with_input("newton_steps", lambda n: n - 1),
+        with_input("alpha_W", lambda x: 2 * x),
+        no_volume,
+    ),
+    "basic_block": BLOCK,
+    "basic_block_adjoint": (*BLOCK, with_output(lambda x: x / 2)),
     "prolong_in_time": (
         with_output(lambda x: x[::-1] - 1),
         with_output(lambda x: x * (np.arange(len(x)) < len(x) - 1).reshape(-1, *(1,) * (x.ndim - 1))),

@@ -22,7 +22,8 @@ def filtered(features, stencil, mode, operation=ndimage.correlate):
 
 
 def step(stride, ndim):
-    return (slice(None), *(slice(None, None, stride),) * ndim, slice(None))
+    strides = np.broadcast_to(stride, (ndim,)).tolist()
+    return (slice(None), *(slice(None, None, t) for t in strides), slice(None))
 
 
 class OnReference(Adapter):
@@ -252,6 +253,176 @@ class NotFinite(OnReference):
 class AnotherPair(OnReference):
     def restrict_stencil(self, stencil, transfer, factor):
         return super().restrict_stencil(stencil, "average", factor)
+
+
+class RoundedLast(OnReference):
+    """Right up to the last bits, as by an FFT."""
+
+    def _off(self, found):
+        return found * (1 + 2**-50)
+
+    def convolve(self, **inputs):
+        return self._off(super().convolve(**inputs))
+
+    def restrict_features(self, **inputs):
+        return self._off(super().restrict_features(**inputs))
+
+    def prolong_in_time(self, **inputs):
+        return tuple(map(self._off, super().prolong_in_time(**inputs)))
+
+
+class RoughWeights(OnReference):
+    """``|grad_h W|^2`` without ``h^d``."""
+
+    def weight_regularizer(self, W, alpha_W):
+        return super().weight_regularizer(W=W, alpha_W=alpha_W * np.prod(W.shape[1:-1]))
+
+
+class Doubled(OnReference):
+    """Twice what is asked for, where nothing is a square."""
+
+    def convolve(self, **inputs):
+        return 2 * super().convolve(**inputs)
+
+    def propagate(self, **inputs):
+        return super().propagate(**inputs) / 2
+
+
+class Zeros(OnReference):
+    """Nothing came back, as from a derivative that autograd was not asked for."""
+
+    def classifier_hessian_product(self, **inputs):
+        return tuple(0 * part for part in super().classifier_hessian_product(**inputs))
+
+
+class LaterMoments(OnReference):
+    """Parameters at the end of each step, with fewer controls than steps."""
+
+    late = 1.0
+
+    def propagate(self, stencils, biases, **rest):
+        steps, M = rest["steps"], len(stencils)
+
+        def at(values, t):
+            place = min(t * M, M - 1)
+            j = min(int(place), max(M - 2, 0))
+            return (1 - (place - j)) * values[j] + (place - j) * values[min(j + 1, M - 1)]
+
+        times = [(k + self.late) / steps for k in range(steps)]
+        moved = (np.stack([at(values, t) for t in times]) for values in (stencils, biases))
+        return super().propagate(stencils=next(moved), biases=next(moved), **rest)
+
+
+class MiddleMoments(LaterMoments):
+    late = 0.5
+
+
+class Unmoved(OnReference):
+    """Stencils as they are, on every grid."""
+
+    def prolong_stencil(self, stencil, transfer, factor):
+        return stencil
+
+    def switch_level(self, **inputs):
+        found = super().switch_level(**inputs)
+        stencils = self.prolong_in_time(inputs["stencils"], inputs["biases"], inputs["nodes"], "linear")[0]
+        return inputs["opening"], stencils, *found[2:]
+
+
+class OtherWay(OnReference):
+    """Restricted where prolonged is meant."""
+
+    def prolong_stencil(self, **inputs):
+        return super().restrict_stencil(**inputs)
+
+    def power_law_restrict(self, **inputs):
+        return super().power_law_prolong(**inputs)
+
+    def switch_level(self, **inputs):
+        found = super().switch_level(**inputs)
+
+        def down(s):
+            return self.restrict_stencil(s, inputs["transfer"], 2)
+
+        moved = np.stack([down(s) for s in inputs["stencils"]])
+        stencils = self.prolong_in_time(moved, inputs["biases"], inputs["nodes"], "linear")[0]
+        return down(inputs["opening"]), stencils, *found[2:]
+
+
+class DividedWeights(OnReference):
+    def switch_level(self, **inputs):
+        opening, stencils, biases, W, mu = super().switch_level(**inputs)
+        return opening, stencils, biases, W / 4, mu
+
+
+class WithoutBias(OnReference):
+    def apply_layer(self, bias, **inputs):
+        return super().apply_layer(bias=0 * bias, **inputs)
+
+    def propagate(self, biases, **inputs):
+        return super().propagate(biases=0 * biases, **inputs)
+
+    def layer_tangent(self, bias_direction, **inputs):
+        return super().layer_tangent(bias_direction=0 * bias_direction, **inputs)
+
+    def classifier_loss(self, mu, **inputs):
+        return super().classifier_loss(mu=0 * mu, **inputs)
+
+
+class HalvesSwapped(OnReference):
+    """The second half of the channels is taken for y."""
+
+    def apply_layer(self, features, **inputs):
+        half = len(features) // 2
+        return np.roll(super().apply_layer(features=np.roll(features, half, 0), **inputs), half, 0)
+
+    def propagate(self, stencils, biases, **inputs):
+        half = stencils.shape[1] // 2
+        return super().propagate(
+            stencils=np.roll(stencils, half, 1), biases=np.roll(biases, half, 1), **inputs
+        )
+
+
+class MirroredLayers(OnReference):
+    """Layers on a grid that goes on by NumPy's "reflect"; right for the others."""
+
+    def apply_layer(self, layer, activation, boundary, features, stencil, bias):
+        if (layer, boundary) != ("residual", "reflect"):
+            return super().apply_layer(layer, activation, boundary, features, stencil, bias)
+        z = filtered(features, stencil, "mirror") + bias.reshape(-1, *(1,) * (features.ndim - 1))
+        return {"tanh": np.tanh, "identity": lambda x: x}[activation](z)
+
+
+class OtherInterpolation(OnReference):
+    def prolong_in_time(self, interpolation, **inputs):
+        return super().prolong_in_time(interpolation="constant", **inputs)
+
+
+class OtherIntegrator(OnReference):
+    def propagate(self, integrator, **inputs):
+        return super().propagate(integrator="euler", **inputs)
+
+
+class OtherActivation(OnReference):
+    def apply_layer(self, activation, **inputs):
+        return super().apply_layer(activation="relu", **inputs)
+
+
+class OtherLayer(OnReference):
+    def apply_layer(self, layer, **inputs):
+        return super().apply_layer(layer="residual", **inputs)
+
+
+class OtherLoss(OnReference):
+    def classifier_loss(self, loss, **inputs):
+        return super().classifier_loss(loss="logistic", **inputs)
+
+
+class OtherLayout(OnReference):
+    """Grid first, then examples, then channels."""
+
+    def convolve(self, **inputs):
+        return np.moveaxis(super().convolve(**inputs), (0, -1), (-1, -2))
 
 
 class Noise(OnReference):

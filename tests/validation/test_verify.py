@@ -108,6 +108,24 @@ def test_exact_runs_what_only_0_passes(verify, tmp_path):
     assert all(f["bound"] == 0 for f in found)
 
 
+def test_exact_refuses_a_group_that_is_not(verify):
+    status, _, err = verify("--exact", "--only", "transfers")
+    assert status == 2
+    assert "found --exact with --only transfers" in err
+
+
+def test_a_check_that_raises_is_json(verify, monkeypatch, tmp_path):
+    monkeypatch.setattr(training, "change_depth", None)
+    status, _, _ = verify("--only", "training", "--json", str(tmp_path / "found.json"))
+    assert status == 1
+
+    def refuse(text):
+        raise AssertionError(f"{text} is not JSON")
+
+    found = json.loads((tmp_path / "found.json").read_text(), parse_constant=refuse)["checks"]
+    assert [f["measured"] for f in found if not f["passed"]] == [None]
+
+
 def test_a_seed_draws_other_cases_and_is_told(verify, tmp_path):
     measured = []
     for seed in ("5", "5", "random"):

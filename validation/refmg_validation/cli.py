@@ -54,7 +54,10 @@ def fetch(output: Output = Path("mnist")) -> None:
 def verify(
     only: Annotated[
         str | None,
-        typer.Option(help="exact, kernels, operators, transfers, images, control or training; else all."),
+        typer.Option(
+            help="exact, taps, kernels, operators, transfers, images, control, training, regularizers, "
+            "levels or backend; else all."
+        ),
     ] = None,
     exact: Annotated[bool, typer.Option("--exact", help="The integer and rational ones only.")] = False,
     seed: Annotated[

@@ -26,10 +26,12 @@ def export(folder: Folder, level: Annotated[str, typer.Option(help="core or full
 @conformance.command()
 def check(
     folder: Folder,
-    dtype: Annotated[str, typer.Option(help="float64 or float32: in which was computed.")] = "float64",
+    dtype: Annotated[
+        str | None, typer.Option(help="float32 or float64: in which was computed; REFMG_DTYPE, else float64.")
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="Record the outcomes in this file.")] = None,
 ) -> int:
-    """Grade the outputs that an implementation wrote for exported cases; exit status 1 if one is wrong."""
+    """Grade the outputs written for exported cases; exit status 1 if one is wrong or none passes."""
     from refmg_validation.conformance.check_command import check_folder
 
     return check_folder(folder, dtype, json, console())
@@ -45,7 +47,7 @@ def run(
     ] = None,
     json: Annotated[Path | None, typer.Option(help="Record the outcomes in this file.")] = None,
 ) -> int:
-    """Test an implementation: exit status 1 if something is wrong or passes unexpectedly."""
+    """Test an implementation: exit status 1 if a case is wrong or passes unexpectedly, or if none passes."""
     from refmg_validation.conformance.run_command import Request
 
     return Request(module, level, dtype, xfails, json).run(console())

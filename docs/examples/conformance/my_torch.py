@@ -1,5 +1,6 @@
 """The same in PyTorch, right."""
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -20,7 +21,8 @@ def padded(x, width, boundary):
 def convolve(features, stencil, boundary, stride):
     x = torch.from_numpy(features).movedim(-1, 0)  # (m, C, n_1, ..), as PyTorch wants it
     x = padded(x, stencil.shape[2:], boundary)
-    return CONVOLUTIONS[x.ndim - 2](x, torch.from_numpy(stencil), stride=stride).movedim(0, -1)
+    steps = np.broadcast_to(stride, x.ndim - 2).tolist()  # one number, or one an axis
+    return CONVOLUTIONS[x.ndim - 2](x, torch.from_numpy(stencil), stride=steps).movedim(0, -1)
 
 
 def classifier_loss(loss, features, W, mu, labels):

@@ -8,6 +8,10 @@ from scipy.sparse.linalg import LinearOperator
 
 from refmg import RefmgError
 from refmg.checks import (
+    ComplexStepTest,
+    DotTest,
+    OrderTest,
+    TaylorTest,
     complex_step_test,
     dot_test,
     dot_test_operator,
@@ -156,3 +160,23 @@ def test_the_order_test_uses_no_errors_that_are_rounding():
 
 def test_observed_orders_of_any_step_ratio():
     assert observed_orders([3, 9, 10], [1.0, 1 / 27, 0.027]) == pytest.approx([3, 3])
+
+
+def test_results_pass_at_their_bound_and_not_beyond():
+    assert ComplexStepTest(1e-15, 1e-15).passed
+    assert not ComplexStepTest(2e-15, 1e-15).passed
+    assert not ComplexStepTest(float("nan"), 1.0).passed
+    # Each trial: both products and their relative difference; the largest counts.
+    assert DotTest([(1.0, 1.0, 0.0)], 0.0).passed
+    assert not DotTest([(1.0, 1.0, 0.0), (1.0, 1.5, 0.5)], 0.1).passed
+    assert DotTest([(1.0, 1.5, 0.5), (1.0, 1.0, 0.0)], 0.1).error == 0.5
+    halved = OrderTest([8, 16, 32], [1.0, 0.5, 0.25], 1, 0.1, 0.0)
+    assert halved.passed
+    assert halved.order == pytest.approx(1)
+    assert not OrderTest([8, 16, 32], [1.0, 0.5, 0.25], 2, 0.1, 0.0).passed
+    steps = [0.1, 0.05, 0.025]
+    first, second = [0.1, 0.05, 0.025], [0.01, 0.0025, 0.000625]
+    assert TaylorTest(steps, [first, second], 0.0, 0.1).passed
+    assert not TaylorTest(steps, [first, first], 0.0, 0.1).passed
+    for result in (halved, TaylorTest(steps, [first, second], 0.0, 0.1), ComplexStepTest(0.0, 1.0)):
+        assert "passed" in str(result)

@@ -6,7 +6,17 @@ import weakref
 import numpy as np
 import pytest
 
-from refmg import Architecture, Batches, Classifier, ClassifierObjective, Regularization, get_backend
+from refmg import (
+    Architecture,
+    Batches,
+    Classifier,
+    ClassifierLine,
+    ClassifierObjective,
+    ClassifierPoint,
+    Evaluation,
+    Regularization,
+    get_backend,
+)
 from refmg.losses import LOSSES
 
 EPS = np.finfo(float).eps
@@ -94,3 +104,21 @@ def test_features_are_freed_without_a_garbage_collection():
         assert features() is None
     finally:
         gc.enable()
+
+
+def test_a_point_and_a_line_know_their_classifier():
+    line = Line("numpy")
+    labelled = line.objective.logits(line.start)
+    point = ClassifierPoint(line.objective, line.start, list(zip(labelled, labelled, strict=True)))
+    assert point.classifier is line.start
+    point = line.objective.at(line.start)
+    assert isinstance(point, ClassifierPoint)
+    along = ClassifierLine(point, line.direction)
+    assert along(0.0) == point.evaluation.objective
+    reached = along.at(0.5).classifier.flat(np)
+    assert np.array_equal(reached, line.x + 0.5 * line.d)
+    assert isinstance(point.along(line.direction), ClassifierLine)
+
+
+def test_an_evaluation_adds_loss_and_regulariser():
+    assert Evaluation(0.5, 0.25, 0.9).objective == 0.75

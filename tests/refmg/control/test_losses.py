@@ -8,7 +8,19 @@ from hypothesis import strategies as st
 
 from refmg import Classifier, RefmgError, get_backend, named_loss
 from refmg.checks import taylor_test
-from refmg.losses import LOSSES, as_targets, check_training_labels
+from refmg.losses import (
+    LOSSES,
+    Hinge,
+    LeastSquares,
+    Logistic,
+    Loss,
+    LossPoint,
+    SoftmaxCrossEntropy,
+    SquaredHinge,
+    as_targets,
+    check_training_labels,
+    softmax,
+)
 
 EPS = np.finfo(float).eps
 every_loss = pytest.mark.parametrize("name", LOSSES)
@@ -215,3 +227,45 @@ def test_gradient_and_hessian_in_weights_biases_and_features(name, block):
         steps=5,
     )
     assert test.passed, str(test)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "invariant"),
+    [
+        (SoftmaxCrossEntropy, "softmax", True),
+        (LeastSquares, "least-squares", False),
+        (Logistic, "logistic", False),
+        (SquaredHinge, "svm", True),
+        (Hinge, "hinge", True),
+    ],
+)
+def test_a_loss_is_named_and_says_whether_shifts_change_it(kind, name, invariant):
+    loss = named_loss(name)
+    assert isinstance(loss, kind)
+    assert (kind().name, kind().shift_invariant) == (name, invariant)
+    Z, T = problem(7, 4, 3)
+    values = kind().value(np, Z, T), kind().value(np, Z + 2.0, T)
+    assert (values[0] == pytest.approx(values[1], rel=64 * EPS)) == invariant
+    point = kind().linearize(np, Z, T)
+    assert isinstance(point, LossPoint)
+    assert point.value == values[0]
+    assert point.hessian_product(np.ones_like(Z)).shape == Z.shape
+
+
+def lacking(protocol, thing):
+    """Return what a protocol asks for and a thing does not have."""
+    asked = {name for name in vars(protocol) if not name.startswith("_")} | set(protocol.__annotations__)
+    return sorted(name for name in asked if not hasattr(thing, name))
+
+
+def test_every_loss_has_what_a_loss_has_to_have():
+    assert all(lacking(Loss, loss) == [] for loss in LOSSES.values())
+    assert lacking(Loss, object()) == ["linearize", "name", "shift_invariant", "value"]
+
+
+def test_softmax_is_of_sum_1_and_knows_no_shift():
+    Z, _ = problem(8, 5, 4)
+    p = softmax(np, Z)
+    assert np.abs(p.sum(axis=0) - 1).max() <= 5 * EPS
+    assert np.allclose(softmax(np, Z + 1e3), p, rtol=1e-12)
+    assert softmax(np, np.array([[1e4], [-1e4]])).tolist() == [[1.0], [0.0]]

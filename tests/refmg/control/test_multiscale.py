@@ -20,14 +20,18 @@ from refmg import (
 from refmg.checks import dot_test, taylor_test
 from refmg.classifier import Classifier
 from refmg.optimization import (
+    GradientEstimate,
     MultiscaleGradient,
+    MultiscaleIteration,
     MultiscaleSettings,
     StochasticSettings,
+    Term,
     level_costs,
     multiscale_descent,
     optimal_examples,
     step_cost,
     stochastic_descent,
+    term_costs,
     variance_ratio,
 )
 from refmg.optimization.scaling import usual_scale
@@ -314,3 +318,32 @@ def test_what_cannot_be_estimated_is_refused():
         MultiscaleSettings(((6, 6),), examples=(4,))
     with pytest.raises(RefmgError, match="pilot = 1"):
         MultiscaleSettings(((6, 6),), pilot=1)
+
+
+def test_a_term_pays_for_both_of_its_grids():
+    grids = [Architecture((n, n)) for n in (16, 8, 4)]
+    assert term_costs(grids) == (1.25, 0.3125, 0.0625)
+    assert term_costs(grids[:1]) == (1.0,)
+
+
+def test_an_estimate_tells_of_each_term():
+    network = network_on()
+    estimator = MultiscaleGradient(network, examples_for(network, 8), [(6, 6)])
+    found = estimator.estimate(network, np.random.default_rng(0), (2, 4))
+    assert isinstance(found, GradientEstimate)
+    assert [(t.shape, t.examples) for t in found.terms] == [((12, 12), 2), ((6, 6), 4)]
+    assert all(isinstance(term, Term) and term.norm > 0 for term in found.terms)
+    assert [t.cost for t in found.terms] == [2 * 1.25, 4 * 0.25]
+    assert found.gradient.shape == (network.controls.size + network.classifier.flat(np).size,)
+
+
+def test_an_iteration_of_many_scales_records_its_examples():
+    network = network_on()
+    x = np.random.default_rng(4).normal(size=(1, 12, 12, 8))
+    stochastic = StochasticSettings("sgd", 0.05, epochs=1, examples=4)
+    settings = MultiscaleSettings(((6, 6),), (2, 4), stochastic=stochastic)
+    *_, last = multiscale_descent(network, x, np.arange(8) % 3, settings)
+    assert isinstance(last, MultiscaleIteration)
+    assert tuple(last.record()["examples"]) == (2, 4)
+    grids = [network.architecture, network.architecture.on((6, 6))]
+    assert last.cost == pytest.approx(last.steps * step_cost((2, 4), term_costs(grids)))

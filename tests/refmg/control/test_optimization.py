@@ -7,12 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refmg import Architecture, RefmgError, Regularization, random_network
+from refmg import Architecture, Batches, RefmgError, Regularization, random_network
 from refmg.optimization import (
+    CGResult,
+    ClassifierSteps,
+    Iteration,
+    LineSearchResult,
+    NewtonStep,
     RuleState,
     StochasticSettings,
     TrainingSettings,
+    armijo,
     block_coordinate_descent,
+    classifier_steps,
+    conjugate_gradient,
+    control_step,
     lbfgs,
     newton_step,
     stochastic_descent,
@@ -197,3 +206,60 @@ def test_a_minimal_array_library_trains_the_same_network(method):
         network = found if method is lbfgs else list(found)[-1].network
         ends.append(network.backend.to_numpy(network.controls.stencils))
     assert np.allclose(*ends, rtol=0, atol=1e-8 * np.abs(ends[0]).max())
+
+
+def test_conjugate_gradients_report_why_they_stopped():
+    A, b = np.diag([1.0, 2.0, 3.0]), np.ones(3)
+    found = conjugate_gradient(np, lambda v: A @ v, b, max_iterations=3, tolerance=1e-12)
+    assert isinstance(found, CGResult)
+    assert np.allclose(found.x, b / np.diag(A), rtol=1e-12)
+    assert found.residuals[-1] <= 1e-12 * found.residuals[0]
+    early = conjugate_gradient(np, lambda v: A @ v, b, max_iterations=1, tolerance=1e-12)
+    assert early.reason != found.reason
+
+
+def test_a_line_search_reports_step_value_and_trials():
+    found = armijo(lambda t: (t - 0.2) ** 2, 0.04, -0.4)
+    assert isinstance(found, LineSearchResult)
+    assert found == LineSearchResult(0.25, (0.25 - 0.2) ** 2, 3)
+    assert armijo(lambda t: t, 0.0, -1.0).step == 0.0
+
+
+def batches_of(network, m=24):
+    x, labels = problem(m=m)
+    return Batches(x, labels, 2, 12, network.backend, network.dtype)
+
+
+def test_a_control_step_lowers_the_objective_and_says_by_how_much():
+    network = start()
+    network, batches = classifier_steps(network, batches_of(network), SETTINGS).network, batches_of(network)
+    reached, step = control_step(network, batches, batches, SETTINGS)
+    assert isinstance(step, NewtonStep)
+    assert step.step > 0
+    assert isinstance(step.cg, CGResult)
+    assert np.array_equal(reached.controls.flat(np), step.x)
+    assert np.array_equal(reached.classifier.W, network.classifier.W)
+    _, further = control_step(reached, batches, batches, SETTINGS)
+    assert further.value <= step.value
+
+
+def test_classifier_steps_leave_the_controls_alone():
+    network = start()
+    found = classifier_steps(network, batches_of(network), SETTINGS)
+    assert isinstance(found, ClassifierSteps)
+    assert len(found.steps) == SETTINGS.newton_steps
+    values = [step.value for step in found.steps]
+    assert values == sorted(values, reverse=True)
+    # Each objective is without the regulariser of the controls, which are not free.
+    assert found.evaluation.loss <= values[-1]
+    assert np.array_equal(found.network.controls.flat(np), network.controls.flat(np))
+
+
+def test_an_iteration_is_recorded_whole():
+    x, labels = problem()
+    (first, *_) = block_coordinate_descent(start(), x, labels, SETTINGS)
+    assert isinstance(first, Iteration)
+    record = first.record()
+    assert (record["iteration"], record["loss"]) == (0, first.evaluation.loss)
+    assert record["classifier_steps"] == first.classifier_steps
+    assert "network" not in record

@@ -6,8 +6,29 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from refmg import Architecture, RefmgError, constraint_jacobian, get_backend, random_network
-from refmg.integrators import INTEGRATORS
+from refmg import (
+    Architecture,
+    ConstraintJacobian,
+    RefmgError,
+    constraint_jacobian,
+    get_backend,
+    jacobian,
+    random_network,
+)
+from refmg.integrators import (
+    INTEGRATORS,
+    EulerStep,
+    ForwardEuler,
+    Leapfrog,
+    LeapfrogStep,
+    ReversibleStep,
+    RungeKutta4,
+    RungeKuttaStep,
+    Step,
+    Verlet,
+    VerletStep,
+    named_integrator,
+)
 from refmg.propagation import Propagation
 from refmg.time_grid import ControlGrid
 from refmg.trajectory import linearized
@@ -208,3 +229,59 @@ def test_combinations_that_make_no_sense_are_refused():
     ):
         with pytest.raises(RefmgError, match=message):
             Architecture((4, 4), **bad)
+
+
+@pytest.mark.parametrize(
+    ("kind", "step", "name", "order", "reversible"),
+    [
+        (ForwardEuler, EulerStep, "euler", 1, False),
+        (RungeKutta4, RungeKuttaStep, "rk4", 4, False),
+        (Leapfrog, LeapfrogStep, "leapfrog", 2, True),
+        (Verlet, VerletStep, "verlet", 2, True),
+    ],
+)
+def test_an_integrator_is_named_and_has_steps_to_the_final_time(kind, step, name, order, reversible):
+    scheme = named_integrator(name)
+    assert isinstance(scheme, kind)
+    assert (scheme.order, scheme.reversible) == (order, reversible)
+    steps = kind().schedule(0.25, 4)
+    assert all(isinstance(one, step) for one in steps)
+    assert [one.dt for one in steps] == [0.25] * 4
+    asked = members(ReversibleStep if reversible else Step)
+    assert {"step", "linearize", "tangent", "adjoint"} <= asked
+    assert [n for n in asked if not hasattr(steps[0], n)] == []
+    assert hasattr(steps[0], "reverse") == reversible
+
+
+def members(protocol):
+    """Return what a protocol asks for, with what those that it is made of do."""
+    return {name for base in protocol.__mro__ for name in vars(base) if not name.startswith("_")}
+
+
+def test_what_can_be_undone_is_a_step():
+    assert members(ReversibleStep) - members(Step) == {"reverse"}
+
+
+def test_an_unknown_integrator_is_refused():
+    with pytest.raises(RefmgError, match="did you mean 'euler'"):
+        named_integrator("eule")
+
+
+def test_the_first_leapfrog_step_kicks_by_half_and_verlets_kicks_between_steps_are_whole():
+    assert [step.kick for step in Leapfrog().schedule(0.5, 3)] == [0.25, 0.5, 0.5]
+    steps = Verlet().schedule(0.5, 3)
+    assert [step.kick for step in steps] == [0.25, 0.5, 0.5]
+    assert [step.last for step in steps] == [0.0, 0.0, 0.25]
+
+
+@pytest.mark.parametrize("storage", ["all", "checkpoint"])
+def test_the_jacobian_is_the_sparse_system_as_an_operator(storage):
+    p = ControlProblem("symmetric", "rk4")
+    system, J = constraint_jacobian(p.network, p.x), jacobian(p.network, p.x, storage)
+    assert isinstance(system, ConstraintJacobian)
+    assert J.shape == (p.network.propagation.apply(p.x).size, p.network.controls.size)
+    v, P = p.direction.flat(np), np.random.default_rng(6).normal(size=J.shape[0])
+    assert relative(J @ v, system.tangent(v)) <= p.bound
+    assert relative(J.T @ P, system.adjoint(P)) <= p.bound
+    with pytest.raises(RefmgError, match="did you mean 'all'"):
+        jacobian(p.network, p.x, "al")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from refmg import Architecture, Convolution, RefmgError, random_network
+from refmg import Architecture, Convolution, LayerStability, RefmgError, StabilityReport, random_network
 from refmg.stability import StabilityWarning, stability, symbols_checked
 from refmg.step_limits import euler_limit, oscillator_limit, rk4_limit
 from refmg.symbol import largest_eigenvalue, spectrum
@@ -98,3 +98,12 @@ def test_without_periodic_boundary_there_is_no_symbol():
     a = Architecture((8,), channels=1, boundary="zero", classes=2)
     with pytest.raises(RefmgError, match="found a convolution with boundary 'zero'"):
         stability(random_network(a, 0, "numpy", "float64"))
+
+
+def test_a_report_knows_the_limit_of_its_integrator():
+    spectra = np.array([-4.0 + 0j]), np.array([-4.0 + 0j])
+    layer = LayerStability(0, *spectra, dt=0.6, euler=0.5, rk4=0.7)
+    assert StabilityReport([layer], "euler").unstable == [layer]
+    assert StabilityReport([layer], "rk4").unstable == []
+    assert StabilityReport([layer], "rk4").limit(layer) == 0.7
+    assert "1 of 1 beyond euler's limit" in str(StabilityReport([layer], "euler"))

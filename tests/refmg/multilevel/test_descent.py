@@ -9,6 +9,7 @@ from every_backend import named
 
 from refmg import (
     Architecture,
+    Evaluation,
     RefmgError,
     Regularization,
     load_network,
@@ -23,8 +24,12 @@ from refmg.multilevel import (
     LevelIteration,
     LevelSwitch,
     Position,
+    Scores,
+    StencilNorm,
+    SwitchPart,
     change_depth,
     descent,
+    evaluate,
     moved_to,
     multilevel_descent,
     stencil_norms,
@@ -325,3 +330,38 @@ def test_work_counts_products_with_the_classifier(monkeypatch):
     assert first.iteration.classifier_work + second.iteration.classifier_work == sum(counted) + controls
     stochastic = list(multilevel_descent(network(), levels(SGD)[:1], stripes()))
     assert [s.iteration.classifier_work for s in stochastic] == [90, 90]
+
+
+def test_scores_take_the_validation_where_there_is_one():
+    train, validation = Evaluation(0.5, 0.1, 0.9), Evaluation(0.7, 0.1, 0.8)
+    assert Scores.of(train, None) == Scores(0.5, 0.9, None, None)
+    assert Scores.of(train, validation) == Scores(0.5, 0.9, 0.7, 0.8)
+
+
+def test_the_growth_of_a_zero_stencil_is_not_told():
+    assert StencilNorm("opening", 2.0, 8.0).growth == 4.0
+    assert StencilNorm("opening", 0.0, 8.0).growth is None
+
+
+def test_a_switch_tells_of_every_part_and_norm():
+    net, images = network(), stripes()
+    yielded = list(multilevel_descent(net, levels(), images))
+    switches = [one for one in yielded if isinstance(one, LevelSwitch)]
+    assert len(switches) == 2
+    assert all(isinstance(one, LevelIteration) for one in yielded if one not in switches)
+    for switch in switches:
+        assert all(isinstance(part, SwitchPart) for part in switch.parts)
+        assert {part.action for part in switch.parts} <= {"moved", "kept", "restarted", "none"}
+        assert {part.name for part in switch.parts} >= {"opening", "stencils", "biases", "W", "mu"}
+
+
+def test_evaluate_looks_at_the_images_of_the_level():
+    coarse, fine = network(), network((8, 8))
+    images = stripes()
+    found = evaluate(coarse, levels()[0], images)
+    assert isinstance(found, Evaluation)
+    # W is zero: all classes are alike.
+    assert found.loss == pytest.approx(np.log(2))
+    assert evaluate(fine, Level((8, 8), 2, settings=BCD), images).loss == pytest.approx(np.log(2))
+    with pytest.raises(RefmgError):
+        evaluate(coarse, Level((8, 8), 2, settings=BCD), images)

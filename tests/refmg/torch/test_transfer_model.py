@@ -11,7 +11,14 @@ torch = pytest.importorskip("torch", reason="refmg.torch needs the extra 'torch'
 from torch import nn  # noqa: E402
 
 from refmg import ClosureError, RefmgError, named_map, restriction_matrix, stencil_transfer_names  # noqa: E402
-from refmg.torch import TransferOptions, reestimate_batch_norm, transfer_model  # noqa: E402
+from refmg.torch import (  # noqa: E402  # noqa: E402
+    LayerRecord,
+    ModelReport,
+    TransferOptions,
+    model_transfer_names,
+    reestimate_batch_norm,
+    transfer_model,
+)
 from refmg.torch.images import coarsen, pooled  # noqa: E402
 from refmg.torch.patches import as_rows, patches  # noqa: E402
 from refmg.torch.tracing import trace  # noqa: E402
@@ -406,3 +413,15 @@ def test_without_pytorch_the_hint_names_the_extra():
     code = "import sys; sys.modules['torch'] = None; import refmg.torch"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "pip install 'refmg[torch]'" in done.stderr
+
+
+def test_a_report_has_a_record_for_every_layer(residual):
+    model = residual[0] if isinstance(residual, tuple) else residual
+    found = transfer_model(model, images(8, 3, 16, 16))
+    _, report = found
+    assert isinstance(report, ModelReport)
+    assert all(isinstance(record, LayerRecord) for record in report.layers)
+    assert {"stem", "depthwise", "classifier"} <= {record.name for record in report.layers}
+    assert report.as_dict()["transfer"] == report.transfer
+    assert "calibrated" in model_transfer_names()
+    assert report.transfer in model_transfer_names()

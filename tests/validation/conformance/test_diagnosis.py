@@ -1,9 +1,13 @@
 """Every usual mistake is caught, and named."""
 
+import re
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import wrong_adapters as wrong
 
-from refmg_validation.conformance import cases
+from refmg_validation.conformance import Case, cases, diagnose
 from refmg_validation.conformance.adapter import Adapter
 from refmg_validation.conformance.diagnosis import NONE
 from refmg_validation.conformance.runner import run_cases
@@ -55,6 +59,47 @@ NAMED = [
     (wrong.SinglePrecision, "layer-residual", "float32 precision"),
     (wrong.NotFinite, "convolve-2d-zero", "NaN"),
     (wrong.AnotherPair, "stencil-restrict-2d-linear", "wrong transfer: as with transfer = 'average'"),
+    (wrong.RoundedLast, "convolve-2d-zero", "rounding: right up to rounding; this case is of whole numbers"),
+    (wrong.RoundedLast, "restrict-2d-linear", "rounding: right up to rounding"),
+    (wrong.RoundedLast, "time-linear", "rounding: right up to rounding"),
+    (wrong.RoughWeights, "regularizer-weights-2d", "missing h^d: h^d is left out: the regulariser"),
+    (wrong.RoughWeights, "regularizer-weights-1d", "missing h^d: h^d is left out: the regulariser"),
+    (wrong.Doubled, "convolve-2d-zero", "factor 2: 2 times what is expected"),
+    (wrong.Doubled, "state-euler", "factor 2: 0.5 times what is expected"),
+    (wrong.Zeros, "loss-softmax-hessian", "all zeros"),
+    (
+        wrong.LaterMoments,
+        "state-euler-few-controls",
+        "wrong time node: each step takes its parameters at its end",
+    ),
+    (
+        wrong.MiddleMoments,
+        "state-euler-few-controls",
+        "wrong time node: each step takes its parameters in its mid",
+    ),
+    (wrong.Unmoved, "stencil-prolong-2d-linear", "unchanged stencil"),
+    (wrong.Unmoved, "switch-2d", "unchanged stencil"),
+    (
+        wrong.OtherWay,
+        "stencil-prolong-2d-linear",
+        "wrong direction: stencils were moved the other way: prolong",
+    ),
+    (wrong.OtherWay, "power-law-restrict-2d-2", "wrong direction"),
+    (wrong.OtherWay, "switch-2d", "wrong direction"),
+    (wrong.DividedWeights, "switch-2d", "divided weights: W is divided by 4"),
+    (wrong.WithoutBias, "layer-residual", "missing bias"),
+    (wrong.WithoutBias, "layer-symmetric-tangent", "missing bias: the derivative by the bias"),
+    (wrong.WithoutBias, "state-euler", "missing bias"),
+    (wrong.WithoutBias, "loss-softmax", "missing bias: h^d W^T y where"),
+    (wrong.HalvesSwapped, "layer-hamiltonian", "swapped halves"),
+    (wrong.HalvesSwapped, "state-verlet", "swapped halves"),
+    (wrong.MirroredLayers, "layer-residual-reflect", "wrong boundary: as with a mirror"),
+    (wrong.OtherInterpolation, "time-linear", "wrong interpolation: as with the interpolation 'constant'"),
+    (wrong.OtherIntegrator, "state-rk4", "wrong integrator: as with integrator = 'euler'"),
+    (wrong.OtherActivation, "layer-residual", "wrong activation: as with activation = 'relu'"),
+    (wrong.OtherLayer, "layer-symmetric", "wrong layer: as with layer = 'residual'"),
+    (wrong.OtherLoss, "loss-softmax", "wrong loss: as with loss = 'logistic'"),
+    (wrong.OtherLayout, "convolve-3d-zero", "another layout: the axes of features"),
     (wrong.Noise, "convolve-2d-zero", NONE),
 ]
 
@@ -89,3 +134,50 @@ def test_each_case_of_a_wrong_function_is_named():
     outcomes = [o for o in run_cases(Adapter("wrong", wrong.Flipped()), convolutions) if o.failed]
     assert len(outcomes) >= len(convolutions) - 1  # width 1 has no flip
     assert all(o.cause.startswith("flipped stencil") for o in outcomes)
+
+
+def test_all_exact_cases_that_are_right_up_to_rounding_are_said_to_be():
+    class Off(wrong.OnReference):
+        def function(self, name):
+            def off(**inputs):
+                found = getattr(self, name)(**inputs)
+                if isinstance(found, tuple):
+                    return tuple(np.nextafter(part, np.inf) for part in found)
+                return np.nextafter(found, np.inf)
+
+            return off
+
+    exact = [case for case in CASES.values() if case.exact]
+    assert len(exact) > 60
+    off = Off()
+    adapter = Adapter(
+        "off", SimpleNamespace(**{case.function: off.function(case.function) for case in exact})
+    )
+    for outcome in run_cases(adapter, exact):
+        assert outcome.cause.startswith("rounding: right up to rounding"), outcome.case.name
+
+
+def test_numbers_that_look_equal_are_told_with_all_digits():
+    (outcome,) = run_cases(Adapter("wrong", wrong.RoundedLast()), [CASES["convolve-1d-zero"]])
+    assert re.search(r"found -?\d+\.\d{10,}", outcome.message)
+
+
+def test_every_cause_that_gives_the_same_numbers_is_named():
+    """On one cell, one channel and one example nearly all is the same; none is kept back."""
+    y, s = np.array([[[2.0], [3.0]]]), np.array([[[1.0, 0.0, 0.0]]])
+    given = {"features": y, "stencil": s, "shape": np.array([2]), "boundary": "zero", "stride": 1}
+    right = {"features": np.array([[[3.0], [0.0]]])}
+    case = Case("tiny", "g", "core", "", "convolve_transpose", given, right, {"float64": 0.0}, "", True)
+    told = diagnose(case, {"features": np.array([[[0.0], [2.0]]])})
+    names = [part.partition(":")[0] for part in told.split("; or ")]
+    assert names == ["flipped stencil", "not the adjoint"]
+    flat = {"features": np.array([[[2.0], [3.0]]])}
+    assert diagnose(case, flat) == NONE
+
+
+def test_no_mistake_is_named_for_what_it_does_not_change():
+    """Each attempt that gives the expected outputs is dropped: it would explain any rounding."""
+    case = CASES["convolve-2d-width-1"]  # no flip and no boundary changes a single tap
+    for factor in (1 + 1e-13, 1 + 1e-9):
+        told = diagnose(case, {"features": factor * case.expected["features"]})
+        assert not told.startswith(("flipped", "wrong boundary", "swapped"))

@@ -10,7 +10,7 @@ import pytest
 from refmg_validation.cli import main
 from refmg_validation.conformance import cases, check, export
 from refmg_validation.conformance import export as export_module
-from refmg_validation.conformance.manifest import read_cases
+from refmg_validation.conformance.reading import read_cases
 
 NAMES = ("convolve-1d-periodic", "transpose-1d", "gradient-2d-zero", "loss-constant-4", "restrict-factor-3")
 
@@ -102,6 +102,46 @@ def test_a_folder_with_other_things_is_refused_and_unharmed(folder, stranger, ca
     assert bytes_in(folder) == before
 
 
+@pytest.mark.parametrize(
+    "mine", ["inputs/mine.npy", "expected/convolve-1d-periodic/mine.npy", "inputs/new/y.npy"]
+)
+def test_an_array_that_no_export_wrote_is_not_removed(folder, mine, capsys):
+    (folder / mine).parent.mkdir(exist_ok=True)
+    np.save(folder / mine, np.ones(3))
+    before = bytes_in(folder)
+    assert run("export", folder, "--level", "core") == 2
+    assert f"found {folder / mine}, which no export wrote" in capsys.readouterr().err
+    assert bytes_in(folder) == before
+
+
+@pytest.mark.parametrize("kind", ["a file", "a case", "a kind", "the manifest"])
+def test_links_are_refused_and_what_they_lead_to_is_unharmed(folder, kind, capsys):
+    target = folder.parent / "elsewhere"
+    link = {
+        "a file": folder / "expected/convolve-1d-periodic/features.npy",
+        "a case": folder / "expected/convolve-1d-periodic",
+        "a kind": folder / "expected",
+        "the manifest": folder / "manifest.json",
+    }[kind]
+    link.rename(target)
+    link.symlink_to(target)
+    before = bytes_in(target) if target.is_dir() else target.read_bytes()
+    assert run("export", folder, "--level", "core") == 2
+    assert "which no export wrote" in capsys.readouterr().err
+    assert (bytes_in(target) if target.is_dir() else target.read_bytes()) == before
+    assert link.is_symlink()
+
+
+def test_an_export_over_a_damaged_one_removes_nothing(folder, capsys):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["cases"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    before = bytes_in(folder)
+    assert run("export", folder) == 2
+    assert "it does not say which files are an export's" in capsys.readouterr().err
+    assert bytes_in(folder) == before
+
+
 def test_folders_that_are_not_ours_are_refused(tmp_path, capsys):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "outputs").write_text("")
@@ -181,6 +221,9 @@ def test_missing_outputs_alone_are_no_failure(folder):
         (b"1.0 2.0\n", "not a .npy file"),
         (pickle.dumps([1.0]), "not a .npy file"),
         (b"\x93NUMPY\x01\x00\xff\xff{", "not a .npy file"),
+        (b"\x93NUMPY\x01\x00\x06\x00{'a': ", "not a .npy file"),
+        (b"\x93NUMPY\x01\x00\x08\x00{[]: 1}\n", "not a .npy file"),
+        (b"\x93NUMPY\x01\x00\x08\x00{(1,\n\n\n\n", "not a .npy file"),
     ],
 )
 def test_outputs_that_are_no_arrays_are_wrong(folder, content, message):
@@ -210,9 +253,20 @@ def test_float32_is_graded_by_its_own_tolerance(folder):
     assert verdicts(folder, "float32")["restrict-factor-3"] == "passed"
 
 
+def test_the_environment_says_the_type_where_no_option_does(folder, monkeypatch, capsys):
+    path = folder / "outputs/restrict-factor-3/features.npy"
+    np.save(path, np.load(path).astype(np.float32))
+    assert run("check", folder) == 1
+    monkeypatch.setenv("REFMG_DTYPE", "float32")
+    assert run("check", folder) == 0
+    assert "float32" in capsys.readouterr().out
+    assert run("check", folder, "--dtype", "float64") == 1
+
+
 def damage(folder, how):
     manifest, path = json.loads((folder / "manifest.json").read_text()), folder / "manifest.json"
-    about = manifest["cases"][0]["expected"]["features"]
+    case = manifest["cases"][0]
+    about = case["expected"]["features"]
     if how == "missing":
         path.unlink()
     elif how == "garbage":
@@ -233,6 +287,27 @@ def damage(folder, how):
             "no sum": lambda: about.pop("sha256"),
             "a path out of the folder": lambda: about.update(file="../../x.npy"),
             "a list": lambda: None,
+            "no float64": lambda: case["tolerance"].pop("float64"),
+            "a text as tolerance": lambda: case.update(tolerance="small"),
+            "an infinite tolerance": lambda: case["tolerance"].update(float32=float("inf")),
+            "a negative tolerance": lambda: case["tolerance"].update(float32=-1.0),
+            "a tolerance that is true": lambda: case["tolerance"].update(float32=True),
+            "an expected number": lambda: case["expected"].update(features={"value": 3}),
+            "an unknown function": lambda: case.update(function="convolved"),
+            "a function that is a list": lambda: case.update(function=["convolve"]),
+            "a missing input": lambda: case["inputs"].pop("stride"),
+            "an input too much": lambda: case["inputs"].update(strides={"value": 1}),
+            "an input that is a list": lambda: case["inputs"].update(stride={"value": [1]}),
+            "an input that is infinite": lambda: case["inputs"].update(stride={"value": float("inf")}),
+            "an unknown level": lambda: case.update(level="most"),
+            "another bound": lambda: case["bound"]["features"].update(float64=1.0),
+            "no bound": lambda: case.pop("bound"),
+            "another shape": lambda: about.update(shape=[12]),
+            "another type": lambda: about.update(dtype="float32"),
+            "a case twice": lambda: manifest["cases"].append(case),
+            "a path as name": lambda: case.update(name="../../secret"),
+            "a name with a dot": lambda: case.update(name="convolve.1d"),
+            "an exact that is a text": lambda: case.update(exact="yes"),
         }[how]
         change()
         path.write_text(json.dumps([manifest] if how == "a list" else manifest))
@@ -253,6 +328,27 @@ def damage(folder, how):
         ("no sum", "is damaged (KeyError: 'sha256')"),
         ("a path out of the folder", "the manifest names ../../x.npy"),
         ("a list", "is another file"),
+        ("no float64", "convolve-1d-periodic: found float32; expected float64, float32"),
+        ("a text as tolerance", "found 'small'; expected float64, float32"),
+        ("an infinite tolerance", "found the tolerance inf; expected a finite number"),
+        ("a negative tolerance", "found the tolerance -1.0"),
+        ("a tolerance that is true", "found the tolerance True"),
+        ("an expected number", "is damaged (KeyError: 'file')"),
+        ("an unknown function", "unknown function 'convolved' (did you mean 'convolve'?)"),
+        ("a function that is a list", "function is ['convolve'], expected a text"),
+        ("a missing input", "expected features, stencil, boundary, stride"),
+        ("an input too much", "expected features, stencil, boundary, stride"),
+        ("an input that is a list", "input stride is [1], expected a number or a name"),
+        ("an input that is infinite", "input stride is inf, expected a finite number"),
+        ("an unknown level", "unknown level 'most'"),
+        ("another bound", "the bound 1.0 of features in float64 is not 0.0"),
+        ("no bound", "is damaged (KeyError: 'bound')"),
+        ("another shape", "the manifest says float64 [12]"),
+        ("another type", "the manifest says float32"),
+        ("a case twice", "there are two cases 'convolve-1d-periodic'"),
+        ("a path as name", "found the name '../../secret'; expected only [a-z0-9-]+"),
+        ("a name with a dot", "found the name 'convolve.1d'"),
+        ("an exact that is a text", "exact is 'yes', expected true or false"),
     ],
 )
 def test_damage_is_one_line_and_status_2(folder, how, message, capsys):
@@ -262,6 +358,31 @@ def test_damage_is_one_line_and_status_2(folder, how, message, capsys):
     assert line.startswith("refmg: ")
     assert line.count("\n") == 1
     assert message in line
+    assert line.count("export again") <= 1
+
+
+def test_an_array_behind_a_link_out_of_the_folder_is_not_read(folder, capsys):
+    path = folder / "expected/convolve-1d-periodic/features.npy"
+    path.rename(folder.parent / "secret.npy")
+    path.symlink_to(folder.parent / "secret.npy")
+    assert run("check", folder) == 2
+    assert f"leads out of {folder}" in capsys.readouterr().err
+
+
+def test_a_folder_may_be_called_like_markup(folder, capsys):
+    odd = folder.parent / "cases[" / "b]"
+    odd.parent.mkdir()
+    folder.rename(odd)
+    assert run("check", odd) == 0
+    assert "cases[/b], float64" in "".join(capsys.readouterr().out.split("\n"))
+
+
+def test_the_bounds_of_a_manifest_are_those_of_its_arrays(folder):
+    """For readers in other languages, that take them as they are."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for about, case in zip(manifest["cases"], export_module.cases("full"), strict=True):
+        for name, bounds in about["bound"].items():
+            assert bounds == {dtype: case.bound(name, dtype) for dtype in ("float64", "float32")}
 
 
 def test_outputs_of_no_case_and_no_outputs_at_all_are_refused(folder, capsys):

@@ -1,9 +1,11 @@
 """Grades: right, wrong in every way, and the messages."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from refmg_validation.conformance import Case, grade, named_outputs
+from refmg_validation.conformance import Adapter, Case, Grade, Outcome, grade, named_outputs, run_cases
 
 CASE = Case(
     name="a",
@@ -56,3 +58,21 @@ def test_outputs_may_be_a_dict_a_tuple_or_one_array():
     assert named_outputs(CASE, 1) == {"y": 1}
     assert named_outputs(CASE, (1, 2, 3)) == {"y": 1, "z": 2, "output 2": 3}
     assert grade(CASE, named_outputs(CASE, (*RIGHT.values(), 3.0))).message.startswith("found an output")
+
+
+def test_grades_and_outcomes_know_whether_they_failed():
+    found = grade(CASE, RIGHT)
+    assert isinstance(found, Grade)
+    assert (found.case, found.verdict, found.passed) == ("a", "passed", True)
+    assert not Grade("a", "wrong").passed
+    assert [Outcome(CASE, verdict).failed for verdict in ("passed", "wrong", "not implemented")] == [
+        False,
+        True,
+        False,
+    ]
+    assert Outcome(CASE, "unexpectedly passing").failed
+    (outcome,) = run_cases(
+        Adapter("mine", SimpleNamespace(convolve=lambda: None, f=lambda: (1.0, 2.0))), [CASE]
+    )
+    assert isinstance(outcome, Outcome)
+    assert outcome.verdict == "wrong"

@@ -1,6 +1,7 @@
 """``refmg conformance run``: counts, messages, xfails, JSON and exit status."""
 
 import json
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import wrong_adapters as wrong
 
 from refmg import RefmgError
+from refmg.integrators import Integrator
 from refmg_validation.adapters.backends import Adapter as Reference
 from refmg_validation.cli import main
 from refmg_validation.conformance import FUNCTIONS, cases
@@ -68,6 +70,125 @@ def test_not_implemented_error_counts_as_missing():
     outcomes = run_cases(Adapter("some", SimpleNamespace(convolve=convolve)), CONVOLUTIONS)
     assert named("passed", outcomes) == [c.name for c in CONVOLUTIONS if c.inputs["boundary"] == "periodic"]
     assert not named("wrong", outcomes)
+
+
+def test_not_implemented_error_keeps_its_text_and_may_come_from_a_helper():
+    def helper(boundary):
+        raise NotImplementedError(f"no {boundary} here")
+
+    def convolve(boundary, **inputs):
+        helper(boundary)
+
+    outcomes = run_cases(Adapter("some", SimpleNamespace(convolve=convolve)), CONVOLUTIONS)
+    assert [o.verdict for o in outcomes] == ["not implemented"] * len(CONVOLUTIONS)
+    assert outcomes[0].message == "no periodic here"
+
+
+def test_not_implemented_error_of_a_library_is_wrong():
+    """As PyTorch's of a mode that one of its kernels lacks: no decision of the adapter."""
+
+    def convolve(**inputs):
+        return Integrator().schedule(1.0, 1)
+
+    outcomes = run_cases(Adapter("some", SimpleNamespace(convolve=convolve)), CONVOLUTIONS)
+    assert {o.verdict for o in outcomes} == {"wrong"}
+    assert "raised NotImplementedError: Integrator must say what its steps are" in outcomes[0].message
+
+
+def test_not_implemented_error_of_pytorch_is_wrong():
+    torch = pytest.importorskip("torch", reason="raises it in PyTorch")
+
+    def convolve(features, **rest):
+        return torch.nn.functional.pad(torch.ones((2,) * 6), (1, 1), mode="reflect")
+
+    outcomes = run_cases(Adapter("some", SimpleNamespace(convolve=convolve)), CONVOLUTIONS[:1])
+    assert outcomes[0].verdict == "wrong"
+    assert "raised NotImplementedError: Padding size 2" in outcomes[0].message
+
+
+def test_an_adapter_that_exits_is_wrong_and_the_run_goes_on(here, capsys):
+    (here / "leaves.py").write_text("import sys\ndef convolve(**inputs):\n    sys.exit(0)\n")
+    assert main(["conformance", "run", "leaves.py", "--level", "core"]) == 1
+    told = capsys.readouterr().out
+    assert "raised SystemExit: 0" in told
+    assert f"{len(CORE)} cases: {len(CONVOLUTIONS)} wrong" in told
+
+
+def test_a_module_that_exits_when_imported_is_refused(here, capsys):
+    (here / "leaves.py").write_text("import sys\nsys.exit(0)\n")
+    assert main(["conformance", "run", "leaves.py"]) == 2
+    assert "leaves.py cannot be imported: SystemExit: 0" in capsys.readouterr().err
+
+
+def test_a_run_in_which_nothing_passes_fails(here, capsys):
+    (here / "lacks.py").write_text("def convolve(**inputs):\n    raise NotImplementedError\n")
+    arguments = ["conformance", "run", "lacks.py", "--level", "core", "--json", "found.json"]
+    assert main(arguments) == 1
+    assert "no case passed" in capsys.readouterr().out
+    assert json.loads((here / "found.json").read_text())["passed"] is False
+
+
+def test_functions_may_import_what_lies_beside_the_adapter(here):
+    """Whether the module was named or its file, and whatever the working directory is by then."""
+    (here / "beside.py").write_text("SIGN = 1\n")
+    late = "def convolve(**inputs):\n    import {0}\n    return {0}.SIGN * inputs['features']\n"
+    (here / "late.py").write_text(late.format("beside"))
+    (here / "sub").mkdir()
+    (here / "sub" / "beside_too.py").write_text("SIGN = 1\n")
+    (here / "sub" / "late_too.py").write_text(late.format("beside_too"))
+    path = list(sys.path)
+    for name in ("late", "sub/late_too.py"):
+        outcomes = run_cases(load_adapter(name), CONVOLUTIONS[:1])
+        assert "raised" not in outcomes[0].message
+        assert sys.path == path
+    for name in ("beside", "beside_too", "late"):
+        sys.modules.pop(name, None)
+
+
+class OfGradients:
+    """Raises as a tensor that requires gradients, or lies on a GPU, does."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def detach(self):
+        return self
+
+    def __array__(self, *arguments, **options):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("returned", "says"),
+    [
+        (OfGradients(RuntimeError("Can't call numpy() on Tensor that requires grad.")),
+         "RuntimeError: Can't call numpy() on Tensor that requires grad.; of a tensor return .detach()"),
+        (OfGradients(TypeError("can't convert cuda:0 device type tensor to numpy.")),
+         "TypeError: can't convert cuda:0 device type tensor to numpy.; of a tensor return .detach().cpu()"),
+        ([[1.0], [1.0, 2.0]], "not an array: ValueError"),
+        (np.ones(3) * 1j, "found complex128; expected numbers"),
+        (object(), "found object; expected numbers"),
+        ({"features": None}, "found object; expected numbers"),
+        (np.array(["a"]), "found <U1; expected numbers"),
+    ],
+)  # fmt: skip
+def test_what_is_no_array_of_numbers_is_wrong_and_said(returned, says):
+    adapter = Adapter("mine", SimpleNamespace(convolve=lambda **inputs: returned))
+    (outcome,) = run_cases(adapter, CONVOLUTIONS[:1])
+    assert outcome.verdict == "wrong"
+    assert says in outcome.message
+    assert outcome.cause == "none of the usual mistakes"
+
+
+def test_a_tensor_that_requires_gradients_is_wrong_and_said():
+    torch = pytest.importorskip("torch", reason="returns a tensor")
+
+    def convolve(features, **rest):
+        return torch.from_numpy(features).requires_grad_()
+
+    (outcome,) = run_cases(Adapter("mine", SimpleNamespace(convolve=convolve)), CONVOLUTIONS[:1])
+    assert outcome.verdict == "wrong"
+    assert "of a tensor return .detach().cpu()" in outcome.message
 
 
 def test_an_exception_is_wrong_in_its_case_alone():
@@ -137,7 +258,7 @@ def test_xfails_are_names_and_patterns_with_reasons(tmp_path):
     ("line", "says"),
     [
         ("convolve-2d-zeros", "line 2: unknown case 'convolve-2d-zeros' (did you mean 'convolve-2d-zero'?)"),
-        ("convolve-9*", "the pattern 'convolve-9*', which no case matches"),
+        ("convolve-9*", "the pattern 'convolve-9*', which no case matches; expected one such as convolve-*"),
         ("convolve-2d-zero broken", "one case a line"),
     ],
 )
@@ -147,6 +268,12 @@ def test_a_bad_line_of_xfails_is_refused(tmp_path, line, says):
     with pytest.raises(RefmgError) as caught:
         read_xfails(path, [case.name for case in cases()])
     assert says in str(caught.value)
+
+
+def test_the_pattern_that_is_proposed_matches_cases(tmp_path):
+    path = tmp_path / "xfails.txt"
+    path.write_text("convolve-*\n")
+    assert len(read_xfails(path, [case.name for case in cases()])) > 5
 
 
 def test_json_has_every_case(here):

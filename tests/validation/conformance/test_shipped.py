@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 
 import refmg_validation.conformance as conformance
-from refmg_validation.conformance import cases, grade
-from refmg_validation.conformance.manifest import content_of, read_cases, read_header
+from refmg_validation.conformance import cases
+from refmg_validation.conformance.manifest import content_of, read_header
+from refmg_validation.conformance.reading import read_cases
 
 SHIPPED = Path(conformance.__file__).parent / "shipped"
 HOW = "export again: refmg conformance export validation/refmg_validation/conformance/shipped --level core"
@@ -18,21 +19,15 @@ def test_the_shipped_cases_are_those_of_the_core():
     for case, ours in zip(shipped, cases("core"), strict=True):
         assert list(case.inputs) == list(ours.inputs), HOW
         assert all(np.array_equal(case.inputs[name], value) for name, value in ours.inputs.items()), HOW
-        # Another machine's tanh may differ in the last bit, so that bytes could not be compared.
-        assert grade(ours, case.expected).passed, HOW
+        assert all(np.array_equal(case.expected[name], value) for name, value in ours.expected.items()), HOW
 
 
 def test_the_shipped_manifest_says_the_same():
+    """Tolerances, bounds and sums of files among it: no machine has others."""
     manifest, ours = read_header(SHIPPED), content_of(cases("core"), "core")[0]
-    assert {k: v for k, v in manifest.items() if k not in ("cases", "refmg")} == {
-        k: v for k, v in ours.items() if k not in ("cases", "refmg")
-    }
-    for found, expected in zip(manifest["cases"], ours["cases"], strict=True):
-        for key in ("group", "level", "function", "paragraph", "inputs", "exact", "reason"):
-            assert found[key] == expected[key], HOW
-        # Condition numbers in tolerances have rounding of their own.
-        for dtype, tolerance in expected["tolerance"].items():
-            np.testing.assert_allclose(found["tolerance"][dtype], tolerance, rtol=1e-6)
+    assert {k: v for k, v in manifest.items() if k != "refmg"} == {
+        k: v for k, v in ours.items() if k != "refmg"
+    }, HOW
 
 
 def test_the_shipped_folder_is_small_and_has_nothing_else():

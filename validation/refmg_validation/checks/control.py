@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from refmg import ControlObjective, NetworkObjective, Regularization, constraint_jacobian, named_loss
+from refmg import Batches, ControlObjective, NetworkObjective, Regularization, constraint_jacobian, named_loss
 from refmg.checks import complex_step_test, dot_test, order_test, taylor_test
 from refmg.integrators import INTEGRATORS
 from refmg.losses import LOSSES, as_targets
@@ -143,10 +143,11 @@ def loss_derivatives(name: str, seed: int) -> Iterator[Finding]:
 def batch_size(seed: int) -> Finding:
     """Compare the gradient from one batch with that from batches of one example."""
     p = ControlProblem("residual", "euler", seed=seed)
-    found = []
+    found, classes = [], p.architecture.classes
     for size in (1, 3):
-        p.batches.batch_size = size
-        objective = NetworkObjective(p.network, p.batches, WEIGHTS)
+        batches = Batches(p.x, np.arange(3), classes, size, p.network.backend, "float64")
+        assert len(list(batches)) == 3 // size
+        objective = NetworkObjective(p.network, batches, WEIGHTS)
         found.append(objective.value_and_gradient(objective.vector(p.network))[1])
     return Finding("gradient independent of the batch size", difference(*found), p.bound, ROUNDING)
 

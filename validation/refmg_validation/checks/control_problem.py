@@ -117,7 +117,7 @@ class ControlProblem:
             w = place - j
             c, k = p.controls, min(j + 1, grid.nodes - 1)
             mixed = Controls(c.opening, *(((1 - w) * a[j] + w * a[k])[None] for a in (c.stencils, c.biases)))
-            one = replace(self.architecture, control_nodes=1)
+            one = replace(self.architecture, control_nodes=1, layers=1)
             layer = next(iter(Propagation(one, mixed, get_backend("numpy")).layers.values()))
             return layer.apply(Y.reshape(start.shape)).ravel()
 

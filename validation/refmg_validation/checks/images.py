@@ -16,8 +16,10 @@ from refmg import (
     coarse_operator,
     convolution_matrix,
     galerkin_symbol,
+    prolongation_matrix,
     restriction_matrix,
 )
+from refmg.calibration import StencilFit, tap_operators
 from refmg_validation.checks.finding import Finding
 
 EPS = float(np.finfo(float).eps)
@@ -47,6 +49,7 @@ def image_checks(seed: int) -> Iterator[Finding]:
     yield Finding(
         "power-law-joint: up after down", error, 81 * EPS * max(joint.condition_numbers), "81 eps cond"
     )
+    yield _calibrated(seed)
     yield Finding("symbol of R K P against the explicit product", _symbol_error(seed), 120 * EPS, "N eps")
 
 
@@ -68,3 +71,18 @@ def _symbol_error(seed: int) -> float:
     waves = np.kron(*(np.fft.ifft(np.eye(n)) * n for n in COARSE))
     product = coarse_operator(s, FINE) @ waves
     return float(np.abs(product - waves * galerkin_symbol(s, FINE).ravel()).max())
+
+
+def _calibrated(seed: int) -> Finding:
+    """Calibrate on images that are constant in each coarse cell: there is nothing to know but 'average'."""
+    rng = np.random.default_rng([seed, 14])
+    s, coarse = rng.normal(size=(2, 2, 3, 3)), rng.normal(size=(2, 30, 4))
+    P, R = prolongation_matrix(FINE, "average"), restriction_matrix(FINE)
+    fine = np.stack([P @ channel for channel in coarse])
+    response = convolution_matrix(s, FINE) @ fine.reshape(-1, 4)
+    fit = StencilFit(tap_operators((3, 3), COARSE, "periodic"), 2, 2)
+    fit.add(coarse, np.stack([R @ channel for channel in response.reshape(2, -1, 4)]))
+    found, expected = fit.solve(np.zeros_like(s)), StencilMap(transfer="average").restrict(s)
+    error = float(np.abs(found - expected).max() / np.abs(expected).max())
+    bound = 18 * EPS * fit.condition_number
+    return Finding("calibrated on piecewise constant images is 'average'", error, bound, "n eps cond")

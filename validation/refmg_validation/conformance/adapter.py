@@ -27,6 +27,8 @@ class Adapter:
         As the user gave it, for messages.
     source : object
         A module, or an instance of a class; its attributes are the functions.
+    path : tuple of str
+        ``sys.path`` as its modules want it; that of the process if empty.
 
     Examples
     --------
@@ -38,6 +40,17 @@ class Adapter:
 
     name: str
     source: Any
+    path: tuple[str, ...] = ()
+
+    @contextmanager
+    def importing(self) -> Iterator[None]:
+        """Search its own folder first: functions may import when they are called."""
+        before = list(sys.path)
+        sys.path[:] = self.path or before
+        try:
+            yield
+        finally:
+            sys.path[:] = before
 
     def function(self, name: str) -> Callable[..., Any] | None:
         """Return the function of this name, None if there is none."""
@@ -91,34 +104,38 @@ def load_adapter(name: str) -> Adapter:
     6
     """
     place, _, attribute = name.partition(":")
-    module = _from_file(Path(place)) if place.endswith(".py") else _from_name(place)
+    path = _path(place)
+    with Adapter(name, None, path).importing():
+        module = _from_file(Path(place)) if place.endswith(".py") else _from_name(place)
+        return Adapter(name, _functions(module, place, attribute), path)
+
+
+def _path(place: str) -> tuple[str, ...]:
+    """Return the working directory before all else; a file's folder behind, as torch.py may import torch."""
+    if place.endswith(".py"):
+        return (*sys.path, str(Path(place).resolve().parent))
+    return (str(Path.cwd()), *sys.path)
+
+
+def _functions(module: ModuleType, place: str, attribute: str) -> Any:
+    """Return what has the functions: the module, or an instance of the class asked for."""
     if not attribute and not isinstance(getattr(module, CLASS, None), type):
-        return Adapter(name, module)
+        return module
     attribute = attribute or CLASS
     if not hasattr(module, attribute):
         raise RefmgError(one_of("class", attribute, [n for n in vars(module) if not n.startswith("_")]))
     found = getattr(module, attribute)
     try:
-        return Adapter(name, found() if isinstance(found, type) else found)
-    except Exception as error:
+        return found() if isinstance(found, type) else found
+    except (Exception, SystemExit) as error:
         raise RefmgError(
             f"{attribute} of {place} cannot be made without arguments: {_told(error)}"
         ) from error
 
 
-@contextmanager
-def _searched(folder: Path, position: int = 0) -> Iterator[None]:
-    sys.path.insert(position, str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
-
-
 def _from_name(name: str) -> ModuleType:
     try:
-        with _searched(Path.cwd()):
-            return import_module(name)
+        return import_module(name)
     except ModuleNotFoundError as error:
         missing = error.name or name
         if name == missing or name.startswith(missing + "."):
@@ -127,7 +144,7 @@ def _from_name(name: str) -> ModuleType:
                 "a file such as my_adapter.py"
             ) from error
         raise RefmgError(f"{name} needs the module {missing!r}, which is not installed") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise RefmgError(f"{name} cannot be imported: {_told(error)}") from error
 
 
@@ -141,13 +158,11 @@ def _from_file(path: Path) -> ModuleType:
     # Dataclasses look their module up by its name.
     sys.modules[spec.name] = module
     try:
-        # Last, so that an adapter called torch.py can import torch.
-        with _searched(path.resolve().parent, len(sys.path)):
-            spec.loader.exec_module(module)
-    except Exception as error:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
         raise RefmgError(f"{path} cannot be imported: {_told(error)}") from error
     return module
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"

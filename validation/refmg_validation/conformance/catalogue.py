@@ -9,6 +9,7 @@ from functools import cache
 from refmg_backends import RefmgError, one_of
 from refmg_validation.conformance.case import LEVELS, Case
 from refmg_validation.conformance.groups import (
+    blocks,
     classifier,
     convolution,
     image_maps,
@@ -32,6 +33,7 @@ GROUPS: dict[str, Callable[[], Iterator[Case]]] = {
     "regularization": regularization.cases,
     "optimization": optimization.cases,
     "levels": levels.cases,
+    "blocks": blocks.cases,
 }
 
 

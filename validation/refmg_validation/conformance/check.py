@@ -10,7 +10,8 @@ from refmg_backends import RefmgError, one_of
 from refmg_validation.conformance.case import DTYPES, Case
 from refmg_validation.conformance.export import OUTPUTS
 from refmg_validation.conformance.grading import MISSING, WRONG
-from refmg_validation.conformance.manifest import file_of, read_cases
+from refmg_validation.conformance.manifest import file_of
+from refmg_validation.conformance.reading import read_cases
 from refmg_validation.conformance.runner import Outcome, graded
 from refmg_validation.conformance.vectors import read_npy
 

@@ -6,19 +6,21 @@ from pathlib import Path
 
 from rich.console import Console
 
+from refmg_backends import default_dtype
 from refmg_validation.conformance.check import check
-from refmg_validation.conformance.run_report import as_json, failed, failure_lines, groups_table, summary
+from refmg_validation.conformance.run_report import as_json, failure_lines, groups_table, run_failed, summary
 from refmg_validation.records import provenance, write_json
 
 
-def check_folder(folder: Path, dtype: str, json: Path | None, console: Console) -> int:
-    """Grade outputs, print and record; return the exit status: 0, or 1 if a case is wrong.
+def check_folder(folder: Path, asked: str | None, json: Path | None, console: Console) -> int:
+    """Grade outputs, print and record; return the exit status: 0, or 1 if a case is wrong or none passes.
 
     Raises
     ------
     RefmgError
         As :func:`refmg_validation.conformance.check.check`.
     """
+    dtype = default_dtype(asked)
     outcomes = check(folder, dtype)
     for line in failure_lines(outcomes):
         console.print(line, markup=False, soft_wrap=True)
@@ -28,4 +30,4 @@ def check_folder(folder: Path, dtype: str, json: Path | None, console: Console) 
         levels = {outcome.case.level for outcome in outcomes}
         level = "full" if "full" in levels else "core"
         write_json(json, provenance() | as_json(outcomes, str(folder), level, dtype))
-    return 1 if failed(outcomes) else 0
+    return 1 if run_failed(outcomes) else 0

@@ -31,6 +31,8 @@ def _function(arguments: str, returns: str, meaning: str) -> Function:
 LAYER = "layer activation boundary"
 NETWORK = f"{LAYER} integrator final_time steps images opening stencils biases"
 LEARNING = f"{NETWORK} loss W mu labels"
+BLOCK_PARTS = "features " + " ".join(f"stencil_{i} scale_{i} shift_{i}" for i in (1, 2, 3))
+BLOCK = f"{BLOCK_PARTS} stride eps boundary"
 
 FUNCTIONS: dict[str, Function] = {
     "convolve": _function(
@@ -153,6 +155,27 @@ FUNCTIONS: dict[str, Function] = {
         "loss features W mu labels alpha_W newton_steps cg_iterations cg_tolerance",
         "W mu",
         "The classifier after some Newton steps, preconditioned by the cell volume, with Armijo's rule.",
+    ),
+    "descent_iteration": _function(
+        f"{LEARNING} subsample alpha_t alpha_0 alpha_W cg_iterations cg_tolerance newton_steps "
+        "newton_cg_iterations newton_cg_tolerance",
+        "opening stencils biases W mu",
+        "One iteration of block coordinate descent: a `control_step` whose Gauss-Newton matrix is the mean "
+        "over the examples `subsample` (numbers from 0) and whose gradient and value are of all, then "
+        "`classifier_steps` at the new features.",
+    ),
+    "basic_block": _function(
+        BLOCK,
+        "features",
+        "A basic block of a residual network: `relu(n_2(K(s_2) relu(n_1(K(s_1) y))) + n_3(K(s_3) y))`, the "
+        "first and the last convolution with the stride, `n_i` batch norm in training mode: every channel "
+        "minus its mean over cells and examples, by `sqrt(variance + eps)`, the variance a mean as well, "
+        "times `scale_i` plus `shift_i`.",
+    ),
+    "basic_block_adjoint": _function(
+        f"{BLOCK} cotangent",
+        BLOCK_PARTS,
+        "The adjoint of its derivative applied to `cotangent`, through mean and variance as well.",
     ),
     "prolong_in_time": _function(
         "stencils biases nodes interpolation",

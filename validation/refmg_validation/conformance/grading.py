@@ -7,10 +7,43 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from refmg_validation.conformance.case import Case
 
 PASSED, WRONG, MISSING = "passed", "wrong", "not implemented"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An output that is no array of numbers, and why."""
+
+    reason: str
+
+
+def as_arrays(outputs: Mapping[str, Any]) -> dict[str, NDArray[Any] | Refused]:
+    """Return outputs as arrays of numbers, each converted once; what cannot be is refused.
+
+    Examples
+    --------
+    >>> as_arrays({"y": [1, 2], "z": "two"})
+    {'y': array([1, 2]), 'z': Refused(reason='found <U3; expected numbers')}
+    """
+    return {name: _as_array(value) for name, value in outputs.items()}
+
+
+def _as_array(value: Any) -> NDArray[Any] | Refused:
+    if isinstance(value, Refused):
+        return value
+    try:
+        found = np.asarray(value)
+    except Exception as error:  # whatever a foreign array raises
+        told = " ".join(str(error).split())
+        hint = "; of a tensor return .detach().cpu()" if hasattr(value, "detach") else ""
+        return Refused(f"not an array: {type(error).__name__}: {told}{hint}")
+    if found.dtype.kind not in "fiu":
+        return Refused(f"found {found.dtype}; expected numbers")
+    return found
 
 
 @dataclass(frozen=True)
@@ -104,12 +137,9 @@ def _severity(part: Grade) -> float:
 
 def _output(case: Case, name: str, value: Any, dtype: str) -> Grade:
     expected, bound = case.expected[name], case.bound(name, dtype)
-    try:
-        found = np.asarray(value)
-    except (TypeError, ValueError) as refusal:
-        return Grade(case.name, WRONG, f"{name}: not an array: {refusal}", float("inf"), bound)
-    if found.dtype.kind not in "fiu":
-        return Grade(case.name, WRONG, f"{name}: found {found.dtype}; expected numbers", float("inf"), bound)
+    found = _as_array(value)
+    if isinstance(found, Refused):
+        return Grade(case.name, WRONG, f"{name}: {found.reason}", float("inf"), bound)
     if found.shape != expected.shape:
         text = f"{name}: found shape {found.shape}; expected {expected.shape}"
         return Grade(case.name, WRONG, text, float("inf"), bound)
@@ -124,8 +154,23 @@ def _output(case: Case, name: str, value: Any, dtype: str) -> Grade:
 def _difference(name: str, found: Any, expected: Any, error: Any, bound: float) -> str:
     where = tuple(int(i) for i in np.unravel_index(int(np.argmax(error)), error.shape))
     place = f" at {where}" if where else ""
+    values = told_apart(float(found[where]), float(expected[where]))
     return (
-        f"{name}: found {found[where]:.6g}{place}, expected {expected[where]:.6g}; "
+        f"{name}: found {values[0]}{place}, expected {values[1]}; "
         f"largest error {error[where]:.3g}, allowed {bound:.3g}; "
         f"{int((error > bound).sum())} of {error.size} entries are wrong"
     )
+
+
+def told_apart(found: float, expected: float) -> tuple[str, str]:
+    """Return two numbers in six digits, or in all if these look equal.
+
+    Examples
+    --------
+    >>> told_apart(1.0, 2.5)
+    ('1', '2.5')
+    >>> told_apart(1.0, 1.0 + 2**-52)
+    ('1', '1.0000000000000002')
+    """
+    short = f"{found:.6g}", f"{expected:.6g}"
+    return short if short[0] != short[1] else (f"{found:.17g}", f"{expected:.17g}")

@@ -12,7 +12,7 @@ import numpy as np
 from refmg import __version__
 from refmg_backends import RefmgError
 from refmg_validation.conformance.case import DTYPES, Case
-from refmg_validation.conformance.vectors import entry, npy_bytes, read_entry
+from refmg_validation.conformance.vectors import entry, npy_bytes
 
 NAME, SCHEMA, VERSION = "manifest.json", "refmg-conformance", 1
 ORDER = (
@@ -93,42 +93,10 @@ def read_header(folder: Path) -> dict[str, Any]:
         raise RefmgError(
             f"found no {path}; expected a folder made by: refmg conformance export {folder}"
         ) from error
-    except ValueError as error:  # neither UTF-8 nor JSON
+    except (ValueError, RecursionError) as error:  # neither UTF-8 nor JSON, or a thousand brackets
         raise RefmgError(f"{path} is damaged ({error}): export again") from error
     if not isinstance(found, dict) or found.get("schema") != SCHEMA:
         raise RefmgError(f'{path} is another file; expected "schema": "{SCHEMA}"')
     if found.get("version") != VERSION:
         raise RefmgError(f"found version {found.get('version')} of {path}; expected {VERSION}: export again")
     return found
-
-
-def read_cases(folder: Path) -> list[Case]:
-    """Return the cases of an export, from its files alone, each checked by its SHA-256.
-
-    Raises
-    ------
-    RefmgError
-        If the export is incomplete, or anything in it is missing or damaged.
-    """
-    manifest = read_header(folder)
-    if manifest.get("complete") is not True:
-        raise RefmgError(f"the export in {folder} was interrupted: export again")
-    try:
-        return [_case(folder, about) for about in manifest["cases"]]
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise RefmgError(
-            f"{folder / NAME} is damaged ({type(error).__name__}: {error}): export again"
-        ) from error
-
-
-def _case(folder: Path, about: dict[str, Any]) -> Case:
-    def read(kind: str) -> dict[str, Any]:
-        return {
-            name: part["value"]
-            if "value" in part
-            else read_entry(folder, file_of(kind, about["name"], name), part)
-            for name, part in about[kind].items()
-        }
-
-    plain = ("name", "group", "level", "paragraph", "function", "exact", "tolerance", "reason")
-    return Case(**{name: about[name] for name in plain}, inputs=read("inputs"), expected=read("expected"))

@@ -19,6 +19,7 @@ TITLES = {
     "regularization": "Regularisers",
     "optimization": "Gradients, Gauss-Newton, block coordinate descent",
     "levels": "Time prolongation and switches of level",
+    "blocks": "The basic block of a residual network",
 }
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from refmg_backends import default_dtype
 from refmg_validation.conformance.adapter import load_adapter
 from refmg_validation.conformance.catalogue import cases
-from refmg_validation.conformance.run_report import as_json, failed, failure_lines, groups_table, summary
+from refmg_validation.conformance.run_report import as_json, failure_lines, groups_table, run_failed, summary
 from refmg_validation.conformance.runner import run_cases
 from refmg_validation.conformance.xfails import read_xfails
 from refmg_validation.records import provenance, write_json
@@ -41,7 +41,7 @@ class Request:
     json: Path | None = None
 
     def run(self, console: Console) -> int:
-        """Test, print and record; return the exit status: 0, or 1 if a case fails.
+        """Test, print and record; return the exit status: 0, or 1 if a case fails or none passes.
 
         Raises
         ------
@@ -57,4 +57,4 @@ class Request:
         console.print(summary(outcomes))
         if self.json is not None:
             write_json(self.json, provenance() | as_json(outcomes, self.module, self.level, dtype))
-        return 1 if failed(outcomes) else 0
+        return 1 if run_failed(outcomes) else 0

@@ -8,9 +8,11 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
+from rich.markup import escape
 from rich.table import Table
 
 from refmg_validation.conformance.case import Case
+from refmg_validation.conformance.grading import PASSED
 from refmg_validation.conformance.runner import FAILURES, VERDICTS, Outcome
 
 SIZES = ("shape", "width", "factor", "stride")
@@ -31,12 +33,12 @@ def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
 
 def groups_table(outcomes: Sequence[Outcome], title: str) -> Table:
     """Return the counts, a group a row."""
-    table = Table("group", *VERDICTS, title=title, title_justify="left")
+    table = Table("group", *VERDICTS, title=escape(title), title_justify="left")
     for column in table.columns[1:]:
         column.justify = "right"
     for group in dict.fromkeys(outcome.case.group for outcome in outcomes):
         found = counts([outcome for outcome in outcomes if outcome.case.group == group])
-        table.add_row(group, *(str(n or "-") for n in found.values()))
+        table.add_row(escape(group), *(str(n or "-") for n in found.values()))
     return table
 
 
@@ -78,6 +80,8 @@ def _argument(name: str, value: Any) -> str:
 def failure_lines(outcomes: Sequence[Outcome]) -> list[str]:
     """Return the lines on all failures: the first with all numbers, a line each for the others."""
     failures = failed(outcomes)
+    if not failures and run_failed(outcomes):
+        return ["no case passed: a run that shows nothing right is a failure"]
     lines = [line for outcome in failures[:FULLY] for line in describe(outcome)]
     for outcome in failures[FULLY:]:
         cause = outcome.cause.partition(":")[0] or outcome.message.partition(";")[0]
@@ -96,13 +100,24 @@ def failed(outcomes: Sequence[Outcome]) -> list[Outcome]:
     return [outcome for outcome in outcomes if outcome.verdict in FAILURES]
 
 
+def run_failed(outcomes: Sequence[Outcome]) -> bool:
+    """Whether the run fails: for one of its outcomes, or because nothing passed.
+
+    Examples
+    --------
+    >>> run_failed([])
+    True
+    """
+    return bool(failed(outcomes)) or not counts(outcomes)[PASSED]
+
+
 def as_json(outcomes: Sequence[Outcome], adapter: str, level: str, dtype: str) -> dict[str, Any]:
     """Return a run as plain values."""
     return {
         "adapter": adapter,
         "level": level,
         "dtype": dtype,
-        "passed": not failed(outcomes),
+        "passed": not run_failed(outcomes),
         "counts": counts(outcomes),
         "cases": [_plain(outcome) for outcome in outcomes],
     }

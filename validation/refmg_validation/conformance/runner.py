@@ -13,7 +13,17 @@ from refmg_validation.conformance.adapter import Adapter
 from refmg_validation.conformance.case import DTYPES, Case
 from refmg_validation.conformance.diagnosis import diagnose
 from refmg_validation.conformance.functions import FUNCTIONS
-from refmg_validation.conformance.grading import MISSING, PASSED, WRONG, Grade, grade, named_outputs
+from refmg_validation.conformance.grading import (
+    MISSING,
+    PASSED,
+    WRONG,
+    Grade,
+    as_arrays,
+    grade,
+    named_outputs,
+    told_apart,
+)
+from refmg_validation.conformance.missing import announced
 
 XFAILED, XPASSED = "expected failure", "unexpectedly passing"
 VERDICTS = (PASSED, WRONG, MISSING, XFAILED, XPASSED)
@@ -31,7 +41,7 @@ class Outcome:
     verdict : str
         One of :data:`VERDICTS`.
     message : str
-        Values and shapes of what is wrong; why a failure is expected.
+        Values and shapes of what is wrong; why a failure is expected, or a case is left out.
     cause : str
         The likely cause of a wrong output, see :func:`refmg_validation.conformance.diagnose`.
     measured, bound : float
@@ -93,7 +103,8 @@ def run_cases(
         raise RefmgError(one_of("dtype", dtype, DTYPES))
     adapter.check_known(FUNCTIONS)
     known = xfails or {}
-    return [_expected(_run(adapter, case, dtype), known.get(case.name)) for case in cases]
+    with adapter.importing():
+        return [_expected(_run(adapter, case, dtype), known.get(case.name)) for case in cases]
 
 
 def _expected(outcome: Outcome, reason: str | None) -> Outcome:
@@ -113,11 +124,11 @@ def _run(adapter: Adapter, case: Case, dtype: str) -> Outcome:
     inputs = {n: v.copy() if isinstance(v, np.ndarray) else v for n, v in case.cast(dtype).items()}
     try:
         outputs = named_outputs(case, function(**inputs))
-    except NotImplementedError:
-        return Outcome(case, MISSING)
-    except Exception as error:
-        told = f"raised {type(error).__name__}: {' '.join(str(error).split())}"
-        return Outcome(case, WRONG, told, "", float("inf"))
+    except (Exception, SystemExit) as error:
+        told = " ".join(str(error).split())
+        if isinstance(error, NotImplementedError) and announced(error, function):
+            return Outcome(case, MISSING, told)
+        return Outcome(case, WRONG, f"raised {type(error).__name__}: {told}", "", float("inf"))
     return graded(case, outputs, dtype)
 
 
@@ -133,10 +144,11 @@ def graded(case: Case, outputs: Mapping[str, Any], dtype: str = "float64") -> Ou
     dtype : {"float64", "float32"}
         Says which tolerance holds.
     """
-    found = grade(case, outputs, dtype)
+    arrays = as_arrays(outputs)
+    found = grade(case, arrays, dtype)
     if found.passed:
         return Outcome(case, PASSED, "", "", found.measured, found.bound)
-    return _wrong(case, found, outputs, dtype)
+    return _wrong(case, found, arrays, dtype)
 
 
 def _wrong(case: Case, found: Grade, outputs: Mapping[str, Any], dtype: str) -> Outcome:
@@ -148,14 +160,14 @@ def _wrong(case: Case, found: Grade, outputs: Mapping[str, Any], dtype: str) -> 
 def _first_entry(case: Case, outputs: Mapping[str, Any], dtype: str) -> list[str]:
     """Return the first differing entry, in C order, of the first output that is wrong."""
     for name, expected in case.expected.items():
-        found = np.asarray(outputs.get(name))
-        if found.shape != expected.shape or found.dtype.kind not in "fiu":
+        found = outputs.get(name)
+        if not isinstance(found, np.ndarray) or found.shape != expected.shape:
             continue
         # A NaN differs from everything, so that the negated comparison finds it.
         differs = np.argwhere(~(np.abs(found.astype(np.float64) - expected) <= case.bound(name, dtype)))
         if len(differs):
             at = tuple(int(i) for i in differs[0])
             place = f" at {at}" if at else ""
-            values = f"found {found[at]:.6g}, expected {expected[at]:.6g}"
-            return [f"first differing entry of {name}{place}: {values}"]
+            values = told_apart(float(found[at]), float(expected[at]))
+            return [f"first differing entry of {name}{place}: found {values[0]}, expected {values[1]}"]
     return []

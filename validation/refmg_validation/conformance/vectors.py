@@ -42,7 +42,7 @@ def read_npy(content: bytes) -> NDArray[Any]:
     """
     try:
         return np.asarray(np.lib.format.read_array(BytesIO(content), allow_pickle=False))
-    except (ValueError, EOFError, SyntaxError, OverflowError, MemoryError) as error:
+    except Exception as error:  # the header is parsed as Python: anything may be raised
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RefmgError(f"not a .npy file of numbers: {first}") from error
 
@@ -87,10 +87,18 @@ def read_entry(folder: Path, path: str, about: dict[str, Any]) -> NDArray[Any]:
     """
     if about["file"] != path:
         raise RefmgError(f"the manifest names {about['file']}; expected {path}: export again")
+    if not (folder / path).resolve().is_relative_to(folder.resolve()):
+        raise RefmgError(f"{folder / path} leads out of {folder}: export again")
     try:
         content = (folder / path).read_bytes()
     except FileNotFoundError as error:
         raise RefmgError(f"found no {folder / path}, which the manifest lists: export again") from error
     if sha256(content) != about["sha256"]:
         raise RefmgError(f"{folder / path} is not the file that was exported (SHA-256 differs): export again")
-    return read_npy(content)
+    array = read_npy(content)
+    if (list(array.shape), array.dtype.name) != (about["shape"], about["dtype"]):
+        raise RefmgError(
+            f"{folder / path} is {array.dtype} {array.shape}; the manifest says {about['dtype']} "
+            f"{about['shape']}: export again"
+        )
+    return array

@@ -46,7 +46,7 @@ def read_xfails(path: Path, names: Iterable[str]) -> dict[str, str]:
 
 def _unknown(pattern: str, known: list[str]) -> str:
     if any(sign in pattern for sign in "*?["):
-        return f"found the pattern {pattern!r}, which no case matches; expected one such as convolution*"
+        return f"found the pattern {pattern!r}, which no case matches; expected one such as convolve-*"
     if len(pattern.split()) > 1:
         return f"found {pattern!r}; expected one case a line, and its reason after a #"
     told = one_of("case", pattern, known)

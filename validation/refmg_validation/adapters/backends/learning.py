@@ -109,6 +109,35 @@ class LearningFunctions(NetworkFunctions):
         found, step = control_step(network, batches, batches, settings)
         return *self.on_host(found.controls), step.step
 
+    def descent_iteration(
+        self,
+        subsample: Arrays,
+        alpha_t: float,
+        alpha_0: float,
+        alpha_W: float,
+        cg_iterations: int,
+        cg_tolerance: float,
+        newton_steps: int,
+        newton_cg_iterations: int,
+        newton_cg_tolerance: float,
+        **inputs: Any,
+    ) -> tuple[Arrays, ...]:
+        """Return all parameters after one iteration of block coordinate descent."""
+        settings = TrainingSettings(
+            newton_steps=int(newton_steps),
+            cg_iterations=int(cg_iterations),
+            cg_tolerance=float(cg_tolerance),
+            newton_cg_iterations=int(newton_cg_iterations),
+            newton_cg_tolerance=float(newton_cg_tolerance),
+            regularization=Regularization(float(alpha_W), float(alpha_t), float(alpha_0)),
+            loss=inputs["loss"],
+        )
+        network, batches = self._learning(inputs)
+        network, _ = control_step(network, batches, batches.take(subsample), settings)
+        network = classifier_steps(network, batches, settings).network
+        found = network.classifier
+        return *self.on_host(network.controls), self.down(found.W), self.down(found.mu)
+
     def classifier_steps(
         self,
         loss: str,

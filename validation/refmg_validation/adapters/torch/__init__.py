@@ -4,6 +4,7 @@ Every function has the name and the arguments that the suite asks for, NumPy arr
 computes knows nothing of refmg: PyTorch's convolutions, pooling and interpolation, its losses, autograd.
 """
 
+from refmg_validation.adapters.torch.block_functions import basic_block, basic_block_adjoint
 from refmg_validation.adapters.torch.grid_functions import (
     calibrated_stencil,
     coarse_operator,
@@ -26,6 +27,7 @@ from refmg_validation.adapters.torch.learning_functions import (
     control_gradient,
     control_regularizer,
     control_step,
+    descent_iteration,
     gauss_newton_product,
     weight_regularizer,
 )
@@ -44,6 +46,8 @@ from refmg_validation.adapters.torch.network_functions import (
 
 __all__ = [
     "apply_layer",
+    "basic_block",
+    "basic_block_adjoint",
     "calibrated_stencil",
     "classifier_hessian_product",
     "classifier_loss",
@@ -52,6 +56,7 @@ __all__ = [
     "control_gradient",
     "control_regularizer",
     "control_step",
+    "descent_iteration",
     "convolve",
     "convolve_transpose",
     "gauss_newton_product",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from refmg_validation.adapters.torch import networks, newton
-from refmg_validation.adapters.torch.grid import examples_first
+from refmg_validation.adapters.torch.grid import examples_first, examples_last
 from refmg_validation.adapters.torch.network_functions import controls_of, features_of
 from refmg_validation.adapters.torch.tensors import on_tensors
 
@@ -120,9 +120,22 @@ def control_step(
     alpha_t: float, alpha_0: float, cg_iterations: int, cg_tolerance: float, **inputs: Any
 ) -> tuple[Any, ...]:
     """Return the controls after one Gauss-Newton step, and its length."""
+    return _control_step(inputs, inputs, alpha_t, alpha_0, cg_iterations, cg_tolerance)
+
+
+def _control_step(
+    inputs: dict[str, Any],
+    subset: dict[str, Any],
+    alpha_t: float,
+    alpha_0: float,
+    cg_iterations: int,
+    cg_tolerance: float,
+) -> tuple[Any, ...]:
+    """Return the controls after a step whose Gauss-Newton matrix is of a subset, and its length."""
     model, loss, x = _model(inputs), _loss(inputs), controls_of(inputs)
     penalty = _penalty(float(inputs["final_time"]), alpha_t, alpha_0)
-    data_term, smooth = newton.gauss_newton(model, loss, x), newton.hessian(penalty, x)
+    data_term = newton.gauss_newton(_model(subset), _loss(subset), x)
+    smooth = newton.hessian(penalty, x)
 
     def product(v: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return tuple(a + b for a, b in zip(data_term(v), smooth(v), strict=True))
@@ -132,6 +145,28 @@ def control_step(
 
     reached, step = newton.newton_step(objective, x, product, int(cg_iterations), cg_tolerance)
     return *reached, step
+
+
+@on_tensors
+def descent_iteration(
+    subsample: Tensor,
+    alpha_t: float,
+    alpha_0: float,
+    alpha_W: float,
+    cg_iterations: int,
+    cg_tolerance: float,
+    newton_steps: int,
+    newton_cg_iterations: int,
+    newton_cg_tolerance: float,
+    **inputs: Any,
+) -> tuple[Tensor, ...]:
+    """Return all parameters after one iteration of block coordinate descent."""
+    subset = inputs | {"images": inputs["images"][..., subsample], "labels": inputs["labels"][subsample]}
+    *reached, _ = _control_step(inputs, subset, alpha_t, alpha_0, cg_iterations, cg_tolerance)
+    features = examples_last(features_of(inputs)(*reached))
+    given = {name: inputs[name] for name in ("loss", "W", "mu", "labels")} | {"features": features}
+    settings = (alpha_W, newton_steps, newton_cg_iterations, newton_cg_tolerance)
+    return *reached, *_classifier_steps(**given, settings=settings)
 
 
 @on_tensors
@@ -146,12 +181,21 @@ def classifier_steps(
     cg_iterations: int,
     cg_tolerance: float,
 ) -> tuple[Tensor, ...]:
+    """Return the classifier after Newton steps."""
+    settings = (alpha_W, newton_steps, cg_iterations, cg_tolerance)
+    return _classifier_steps(loss, features, W, mu, labels, settings)
+
+
+def _classifier_steps(
+    loss: str, features: Tensor, W: Tensor, mu: Tensor, labels: Tensor, settings: tuple[float, ...]
+) -> tuple[Tensor, ...]:
     """Return the classifier after Newton steps in the inner product of functions on the grid."""
+    alpha_W, newton_steps, cg_iterations, tolerance = settings
     objective, cells = _classifier_objective(loss, features, labels, alpha_W), prod(W.shape[1:-1])
     x: tuple[Tensor, ...] = (W, mu)
     for _ in range(int(newton_steps)):
         product = newton.hessian(objective, x)
         x, _step = newton.newton_step(
-            objective, x, product, int(cg_iterations), cg_tolerance, lambda v: (v[0] * cells, v[1])
+            objective, x, product, int(cg_iterations), tolerance, lambda v: (v[0] * cells, v[1])
         )
     return x

@@ -10,6 +10,7 @@ import numpy as np
 from refmg_validation.conformance.build import Draw, make, sums
 from refmg_validation.conformance.case import Case
 from refmg_validation.conformance.reference import losses
+from refmg_validation.conformance.reference.arithmetic import product
 from refmg_validation.conformance.reference.learning import flat, split
 
 MEANING = {
@@ -52,11 +53,11 @@ def _rounding() -> Any:
 def _hessian(loss: str, level: str, at: dict[str, Any]) -> Case:
     draw = Draw(f"loss-{loss}-direction")
     d = {"W_direction": draw.dyadic(at["W"].shape), "mu_direction": draw.dyadic(at["mu"].shape)}
-    product = split(losses.hessian(**at) @ flat(*d.values()), at["W"], at["mu"])
+    found = split(product(losses.hessian(**at), flat(*d.values())), at["W"], at["mu"])
     text = f"""The Hessian of the mean loss `{loss}` in weights and biases of the classes times a
         direction, expected from the Hessian as a dense matrix."""
     name = f"loss-{loss}-hessian"
-    return make(name, level, "classifier_hessian_product", text, at | d, product, sums(24, 4))
+    return make(name, level, "classifier_hessian_product", text, at | d, found, sums(24, 4))
 
 
 def _constant() -> Iterator[Case]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -28,12 +29,13 @@ class Setting:
     width: Shape
     shape: Shape
     boundary: str = "periodic"
-    stride: int = 1
+    stride: int | Shape = 1
 
     @property
-    def rest(self) -> dict[str, str | int]:
-        """Boundary and stride."""
-        return {"boundary": self.boundary, "stride": self.stride}
+    def rest(self) -> dict[str, Any]:
+        """Boundary and stride: one number, or an array of one an axis."""
+        stride = np.array(self.stride) if isinstance(self.stride, tuple) else self.stride
+        return {"boundary": self.boundary, "stride": stride}
 
     @property
     def where(self) -> str:
@@ -51,14 +53,17 @@ class Setting:
 
     def cotangent(self, name: str) -> Floats:
         """Return two examples on the grid of the outputs."""
-        out = tuple(-(-n // self.stride) for n in self.shape)
+        steps = operators.per_axis(self.stride, len(self.shape))
+        out = tuple(-(-n // t) for n, t in zip(self.shape, steps, strict=True))
         return Draw(f"{name}-cotangent").whole((self.c_out, *out, 2))
 
 
 LINE = Setting(1, 1, (3,), (6,))
 PLANE = Setting(2, 3, (3, 3), (5, 4))
 STRIDED = Setting(2, 1, (3, 3), (6, 5), stride=2)
+UNEVEN = Setting(1, 2, (3, 3), (5, 6), stride=(2, 3))
 SPACE = Setting(2, 2, (3, 3, 3), (4, 3, 5))
+STRIDED_SPACE = Setting(1, 2, (3, 3, 3), (4, 3, 5), "zero", 2)
 
 
 def cases() -> Iterator[Case]:
@@ -72,7 +77,18 @@ def cases() -> Iterator[Case]:
             label, at = f"{name}-{boundary}", replace(setting, boundary=boundary)
             yield _transposed(f"transpose-{label}", level, at)
             yield _gradient(f"gradient-{label}", level, at)
-    yield _transposed("transpose-1d", "core", LINE)
+    for boundary in BOUNDARIES:
+        at = replace(LINE, boundary=boundary)
+        name, level = ("transpose-1d", "core") if at == LINE else (f"transpose-1d-{boundary}", "full")
+        yield _transposed(name, level, at)
+        yield _gradient(f"gradient-1d-{boundary}", "full", at)
+    for name, at in (("2d-stride-per-axis", UNEVEN), ("3d-stride-2", STRIDED_SPACE)):
+        text = (
+            f"The convolution {at.where}: output cell `o` is centred at input cell `o * stride` on each axis."
+        )
+        yield _convolve(f"convolve-{name}", "full", at, text)
+        yield _transposed(f"transpose-{name}", "full", at)
+        yield _gradient(f"gradient-{name}", "full", at)
     yield _transposed("transpose-3d", "full", SPACE)
     yield _gradient("gradient-3d", "full", SPACE)
 

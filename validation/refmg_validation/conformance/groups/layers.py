@@ -9,8 +9,7 @@ import numpy as np
 
 from refmg_validation.conformance.build import Draw, make, sums
 from refmg_validation.conformance.case import Case
-from refmg_validation.conformance.reference import layers
-from refmg_validation.conformance.reference.learning import flat, split
+from refmg_validation.conformance.reference import formulas, layers
 
 FORMULAS = {
     "residual": "`F(y) = sigma(K y + b)`",
@@ -45,9 +44,7 @@ def _of_layer(layer: str, formula: str) -> Iterator[Case]:
     yield make(f"layer-{layer}", "core", "apply_layer", text, at, layers.apply_layer(**at), rounding)
     draw = Draw(f"layer-{layer}-directions")
     direction = {f"{part}_direction": draw.dyadic(at[part].shape) for part in ("features", "stencil", "bias")}
-    J, B = layers.jacobian(**at)
-    dY, *d = (direction[f"{part}_direction"] for part in ("features", "stencil", "bias"))
-    tangent = (J @ dY.ravel() + B @ flat(*d)).reshape(dY.shape)
+    tangent = formulas.layer_tangent(at | direction)
     text = f"""The derivative of {formula} along a direction of features, stencil and bias together, by
         explicit Jacobians."""
     # Three products of one sum each, and the derivative of tanh.
@@ -55,7 +52,7 @@ def _of_layer(layer: str, formula: str) -> Iterator[Case]:
         f"layer-{layer}-tangent", "core", "layer_tangent", text, at | direction, tangent, sums(54, stages)
     )
     P = Draw(f"layer-{layer}-cotangent").dyadic(at["features"].shape)
-    back = (J.T @ P.ravel()).reshape(P.shape), *split(B.T @ P.ravel(), at["stencil"], at["bias"])
+    back = formulas.layer_adjoint(at | {"cotangent": P})
     text = f"The adjoint of the derivative of {formula}: for features, stencil and bias."
     yield make(
         f"layer-{layer}-adjoint", "core", "layer_adjoint", text, at | {"cotangent": P}, back, sums(54, stages)
@@ -73,6 +70,11 @@ def _activations() -> Iterator[Case]:
         text = f"""The residual layer with the activation `{activation}`, boundary `{boundary}`, in whole
             numbers."""
         yield make(name, "full", "apply_layer", text, at, layers.apply_layer(**at))
+    at = arguments("layer-residual-reflect", "residual", "tanh", "reflect")
+    text = """The residual layer with tanh, boundary `reflect`: cells at the edge are repeated, as refmg's
+        `reflect` has it and PyTorch's has not."""
+    made = layers.apply_layer(**at)
+    yield make("layer-residual-reflect", "full", "apply_layer", text, at, made, sums(18))
     at = arguments("layer-smooth-relu", "symmetric", "smooth-relu", "reflect")
     at["features"] = at["features"] / 8  # so that arguments fall into the corner
     text = """The symmetric layer with `smooth-relu`, a parabola on `|x| < 0.1` between 0 and `x`,

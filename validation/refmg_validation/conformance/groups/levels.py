@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from refmg import StencilMap
 from refmg_validation.conformance.build import Draw, Rounding, Shape, make, sums
 from refmg_validation.conformance.case import Case
+from refmg_validation.conformance.reference.arithmetic import condition, floats
 from refmg_validation.conformance.reference.levels import at_nodes, switch_level
+from refmg_validation.conformance.reference.transfers import stencil_map
 
 # name, level, old nodes, new nodes, interpolation, what it is about
 TIMES = (
@@ -46,10 +47,10 @@ def _switch(name: str, level: str, transfer: str, coarse: Shape, nodes: int) -> 
         "transfer": transfer, "shape": np.array(fine), "nodes": 2 * nodes, "boundary": "periodic",
     }  # fmt: skip
     expected = switch_level(**inputs | {"shape": fine})  # type: ignore[arg-type]
-    condition = StencilMap(3, d, transfer).condition_number
+    cond = condition(floats(stencil_map((3,) * d, transfer, 2)))
     text = f"""One switch of a multilevel run by `{transfer}`, from {coarse} to {fine} cells and from
         {nodes} to {2 * nodes} controls: stencils by the inverse of the restriction, then linear in time;
         `W` by P as a function on the grid, not divided by anything, since logits carry `h^d`; biases only
         in time; `mu` kept."""
-    reason = f"2 n eps cond: stencils solve systems of n = {3**d} unknowns with condition {condition:.1f}."
-    return make(name, level, "switch_level", text, inputs, expected, Rounding(2.0 * 3**d * condition, reason))
+    reason = f"2 n eps cond: stencils solve systems of n = {3**d} unknowns with condition {cond:g}."
+    return make(name, level, "switch_level", text, inputs, expected, Rounding(2.0 * 3**d * cond, reason))

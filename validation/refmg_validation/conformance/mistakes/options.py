@@ -5,9 +5,12 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from refmg_backends import BOUNDARIES
+from refmg_validation.conformance.grading import named_outputs
 from refmg_validation.conformance.mistakes.problem import Attempt, Attempts, Outputs, Problem
+from refmg_validation.conformance.reference.formulas import FORMULAS
 
 CHOICES = {
     "transfer": ("linear", "average", "full-weighting"),
@@ -31,22 +34,16 @@ def wrong_boundary(p: Problem) -> Attempts:
         "as with a mirror through the centre of the edge cell, PyTorch's and NumPy's 'reflect'; "
         f"{asked!r} is asked for, and refmg's 'reflect' repeats the edge cell"
     )
-    yield Attempt("wrong boundary", told, partial(_mirrored, p))
+    if asked == "reflect":
+        yield Attempt("wrong boundary", told, partial(_mirrored, p))
 
 
 def _mirrored(p: Problem) -> Outputs:
-    """Return the result on a grid continued by the other mirror, cut to the grid."""
-    if p.case.function not in ("convolve", "apply_layer") or p.inputs.get("layer", "residual") != "residual":
-        raise ValueError("not a single convolution")
-    width, steps = p.inputs["stencil"].shape[2:], np.broadcast_to(p.inputs.get("stride", 1), (p.ndim,))
-    # Whole strides, so that the same cells are kept.
-    margins = [int(t) * -(-(k // 2) // int(t)) for k, t in zip(width, steps, strict=True)]
-    y = np.pad(p.inputs["features"], [(0, 0), *((a, a) for a in margins), (0, 0)], mode="reflect")
-    (found,) = p.reference(features=y, boundary="zero").values()
-    start = [a // int(t) for a, t in zip(margins, steps, strict=True)]
-    (shape,) = (value.shape for value in p.case.expected.values())
-    inside = [slice(a, a + n) for a, n in zip(start, shape[1:-1], strict=True)]
-    return {"features": found[(slice(None), *inside, slice(None))]}
+    """Return what the formulas give on a grid continued by the other mirror."""
+    function = FORMULAS.get(p.case.function)
+    if function is None:
+        raise ValueError("no formula that takes the mirror")
+    return named_outputs(p.case, function(p.inputs | {"boundary": "mirror"}))
 
 
 def another_choice(p: Problem) -> Attempts:
@@ -60,14 +57,15 @@ def another_choice(p: Problem) -> Attempts:
 
 def stride_offset(p: Problem) -> Attempts:
     """Yield cells kept from an offset on."""
-    stride = int(np.max(np.asarray(p.inputs.get("stride", 1))))
-    if p.case.function != "convolve" or stride < 2:
+    strides = np.broadcast_to(np.asarray(p.inputs.get("stride", 1)), (p.ndim,))
+    if p.case.function != "convolve" or max(strides, default=1) < 2:
         return
-    for offset in range(1, stride):
+    for offset in range(1, max(strides)):
         told = f"the cells from number {offset} on are kept: output cell o is centred at cell o * stride"
-        yield Attempt("wrong cells of the stride", told, partial(_every, p, offset, stride))
+        yield Attempt("wrong cells of the stride", told, partial(_every, p, offset, strides))
 
 
-def _every(p: Problem, offset: int, stride: int) -> Outputs:
+def _every(p: Problem, offset: int, strides: NDArray[np.integer]) -> Outputs:
     y = p.reference(stride=1)["features"]
-    return {"features": y[(slice(None), *(slice(offset, None, stride),) * (y.ndim - 2), slice(None))]}
+    kept = [slice(min(offset, int(t) - 1), None, int(t)) for t in strides]
+    return {"features": y[(slice(None), *kept, slice(None))]}

@@ -7,16 +7,17 @@ from math import prod
 
 import numpy as np
 
-from refmg import prolongation_matrix, restriction_matrix
 from refmg.regularization import second_difference
 from refmg_validation.conformance.mistakes.problem import Attempt, Attempts, Outputs, Problem, times
+from refmg_validation.conformance.reference.arithmetic import floats, product
+from refmg_validation.conformance.reference.transfers import prolongation, restriction
 
 SUMMED = ("value", "features", "W", "mu", "opening", "stencils", "biases")
 
 
 def cell_volume(p: Problem) -> Attempts:
     """Yield h^d left out of the logits or of a gradient, and there twice."""
-    if not p.has("W"):
+    if not p.has("W") or p.case.function in ("weight_regularizer", "switch_level"):
         return
     volume = 1 / prod(p.cells)
     for mistake, found, c in (
@@ -74,11 +75,12 @@ def _transposed(p: Problem, factor: tuple[int, ...], scale: float) -> Outputs:
     y, down = p.inputs["features"], p.case.function == "restrict_features"
     if p.case.function not in ("restrict_features", "prolong_features"):
         raise ValueError("no R or P alone")
-    fine = y.shape[1:-1] if down else tuple(f * n for f, n in zip(factor, y.shape[1:-1], strict=True))
-    matrix = (prolongation_matrix if down else restriction_matrix)(fine, transfer, factor, boundary).T
-    out = tuple(n // f for n, f in zip(fine, factor, strict=True)) if down else fine
+    cells = y.shape[1:-1]
+    coarse = tuple(n // f for n, f in zip(cells, factor, strict=True)) if down else cells
+    out = coarse if down else tuple(f * n for f, n in zip(factor, coarse, strict=True))
+    matrix = floats((prolongation if down else restriction)(coarse, transfer, factor, boundary)).T
     flat = y.reshape(y.shape[0], -1, y.shape[-1])
-    return {"features": scale * np.stack([(matrix @ part).reshape(*out, -1) for part in flat])}
+    return {"features": scale * np.stack([product(matrix, part).reshape(*out, -1) for part in flat])}
 
 
 def mean_or_sum(p: Problem) -> Attempts:
@@ -95,8 +97,32 @@ def sign(p: Problem) -> Attempts:
     yield Attempt("missing minus", "the right numbers with the other sign", partial(p.all_changed, times(-1)))
 
 
+def divided_weights(p: Problem) -> Attempts:
+    """Yield weights of the classifier divided, or multiplied, by the cells at a switch of level."""
+    if p.case.function != "switch_level":
+        return
+    cells = prod(int(n) for n in p.inputs["shape"]) / prod(p.cells)
+    told = "W is a function on the grid, W_h = P W_H, since logits carry h^d"
+    for c, how in ((1 / cells, "divided"), (cells, "multiplied")):
+        name = f"{how} weights"
+        mistake = f"W is {how} by {cells:g}, the fine cells in a coarse one: {told}"
+        yield Attempt(name, mistake, partial(p.expected_but, ("W",), times(c)))
+
+
+def half_a_square(p: Problem) -> Attempts:
+    """Yield a factor 1/2 that is missing or there twice, in what is half a square."""
+    squares = p.case.function.endswith("_regularizer") or p.inputs.get("loss") in ("least-squares", "svm")
+    for c in (2.0, 0.5) if squares else ():
+        told = f"{c:g} times what is expected: this is half a square"
+        yield Attempt("factor 1/2", told, partial(p.expected_but, _values(p), times(c)))
+
+
+def _values(p: Problem) -> tuple[str, ...]:
+    """Return the outputs that a factor of the loss multiplies."""
+    return tuple(name for name in p.case.expected if name != "logits")
+
+
 def factor_two(p: Problem) -> Attempts:
-    """Yield a factor 1/2 that is missing or there twice."""
+    """Yield the double or the half of everything."""
     for c in (2.0, 0.5):
-        told = f"{c:g} times what is expected: losses and regularisers are half a square"
-        yield Attempt("factor 1/2", told, partial(p.all_changed, times(c)))
+        yield Attempt("factor 2", f"{c:g} times what is expected", partial(p.all_changed, times(c)))

@@ -1,8 +1,7 @@
-"""Regularisers as matrices; the objective, Gauss-Newton and Newton steps with dense matrices."""
+"""Regularisers as matrices; the objective and its derivatives with dense matrices."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from refmg_validation.conformance.build import Floats
 from refmg_validation.conformance.functions import FUNCTIONS
 from refmg_validation.conformance.reference import losses, propagation
+from refmg_validation.conformance.reference.arithmetic import product
 
 NETWORK = FUNCTIONS["propagate"].arguments
 
@@ -23,7 +23,8 @@ def differences(n: int) -> Floats:
     array([[-1.,  1.,  0.],
            [ 0., -1.,  1.]])
     """
-    return np.eye(n)[1:] - np.eye(n)[:-1]
+    eye: Floats = np.eye(n, dtype=np.float64)
+    return eye[1:] - eye[:-1]
 
 
 def weight_matrix(W: Floats, alpha_W: float) -> Floats:
@@ -31,8 +32,8 @@ def weight_matrix(W: Floats, alpha_W: float) -> Floats:
     total = np.zeros((W.size, W.size))
     for axis, n in enumerate(W.shape[1:-1], start=1):
         before, after = np.eye(int(np.prod(W.shape[:axis]))), np.eye(int(np.prod(W.shape[axis + 1 :])))
-        D = np.kron(np.kron(before, n * differences(n)), after)
-        total += alpha_W * losses.cell_volume(W) * D.T @ D
+        D: Any = np.kron(np.kron(before, n * differences(n)), after)
+        total += alpha_W * losses.cell_volume(W) * product(D.T, D)
     return total
 
 
@@ -42,7 +43,7 @@ def control_matrix(
     """Return the matrix of the regularisers of the controls, on opening, stencils, biases in a row."""
     nodes, dt = len(stencils), final_time / len(stencils)
     D = differences(nodes)
-    in_time = alpha_0 * dt * np.eye(nodes) + alpha_t / dt * D.T @ D
+    in_time = alpha_0 * dt * np.eye(nodes) + alpha_t / dt * product(D.T, D)
     blocks: list[Any] = [alpha_0 * np.eye(opening.size)]
     blocks += [np.kron(in_time, np.eye(part[0].size)) for part in (stencils, biases)]
     total = np.zeros((sum(len(b) for b in blocks),) * 2)
@@ -81,6 +82,8 @@ class Linearized:
 
     Attributes
     ----------
+    jacobian : ndarray, shape (q, p)
+        Of the final features by the controls.
     gradient : ndarray, shape (p,)
         By the controls: ``J^T`` times that by the features.
     gauss_newton : ndarray, shape (p, p)
@@ -90,93 +93,9 @@ class Linearized:
     def __init__(self, inputs: dict[str, Any]) -> None:
         Y = propagation.propagate(**{name: inputs[name] for name in NETWORK})
         W, mu, loss, labels = (inputs[name] for name in ("W", "mu", "loss", "labels"))
-        J = propagation.jacobian(inputs)
-        self.gradient = J.T @ losses.classifier_loss(loss, Y, W, mu, labels)[2].ravel()
+        self.jacobian = J = propagation.jacobian(inputs)
+        self.gradient = product(J.T, losses.classifier_loss(loss, Y, W, mu, labels)[2].ravel())
         to_logits = losses.cell_volume(W) * np.kron(W.reshape(-1, W.shape[-1]).T, np.eye(Y.shape[-1]))
-        A = to_logits @ J
-        self.gauss_newton = A.T @ losses.mean_loss(loss, losses.logits(Y, W, mu), labels)[2] @ A
-
-
-def conjugate_gradients(
-    A: Floats, b: Floats, iterations: int, tolerance: float, inverse: Floats | None = None
-) -> Floats:
-    """Return the iterate of preconditioned conjugate gradients from 0; `inverse` is a diagonal.
-
-    Examples
-    --------
-    >>> conjugate_gradients(np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([3.0, 4.0]), 2, 0.0).round(12)
-    array([1., 1.])
-    """
-    M = np.ones_like(b) if inverse is None else inverse
-    x, r = np.zeros_like(b), b
-    d = M * r
-    rho = first = r @ (M * r)
-    for _ in range(iterations):
-        step = rho / (d @ A @ d)
-        x, r = x + step * d, r - step * (A @ d)
-        rho, old = r @ (M * r), rho
-        if rho <= tolerance**2 * first:
-            break
-        d = M * r + rho / old * d
-    return x
-
-
-def armijo(value: Callable[[float], float], start: float, slope: float) -> float:
-    """Return the first of 1, 1/2, .. with ``value <= start + 1e-4 step slope``, at most ten; else 0."""
-    steps = (0.5**k for k in range(10))
-    return next((t for t in steps if value(t) <= start + 1e-4 * t * slope), 0.0)
-
-
-def _length(value: Callable[[Floats], float], x: Floats, d: Floats, slope: float) -> float:
-    return armijo(lambda t: value(x + t * d), value(x), slope)
-
-
-def control_step(inputs: dict[str, Any]) -> tuple[Floats, Floats, Floats, float]:
-    """Return the controls after one Gauss-Newton step, and the step length."""
-    parts = controls(inputs)
-    theta = flat(*parts)
-    penalty = control_matrix(*parts, inputs["final_time"], inputs["alpha_t"], inputs["alpha_0"])
-
-    def value(v: Floats) -> float:
-        names = ("opening", "stencils", "biases")
-        moved = inputs | dict(zip(names, split(v, *parts), strict=True))
-        return objective(moved) + 0.5 * float(v @ penalty @ v)
-
-    about = Linearized(inputs)
-    g, A = about.gradient + penalty @ theta, about.gauss_newton + penalty
-    d = conjugate_gradients(A, -g, inputs["cg_iterations"], inputs["cg_tolerance"])
-    step = _length(value, theta, d, float(g @ d))
-    opening, stencils, biases = split(theta + step * d, *parts)
-    return opening, stencils, biases, step
-
-
-def classifier_steps(
-    loss: str,
-    features: Floats,
-    W: Floats,
-    mu: Floats,
-    labels: Floats,
-    alpha_W: float,
-    newton_steps: int,
-    cg_iterations: int,
-    cg_tolerance: float,
-) -> tuple[Floats, Floats]:
-    """Return weights and biases of the classes after Newton steps at fixed features."""
-    penalty = np.zeros((W.size + mu.size,) * 2)
-    penalty[: W.size, : W.size] = weight_matrix(W, alpha_W)
-    inverse_mass = np.concatenate([np.full(W.size, 1 / losses.cell_volume(W)), np.ones(mu.size)])
-
-    def value(v: Floats) -> float:
-        Z = losses.logits(features, *split(v, W, mu))
-        return losses.mean_loss(loss, Z, labels)[0] + 0.5 * float(v @ penalty @ v)
-
-    v = flat(W, mu)
-    for _ in range(newton_steps):
-        weights, biases = split(v, W, mu)
-        by = losses.classifier_loss(loss, features, weights, biases, labels)
-        g = flat(*by[3:]) + penalty @ v
-        A = losses.hessian(loss, features, weights, biases, labels) + penalty
-        d = conjugate_gradients(A, -g, cg_iterations, cg_tolerance, inverse_mass)
-        v = v + d * _length(value, v, d, float(g @ d))
-    weights, biases = split(v, W, mu)
-    return weights, biases
+        A = product(to_logits, J)
+        curvature = losses.mean_loss(loss, losses.logits(Y, W, mu), labels)[2]
+        self.gauss_newton = product(A.T, curvature, A)

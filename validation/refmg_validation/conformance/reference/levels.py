@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from refmg_validation.conformance.build import Floats, Shape
-from refmg_validation.conformance.reference.operators import prolong, prolong_stencil
 from refmg_validation.conformance.reference.propagation import in_time
+from refmg_validation.conformance.reference.transfers import prolong, prolong_stencil
 
 
 def at_nodes(values: Floats, nodes: int, interpolation: str) -> Floats:
@@ -32,7 +34,7 @@ def _cubic(values: Floats, place: float) -> Floats:
     last = len(values) - 1
     first = min(max(int(place) - 1, 0), last - 3)
     at, nodes = min(place, float(last)), range(first, first + 4)
-    weights = [np.prod([(at - i) / (j - i) for i in nodes if i != j]) for j in nodes]
+    weights = [prod((at - i) / (j - i) for i in nodes if i != j) for j in nodes]
     return np.asarray(sum(w * values[j] for w, j in zip(weights, nodes, strict=True)))
 
 

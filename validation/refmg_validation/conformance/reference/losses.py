@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import prod
+from math import fsum, prod
 
 import numpy as np
-from scipy import special
 
 from refmg_validation.conformance.build import Floats
+from refmg_validation.conformance.reference.arithmetic import dot, product, sigmoid, softmax, softplus
 
 # Logits of one example and its label -> value, gradient, Hessian in the logits.
 OneLoss = Callable[[Floats, int], tuple[float, Floats, Floats]]
 
 
 def _softmax(z: Floats, label: int) -> tuple[float, Floats, Floats]:
-    p = special.softmax(z)
-    return float(special.logsumexp(z) - z[label]), p - np.eye(len(z))[label], np.diag(p) - np.outer(p, p)
+    p, logarithm = softmax(z)
+    return logarithm - float(z[label]), p - np.eye(len(z))[label], np.diag(p) - np.outer(p, p)
 
 
 def _least_squares(z: Floats, label: int) -> tuple[float, Floats, Floats]:
     r = z - np.eye(len(z))[label]
-    return 0.5 * float(r @ r), r, np.eye(len(z))
+    return 0.5 * dot(r, r), r, np.eye(len(z))
 
 
 def _logistic(z: Floats, label: int) -> tuple[float, Floats, Floats]:
     sign = 2 * np.eye(len(z))[label] - 1
-    p = special.expit(z)
-    return -float(special.log_expit(sign * z).sum()), p - np.eye(len(z))[label], np.diag(p * (1 - p))
+    p = sigmoid(z)
+    return fsum(softplus(-sign * z).tolist()), p - np.eye(len(z))[label], np.diag(p * (1 - p))
 
 
 def _margins(z: Floats, label: int) -> tuple[Floats, Floats]:
@@ -40,12 +40,12 @@ def _margins(z: Floats, label: int) -> tuple[Floats, Floats]:
 
 def _svm(z: Floats, label: int) -> tuple[float, Floats, Floats]:
     margins, A = _margins(z, label)
-    return 0.5 * float(margins @ margins), A.T @ margins, A.T @ A
+    return 0.5 * dot(margins, margins), product(A.T, margins), product(A.T, A)
 
 
 def _hinge(z: Floats, label: int) -> tuple[float, Floats, Floats]:
     margins, A = _margins(z, label)
-    return float(margins.sum()), A.sum(axis=0), np.zeros((len(z), len(z)))
+    return fsum(margins.tolist()), product(A.T, np.ones(len(A))), np.zeros((len(z), len(z)))
 
 
 LOSSES: dict[str, OneLoss] = {
@@ -71,7 +71,7 @@ def logits(features: Floats, W: Floats, mu: Floats) -> Floats:
     array([1., 2.])
     """
     flat = W.reshape(-1, W.shape[-1])
-    return cell_volume(W) * flat.T @ features.reshape(len(flat), -1) + mu[:, None]
+    return product(cell_volume(W) * flat.T, features.reshape(len(flat), -1)) + mu[:, None]
 
 
 def mean_loss(loss: str, Z: Floats, labels: Floats) -> tuple[float, Floats, Floats]:
@@ -81,7 +81,7 @@ def mean_loss(loss: str, Z: Floats, labels: Floats) -> tuple[float, Floats, Floa
     hessian = np.zeros((len(Z), m, len(Z), m))
     for e, (_, _, H) in enumerate(parts):
         hessian[:, e, :, e] = H / m
-    value = sum(part[0] for part in parts) / m
+    value = fsum(part[0] for part in parts) / m
     return value, np.stack([part[1] for part in parts], axis=1) / m, hessian.reshape(Z.size, Z.size)
 
 
@@ -92,19 +92,21 @@ def classifier_loss(
     Z = logits(features, W, mu)
     value, G, _ = mean_loss(loss, Z, labels)
     flat, h = W.reshape(-1, W.shape[-1]), cell_volume(W)
-    by_weights = (h * features.reshape(len(flat), -1) @ G.T).reshape(W.shape)
-    return Z, value, (h * flat @ G).reshape(features.shape), by_weights, G.sum(axis=1)
+    by_weights = product(h * features.reshape(len(flat), -1), G.T).reshape(W.shape)
+    by_biases = product(G, np.ones(G.shape[1]))
+    return Z, value, product(h * flat, G).reshape(features.shape), by_weights, by_biases
 
 
 def logits_jacobian(features: Floats, W: Floats) -> Floats:
     """Return the derivative of ``logits.ravel()`` by W and mu, as a dense matrix."""
     classes, m = W.shape[-1], features.shape[-1]
     Y = cell_volume(W) * features.reshape(-1, m)
-    by_weights = np.einsum("ie,cd->ceid", Y, np.eye(classes)).reshape(classes * m, -1)
+    each = np.eye(classes)[:, None, None, :] * Y.T[None, :, :, None]  # class, example, feature, class
+    by_weights = each.reshape(classes * m, -1)
     return np.hstack([by_weights, np.repeat(np.eye(classes), m, axis=0)])
 
 
 def hessian(loss: str, features: Floats, W: Floats, mu: Floats, labels: Floats) -> Floats:
     """Return the Hessian of the mean loss in W and mu, as a dense matrix."""
     A = logits_jacobian(features, W)
-    return A.T @ mean_loss(loss, logits(features, W, mu), labels)[2] @ A
+    return product(A.T, mean_loss(loss, logits(features, W, mu), labels)[2], A)

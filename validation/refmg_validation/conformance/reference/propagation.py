@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from refmg import Architecture, Classifier, Controls, Network, constraint_jacobian, get_backend
 from refmg_validation.conformance.build import Floats
-from refmg_validation.conformance.reference.layers import apply_layer
-from refmg_validation.conformance.reference.operators import convolve
+from refmg_validation.conformance.reference.layers import on_grid, varied_layer
+from refmg_validation.conformance.reference.varied import Varied, constant, independent, joined
 
 # y, time as a fraction of T -> F
-Rate = Callable[[Floats, float], Floats]
+Rate = Callable[[Varied, float], Varied]
+CONTROLS = ("opening", "stencils", "biases")
 
 
-def in_time(values: Floats, time: float) -> Floats:
+def in_time(values: Any, time: float) -> Any:
     """Return controls at a time: linear between the nodes ``j / M``, constant after the last.
 
     Examples
     --------
+    >>> import numpy as np
     >>> [float(in_time(np.array([0.0, 4.0]), t)) for t in (0.0, 0.25, 0.5, 0.9)]
     [0.0, 2.0, 4.0, 4.0]
     """
@@ -43,21 +42,44 @@ def propagate(
     biases: Floats,
 ) -> Floats:
     """Return the final features."""
+    controls = map(constant, (opening, stencils, biases))
+    kind = (layer, activation, boundary)
+    return _final(kind, integrator, final_time, steps, constant(images), *controls).value
 
-    def rate(y: Floats, time: float) -> Floats:
-        return apply_layer(layer, activation, boundary, y, in_time(stencils, time), in_time(biases, time))
 
-    start = convolve(images, opening, boundary)
+def jacobian(inputs: dict[str, Any]) -> Floats:
+    """Return the derivative of the final features by opening, stencils and biases, as a dense matrix."""
+    kind = inputs["layer"], inputs["activation"], inputs["boundary"]
+    controls = independent(*(inputs[name] for name in CONTROLS))
+    images = constant(inputs["images"], controls[0].rate.shape[-1])
+    found = _final(kind, inputs["integrator"], inputs["final_time"], inputs["steps"], images, *controls)
+    return found.rate.reshape(found.value.size, -1)
+
+
+def _final(
+    kind: tuple[str, str, str],
+    integrator: str,
+    final_time: float,
+    steps: int,
+    images: Varied,
+    opening: Varied,
+    stencils: Varied,
+    biases: Varied,
+) -> Varied:
+    def rate(y: Varied, time: float) -> Varied:
+        return varied_layer(*kind, y, in_time(stencils, time), in_time(biases, time))
+
+    start = on_grid(opening, images, kind[-1])
     return SCHEMES[integrator](rate, start, final_time / steps, steps)
 
 
-def _euler(F: Rate, y: Floats, dt: float, steps: int) -> Floats:
+def _euler(F: Rate, y: Varied, dt: float, steps: int) -> Varied:
     for k in range(steps):
         y = y + dt * F(y, k / steps)
     return y
 
 
-def _runge_kutta(F: Rate, y: Floats, dt: float, steps: int) -> Floats:
+def _runge_kutta(F: Rate, y: Varied, dt: float, steps: int) -> Varied:
     for k in range(steps):
         t, middle, end = k / steps, (k + 0.5) / steps, (k + 1) / steps
         k1 = F(y, t)
@@ -68,58 +90,26 @@ def _runge_kutta(F: Rate, y: Floats, dt: float, steps: int) -> Floats:
     return y
 
 
-def _leapfrog(F: Rate, y: Floats, dt: float, steps: int) -> Floats:
+def _leapfrog(F: Rate, y: Varied, dt: float, steps: int) -> Varied:
     """Step ``y_{k+1} = 2 y_k - y_{k-1} + dt^2 F(y_k)`` from rest, ``y_1 = y_0 + dt^2 / 2 F(y_0)``."""
-    old, y = y, y + dt**2 / 2 * F(y, 0.0)
+    old, y = y, y + dt * dt / 2 * F(y, 0.0)
     for k in range(1, steps):
-        old, y = y, 2 * y - old + dt**2 * F(y, k / steps)
+        old, y = y, 2 * y - old + dt * dt * F(y, k / steps)
     return y
 
 
-def _verlet(F: Rate, y: Floats, dt: float, steps: int) -> Floats:
+def _verlet(F: Rate, y: Varied, dt: float, steps: int) -> Varied:
     """Half a kick of the second half of the channels, a drift of the first, half a kick."""
     half = len(y) // 2
-    y = y.copy()
+
+    def kick(y: Varied, time: float) -> Varied:
+        return joined(y[:half], y[half:] + dt / 2 * F(y, time)[half:])
+
     for k in range(steps):
-        y[half:] += dt / 2 * F(y, k / steps)[half:]
-        y[:half] += dt * F(y, (k + 0.5) / steps)[:half]
-        y[half:] += dt / 2 * F(y, (k + 1) / steps)[half:]
+        y = kick(y, k / steps)
+        y = joined(y[:half] + dt * F(y, (k + 0.5) / steps)[:half], y[half:])
+        y = kick(y, (k + 1) / steps)
     return y
 
 
 SCHEMES = {"euler": _euler, "rk4": _runge_kutta, "leapfrog": _leapfrog, "verlet": _verlet}
-
-
-def jacobian(inputs: dict[str, Any]) -> Floats:
-    """Return the derivative of the final features by opening, stencils and biases, as a dense matrix.
-
-    The constraints of all time steps at once, ``A dy = B dtheta``, are solved as a dense system.
-    """
-    system = constraint_jacobian(network(inputs), inputs["images"])
-    states = np.linalg.solve(system.A.toarray(), system.B.toarray())
-    return system.observation.toarray() @ states
-
-
-def network(inputs: dict[str, Any]) -> Network:
-    """Return the network that the inputs of a case describe, on the host."""
-    opening, stencils = inputs["opening"], inputs["stencils"]
-    shape = inputs["images"].shape[1:-1]
-    W = inputs.get("W", np.zeros((stencils.shape[1], *shape, 2)))
-    architecture = Architecture(
-        shape,
-        channels=stencils.shape[1],
-        layers=inputs["steps"],
-        final_time=inputs["final_time"],
-        width=stencils.shape[-1],
-        opening_width=opening.shape[-1],
-        boundary=inputs["boundary"],
-        activation=inputs["activation"],
-        in_channels=opening.shape[1],
-        classes=W.shape[-1],
-        layer=inputs["layer"],
-        integrator=inputs["integrator"],
-        control_nodes=len(stencils),
-    )
-    controls = Controls(opening, stencils, inputs["biases"])
-    classifier = Classifier(W, inputs.get("mu", np.zeros(W.shape[-1])))
-    return Network(architecture, controls, classifier, get_backend("numpy"))
