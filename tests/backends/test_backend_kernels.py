@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -184,6 +185,32 @@ def test_results_do_not_share_memory_with_later_ones(backend):
     assert np.array_equal(backend.to_numpy(first), kept)
 
 
+def of_fixed_features(backend, F, G, W):
+    """Products of features with a classifier."""
+    p, m = backend.xp.abs(G), F.shape[1]
+    fixed = backend.fixed_features([F[:, :100], F[:, 100:]], m, W.shape[1])
+    curvature = Curvature(backend.xp, p, p[None, ...], G[None, ...])
+    return [fixed.logits(W), fixed.gradient(G), *fixed.product(W, W[0, :], curvature)]
+
+
+def of_residual_network(backend, s, Y, bias, geometry):
+    """Features, tangent and adjoint of two layers; nothing where one goes after the other."""
+    xp, square = backend.xp, xp_square(backend.xp, s)
+    layers = ResidualParameters(s, xp.stack([square, -square]), xp.stack([bias, -bias]))
+    network = backend.residual_network(layers, ACTIVATIONS["tanh"], 0.3, geometry, geometry)
+    if network is None:
+        return []
+    found, linear = network.linearize(Y)
+    back = linear.adjoint(found)
+    return [network.apply(Y), found, linear.tangent(layers), back.opening, back.stencils, back.biases]
+
+
+def xp_square(xp, s):
+    """Stencils from the first channels to as many."""
+    c = s.shape[0]
+    return xp.concat([s, s], axis=1)[:, :c, ...]
+
+
 def bits_of_every_kernel(backend, dtype, channels=(6, 5)):
     """What each of :data:`KERNELS` computes, as bytes; large enough that sums are made in several parts."""
     rng, geometry, m = np.random.default_rng(0), Geometry((9, 10), (3, 3), "reflect"), 80
@@ -206,6 +233,8 @@ def bits_of_every_kernel(backend, dtype, channels=(6, 5)):
         "cotangent": backend.cotangent(Z, Z, 0.3),
         "logits": [backend.logits(W, F)],
         "weight_gradient": [backend.weight_gradient(F, G)],
+        "fixed_features": of_fixed_features(backend, F, G, W),
+        "residual_network": of_residual_network(backend, s, Y, bias, geometry),
         "map": list(backend.map(lambda k: K.apply((k + 1) / 7 * Y), range(4))),
     }
     return {name: [backend.to_numpy(a).tobytes() for a in arrays] for name, arrays in found.items()}
@@ -235,13 +264,26 @@ class Wavering(type(get_backend("numpy"))):
             self.calls += 1
             found = given(*arguments, **options)
             if kernel == "map":
-                return (self.off(a) for a in list(found))
+                return (self.off_all(a) for a in list(found))
             if kernel == "convolution":
                 found.K = self.off(found.K)
                 return found
+            if kernel == "fixed_features":
+                found.parts = [self.off(part) for part in found.parts]
+                return found
+            if kernel == "residual_network":
+                return self.network(*arguments)
             return (self.off(found[0]), *found[1:]) if isinstance(found, tuple) else self.off(found)
 
         setattr(self, kernel, wavering)
+
+    def network(self, parameters, *_):
+        """One that does nothing, but not always the same."""
+        linear = SimpleNamespace(tangent=lambda d: d.biases, adjoint=lambda P: parameters)
+        return SimpleNamespace(apply=lambda x: x, linearize=lambda x: (self.off(x), linear))
+
+    def off_all(self, a):
+        return tuple(self.off(part) for part in a) if isinstance(a, tuple) else self.off(a)
 
     def off(self, a):
         return (1 + self.calls * EPS) * a
