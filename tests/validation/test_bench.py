@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +14,7 @@ from cuda_on_cpu import NO_COMPILER, cupy_on_cpu, has_compiler
 from refmg import Classifier, RefmgError, convolution_matrix, get_backend
 from refmg.objective import NetworkObjective
 from refmg_backends.sparse_assembly import _plan
+from refmg_validation.bench import networks as networks_module
 from refmg_validation.bench import shapes as shapes_module
 from refmg_validation.bench import surroundings
 from refmg_validation.bench.kernels import kernel_cases
@@ -187,6 +189,21 @@ def test_products_repeat_no_forward_pass_on_either_side(monkeypatch):
     theirs["gradient"]()
     objective.value_and_gradient(vector)
     assert (passes.count("convolve"), passes.count("linearize")) == (4, 1)
+
+
+def test_the_deepest_network_is_not_linearised_by_pytorch(monkeypatch):
+    pytest.importorskip("torch", reason="the peer is PyTorch: pip install 'refmg[torch]'")
+    peer, linearised = TorchPeer("cpu", 1), []
+    given = peer._gauss_newton
+    monkeypatch.setattr(peer, "_gauss_newton", lambda *a: linearised.append(a) or given(*a))
+    monkeypatch.setattr(networks_module, "DEPTHS", (1, 2))
+    monkeypatch.setattr(networks_module, "MOST_LINEARISED", 1)
+    small = networks_module.Problem(grid=4, channels=2, examples=3)
+    monkeypatch.setattr(networks_module, "Problem", lambda layers: replace(small, layers=layers))
+    rows = list(networks_module.network_cases(get_backend("numpy"), peer, "float64", quick=False))
+    assert [(row["layers"], row["operation"]) for row in rows] == [
+        (1, "gradient"), (1, "Gauss-Newton product"), (2, "gradient")]  # fmt: skip
+    assert len(linearised) == 1
 
 
 def test_without_pytorch_the_comparison_says_what_to_install(monkeypatch):

@@ -99,8 +99,8 @@ class TorchPeer:
         b = torch.zeros(len(stencil), dtype=x.dtype, device=self.device, requires_grad=True)
         return lambda: torch.autograd.grad(x + dt * torch.tanh(self.convolve(x, s, b)), (x, s, b), z)
 
-    def network(self, network: Network, x: np.ndarray, labels: np.ndarray) -> Calls:
-        """Return loss gradient and Gauss-Newton product of a residual Euler network."""
+    def network(self, network: Network, x: np.ndarray, labels: np.ndarray, curved: bool = True) -> Calls:
+        """Return loss gradient and, if `curved`, Gauss-Newton product of a residual Euler network."""
         torch, a, host = self.torch, network.architecture, network.backend.to_numpy
         images, targets, N = self.images(x), torch.from_numpy(labels).to(self.device), a.layers
         c, W = network.controls, network.classifier
@@ -119,6 +119,8 @@ class TorchPeer:
             loss = torch.nn.functional.cross_entropy(logits(*free), targets)
             return torch.autograd.grad(loss, free)
 
+        if not curved:
+            return {"gradient": gradient}
         product = self._gauss_newton(partial(logits, joined=True), fixed, len(labels))
         return {"gradient": gradient, "Gauss-Newton product": product}
 
