@@ -86,6 +86,8 @@ class ClassifierLine:
 
     def at(self, t: float) -> ClassifierPoint:
         """Return the point at `t`, without a pass over the features; the last one is remembered."""
+        if t == 0:  # where a direction that is not finite changes nothing
+            return self.start
         if self._last[0] != t:
             start, xp = self.start, self.start.objective.xp
             reached = start.classifier.unflat(xp, start.classifier.flat(xp) + t * self.direction)

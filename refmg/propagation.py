@@ -102,7 +102,7 @@ class Propagation:
 
     def flat_images(self, x: Array) -> Array | None:
         """Return images as the kernel of :attr:`whole` wants them; None where it cannot take them."""
-        if self.whole is None or x.dtype != self.controls.opening.dtype:
+        if self.whole is None or x.dtype != self.controls.opening.dtype or x.shape[-1] == 0:
             return None
         return self.opening.flat_features(x)
 

@@ -11,6 +11,7 @@ from refmg.integrators import Integrator, ReversibleStep
 from refmg.propagation import Propagation
 from refmg_backends import RefmgError, one_of
 from refmg_backends.backend import Array
+from refmg_backends.errors import check_shape
 
 STORAGES = ("all", "checkpoint", "reversible")
 
@@ -93,10 +94,20 @@ class WholeTrajectory(Trajectory):
 
     def tangent(self, direction: Propagation) -> Array:
         """Return ``J`` times a direction of the controls, shape ``(C, n_1, .., n_d, m)``."""
+        c = direction.controls
+        if not self._takes(c.opening, c.stencils, c.biases):
+            return super().tangent(direction)
         return self.propagation.on_grid(self._linear.tangent(direction.residual_parameters))
+
+    def _takes(self, *arrays: Array) -> bool:
+        """Return whether these have the kernel's type; others, such as complex ones, go step by step."""
+        return all(a.dtype == self.Y.dtype for a in arrays)
 
     def adjoint(self, P: Array) -> Controls:
         """Return ``J^T P`` for `P` of the shape of the final features."""
+        check_shape("adjoint of the features", P.shape, self.Y.shape)
+        if not self._takes(P):
+            return super().adjoint(P)
         p = self.propagation
         flat = p.backend.xp.reshape(P, (P.shape[0], -1, P.shape[-1]))
         found, total = self._linear.adjoint(flat), p.zero_gradient()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from refmg_backends.activation import ACTIVATIONS, Activation
 from refmg_backends.backend import ConvolutionKernel, FixedFeatures, ResidualNetwork, ResidualParameters
-from refmg_backends.errors import check_shape
+from refmg_backends.errors import RefmgError, check_shape
 from refmg_backends.geometry import Geometry
 from refmg_backends.numba_convolution import NumbaConvolution, has_kernels
 from refmg_backends.numba_features import NumbaFeatures, has_loops
@@ -150,10 +150,12 @@ class NumbaBackend(NumpyBackend):
     def fixed_features(self, parts: Iterable[Real], examples: int, classes: int) -> FixedFeatures:
         """Pack features into blocks that stay in a cache between two products."""
         every = iter(parts)
-        first = next(every)
+        first = next(every, None)
+        if first is None:
+            raise RefmgError("found no features; expected one part of the examples or more")
         if not has_kernels(first) or not has_loops(classes, first.dtype):
             return super().fixed_features(chain([first], every), examples, classes)
-        return NumbaFeatures(chain([first], every), first.shape[0], examples, first.dtype)
+        return NumbaFeatures(chain([first], every), (first.shape[0], examples, classes), first.dtype)
 
     def residual_network(
         self,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refmg_backends.curvature import Curvature
-from refmg_backends.errors import check_shape
+from refmg_backends.errors import RefmgError, check_shape
 from refmg_backends.numba_kernels import fixed_features as kernels
 from refmg_backends.numba_kernels.memory import aligned_empty, whole_vectors
 from refmg_backends.numba_kernels.vectors import lanes
@@ -26,19 +26,20 @@ class NumbaFeatures:
     ----------
     parts : iterable of ndarray, each of shape (features, m_i)
         In one of the types float32 and float64.
-    features, examples : int
-        How many there are in all.
+    sizes : tuple of int
+        How many features, examples and classes there are in all.
     dtype : dtype
         Their type.
 
     Raises
     ------
     RefmgError
-        If the parts are not of these shapes.
+        If the parts, or later factors, are not of these shapes or of another type.
     """
 
-    def __init__(self, parts: Iterable[Real], features: int, examples: int, dtype: Any) -> None:
-        self.features, self.examples, self.dtype = features, examples, np.dtype(dtype)
+    def __init__(self, parts: Iterable[Real], sizes: tuple[int, int, int], dtype: Any) -> None:
+        self.features, self.examples, self.classes = features, examples, _ = sizes
+        self.dtype = np.dtype(dtype)
         self.lanes = lanes(self.dtype.itemsize)
         count, rows = -(-examples // self.lanes), -(-features // kernels.ROWS) * kernels.ROWS
         self.blocks = aligned_empty((count, rows, self.lanes), self.dtype)
@@ -46,7 +47,7 @@ class NumbaFeatures:
         self.blocks[-1, :, examples - (count - 1) * self.lanes :] = 0
         first = 0
         for Y in parts:
-            check_shape("features", Y.shape, (features, min(Y.shape[1], examples - first)))
+            self._check("features", Y, (features, min(Y.shape[1], examples - first)))
             kernels.pack(whole_vectors(Y, self.dtype, 1), self.blocks, first)
             first += Y.shape[1]
         check_shape("all features", (features, first), (features, examples))
@@ -65,18 +66,19 @@ class NumbaFeatures:
 
     def gradient(self, G: Real) -> Real:
         """Return ``Y G^T``."""
-        check_shape("gradient of the logits", G.shape, (G.shape[0], self.examples))
+        self._check("gradient of the logits", G, (self.classes, self.examples))
         parts, vectors = self._parts(len(G))
         kernels.gradient(self.blocks, self._filled(G), parts, vectors)
         return self._total(parts, len(G))
 
     def product(self, W: Real, mu: Real, curvature: Curvature) -> tuple[Real, Real]:
         """Return ``Y Z^T`` and the sums of Z by class, where ``Z = C (W^T Y + mu)``."""
-        W, mu, shape = self._weights(W), whole_vectors(mu, self.dtype, 1), (W.shape[1], self.examples)
-        check_shape("biases", mu.shape, shape[:1])
-        check_shape("diagonal", curvature.diagonal.shape, shape)
+        shape = self.classes, self.examples
+        self._check("biases", mu, shape[:1])
+        self._check("diagonal", curvature.diagonal, shape)
         for name, columns in (("left columns", curvature.left), ("right columns", curvature.right)):
-            check_shape(name, columns.shape, (len(curvature.left), *shape))
+            self._check(name, columns, (len(curvature.left), *shape))
+        W, mu = self._weights(W), whole_vectors(mu, self.dtype, 1)
         columns = [self._filled(a) for a in (curvature.diagonal, curvature.left, curvature.right)]
         parts, vectors = self._parts(W.shape[1])
         sums = np.empty((len(parts), W.shape[1]), self.dtype)
@@ -85,8 +87,15 @@ class NumbaFeatures:
         return self._total(parts, W.shape[1]), sums.sum(axis=0)
 
     def _weights(self, W: Real) -> Real:
-        check_shape("weights", W.shape, (self.features, W.shape[1]))
+        self._check("weights", W, (self.features, self.classes))
         return whole_vectors(W, self.dtype, 1)
+
+    def _check(self, name: str, array: Real, shape: tuple[int, ...]) -> None:
+        check_shape(name, array.shape, shape)
+        if array.dtype != self.dtype:
+            raise RefmgError(
+                f"found {name} of type {array.dtype}; expected {self.dtype}, as the features have"
+            )
 
     def _filled(self, G: Real) -> Real:
         return whole_vectors(G, self.dtype, self.lanes)

@@ -22,7 +22,7 @@ Real = NDArray[Any]
 Indices = NDArray[np.int64]
 # Bytes of state, next state and slope of one block that shall stay in a second-level cache.
 CACHE = 6 << 19
-MOST_PARTS = 32  # of a gradient, summed up by blocks of examples
+MOST_PARTS, SUMS = 32, 1 << 22  # of a gradient, summed up by blocks of examples; bytes of all parts
 
 
 def packed(stencils: Real) -> Real:
@@ -168,7 +168,9 @@ class LinearizedNumbaNetwork:
         """Return the gradient of ``<P, final features>`` by the parameters."""
         n, shapes = self.network, self.network.parameters
         check_shape("adjoint", P.shape, (n.channels, n.geometry.cells, self.examples))
-        layers, parts = len(shapes.stencils), min(MOST_PARTS, len(self.kept[0]))
+        layers = len(shapes.stencils)
+        # As the shapes decide: many where gradients are small, so that no result depends on threads.
+        parts = max(1, min(MOST_PARTS, len(self.kept[0]), SUMS // max(1, shapes.stencils.nbytes)))
         # In the kernel's order: output channels, taps, input channels.
         openings = np.empty((parts, n.channels, n.opening_geometry.taps, n.in_channels), n.dtype)
         stencils = np.empty((parts, layers, n.channels, n.geometry.taps, n.channels), n.dtype)
@@ -192,7 +194,7 @@ def table(geometry: Geometry) -> NDArray[Any]:
 
 
 def suits(parameters: ResidualParameters, geometry: Geometry, opening_geometry: Geometry) -> bool:
-    """Return whether whole networks are quicker than single layers: not where channels are many."""
+    """Return whether whole networks are quicker than single layers: not where minimal filtering is."""
     channels = parameters.opening.shape[0]
     same = geometry.shape == geometry.out_shape == opening_geometry.shape == opening_geometry.out_shape
     return same and not winograd.suits(geometry, channels, channels)

@@ -36,7 +36,8 @@ class ClassifierSteps:
     @property
     def passes(self) -> int:
         """Passes over the features that these steps took, see the notes of :func:`classifier_steps`."""
-        return 1 + sum(2 + 2 * step.products for step in self.steps)
+        # Without a trial nobody asked for the logits along the direction.
+        return 1 + sum(1 + 2 * step.products + (step.evaluations > 0) for step in self.steps)
 
 
 def classifier_steps(

@@ -287,11 +287,17 @@ objective = NetworkObjective(network, [Batches(x, labels, 10, 50, network.backen
 vector = objective.vector(network)
 gradient = objective.value_and_gradient(vector)[1]
 product = objective.gauss_newton(vector)(gradient)
+# So many blocks of examples that gradients of whole networks have several blocks a part.
+whole = random_network(Architecture((5, 6), channels=8, layers=3), 0, "numba", "float32")
+x, labels = rng.normal(size=(1, 5, 6, 1100)), rng.integers(0, 10, 1100)
+every = NetworkObjective(whole, [Batches(x, labels, 10, 1100, network.backend, "float32")[0]])
+by_whole = every.value_and_gradient(every.vector(whole))[1]
+curved_whole = every.gauss_newton(every.vector(whole))(by_whole)
 # So many blocks of examples that sums over them have several parts.
 Y, p = rng.normal(size=(19, 1500)), rng.random((10, 1500))
 fixed = network.backend.fixed_features([Y], 1500, 10)
 curved = fixed.product(rng.normal(size=(19, 10)), p[:, 0], Curvature(np, p, p[None], p[None]))[0]
-found = gradient, product, fixed.logits(curved), fixed.gradient(p), curved
+found = gradient, product, by_whole, curved_whole, fixed.logits(curved), fixed.gradient(p), curved
 print(hashlib.sha256(b"".join(a.tobytes() for a in found)).hexdigest(), numba.get_num_threads())
 """
 
@@ -432,6 +438,8 @@ def wrong_calls():
         "weights": lambda: fixed.logits(np.ones((19, 3))),
         "residuals": lambda: fixed.gradient(np.ones((3, 7))),
         "biases": lambda: fixed.product(np.ones((20, 3)), np.ones(2), curvature),
+        "fewer classes": lambda: fixed.gradient(np.ones((2, 8))),
+        "more classes": lambda: fixed.logits(np.ones((20, 4))),
         "curvature": lambda: fixed.product(np.ones((20, 3)), b, curvature.of(slice(7))),
     }
 

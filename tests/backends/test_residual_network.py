@@ -124,6 +124,33 @@ def test_images_of_another_type_go_one_layer_after_the_other():
     assert type(linearized(p, x.astype("float64"))) is WholeTrajectory
 
 
+@pytest.mark.parametrize("kind", ["complex128", "float32"])
+def test_directions_of_another_type_go_one_layer_after_the_other(kind):
+    a, rng = Architecture((4, 5), channels=3), np.random.default_rng(1)
+    controls = whole_controls(a, rng, "float64")
+    p, x, P = Propagation(a, controls, NUMBA), rng.normal(size=(1, 4, 5, 6)), rng.normal(size=(3, 4, 5, 6))
+    direction = controls.map(
+        lambda c: ((1 + 2j) * c).astype(kind) if kind == "complex128" else c.astype(kind)
+    )
+    along = Propagation(a, direction, NUMBA)
+    whole, steps = linearized(p, x), Trajectory(p, x)
+    assert type(whole) is WholeTrajectory
+    assert np.array_equal(whole.tangent(along), steps.tangent(along))
+    other = (1 + 2j) * P if kind == "complex128" else P.astype(kind)
+    for ours, theirs in zip(
+        vars(whole.adjoint(other)).values(), vars(steps.adjoint(other)).values(), strict=True
+    ):
+        assert ours.dtype == theirs.dtype
+        assert np.array_equal(ours, theirs)
+
+
+def test_no_images_have_no_gradient():
+    a = Architecture((4, 5), channels=3)
+    p = Propagation(a, whole_controls(a, np.random.default_rng(1), "float64"), NUMBA)
+    gradient = linearized(p, np.zeros((1, 4, 5, 0))).adjoint(np.zeros((3, 4, 5, 0)))
+    assert not gradient.flat(np).any()
+
+
 @pytest.mark.parametrize("storage", ["checkpoint", "all"])
 def test_little_is_kept_where_little_is_asked_for(storage):
     a, rng = Architecture((6, 6), channels=4, layers=4), np.random.default_rng(0)
@@ -144,8 +171,10 @@ def wrong_calls():
     """Calls with one array of a wrong shape, by name."""
     a, rng = Architecture((6, 6), channels=4, layers=2), np.random.default_rng(0)
     network = Propagation(a, whole_controls(a, rng, "float64"), NUMBA).whole
+    trajectory = linearized(Propagation(a, whole_controls(a, rng, "float64"), NUMBA), np.ones((1, 6, 6, 5)))
     linear, good = network.linearize(np.ones((1, 36, 5)))[1], network.parameters
     return {
+        "adjoint on another grid": lambda: trajectory.adjoint(np.ones((4, 4, 9, 5))),
         "channels": lambda: network.apply(np.ones((2, 36, 5))),
         "cells": lambda: network.linearize(np.ones((1, 35, 5))),
         "adjoint": lambda: linear.adjoint(np.ones((4, 36, 6))),

@@ -88,6 +88,11 @@ def test_no_step_stays_at_the_same_point_without_a_pass():
     assert line.at(0.0) is point
     assert "logits" not in vars(line)
     assert line.at(0.5) is line.at(0.5)
+    # Also after trials along a direction that is not finite.
+    endless = point.along(np.full_like(p.direction, np.inf))
+    vars(endless)["logits"] = np.full_like(point.logits, np.inf)
+    assert not np.isfinite(endless.at(0.5).logits).any()
+    assert endless.at(0.0) is point
 
 
 def test_features_are_freed_without_a_garbage_collection():
