@@ -137,10 +137,17 @@ def test_the_documentation_lists_every_public_class_and_function(module):
 
 
 def unlisted(package, page):
-    """Return the public classes and functions that a page does not have under their full name."""
-    listed = set(page.split())
-    names = [name for name in package.__all__ if callable(getattr(package, name))]
-    return [name for name in names if f"{package.__name__}.{name}" not in listed]
+    """Return the public classes and functions that a page does not have under their full name.
+
+    What ``refmg`` hands on is described there.
+    """
+    listed, names = set(page.split()), [name for name in package.__all__ if callable(getattr(package, name))]
+    ours = {name for name in names if getattr(refmg, name, None) is getattr(package, name)}
+    return [
+        name
+        for name in names
+        if f"{package.__name__}.{name}" not in listed and not (name in ours and f"refmg.{name}" in listed)
+    ]
 
 
 def test_the_list_check_rejects_a_name_of_another_package():
@@ -158,6 +165,10 @@ def test_the_documentation_lists_nothing_else():
     for name in names:
         package, _, own = name.rpartition(".")
         assert own in import_module(package).__all__, name
+    things = [getattr(import_module(name.rpartition(".")[0]), name.rpartition(".")[2]) for name in names]
+    # Sphinx refuses two descriptions of one class.
+    classes = [thing for thing in things if isinstance(thing, type)]
+    assert len(set(classes)) == len(classes) > 50
 
 
 @pytest.mark.parametrize("module", PUBLIC)
