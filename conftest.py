@@ -8,6 +8,11 @@ NEEDS_TORCH = (
     "validation/refmg_validation/model_study",
     "validation/refmg_validation/adapters/torch",
     "docs/moving-models.md",
+    "docs/gallery/batch_norm.py",
+    "docs/examples/conformance",
+    "docs/examples/first-hour/my_convolution.py",
+    "docs/examples/first-hour/my_convolution_mended.py",
+    "docs/examples/first-hour/my_model.py",
 )
 HAS_TORCH = find_spec("torch") is not None
 

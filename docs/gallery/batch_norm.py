@@ -1,12 +1,14 @@
 """Statistics of batch norm
 
-A PyTorch network with ReLU, strides and batch norm is trained for some epochs on 1,000 digits of 28 x 28 cells, and used on 14 x 14 ones
-with its stencils unchanged. A batch norm subtracts the mean and divides by the deviation of what it saw in training; on another grid the
-features have others. `refmg.torch.reestimate_batch_norm` takes them anew from images without labels. This is the baseline that any other
-transfer has to beat, and `transfer_model` calibrates the stencils as well.
+A PyTorch network with ReLU, strides and batch norm is trained for some epochs on 1,000 digits of 28 x 28
+cells, and used on 14 x 14 ones with its stencils unchanged. A batch norm subtracts the mean and divides
+by the deviation of what it saw in training; on another grid the features have others.
+`refmg.torch.reestimate_batch_norm` takes them anew from images without labels. This is the baseline that
+any other transfer has to beat, and `transfer_model` calibrates the stencils as well.
 
-Accuracy on 500 other digits, and, for each of the channels, the deviation that the last batch norm keeps from training against the one
-that it now sees. The number is the gain in accuracy by re-estimated statistics, as a fraction.
+Accuracy on 500 other digits, and, for each of the channels, the deviation that the last batch norm keeps
+from training against the one that it now sees. The number is the gain in accuracy by re-estimated
+statistics, as a fraction.
 """
 
 import numpy as np
@@ -67,11 +69,10 @@ def draw(figure: Figure, found: dict) -> None:
     """Draw accuracies, and deviations before and after."""
     figure.set_size_inches(9, 3.6)
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
-    left.bar_label(left.bar(list(found["accuracies"]), [100 * a for a in found["accuracies"].values()]), fmt="%.1f")
-    left.set_ylim(0, 100)
-    left.set_ylabel("accuracy on 500 digits, in %")
+    bars = left.bar(list(found["accuracies"]), [100 * a for a in found["accuracies"].values()])
+    left.bar_label(bars, fmt="%.1f")
+    left.set(ylim=(0, 100), ylabel="accuracy on 500 digits, in %")
     limit = 1.1 * float(np.max([found["before"], found["after"]]))
     right.plot([0, limit], [0, limit], color="gray", linewidth=0.8)
     right.plot(found["before"], found["after"], "o")
-    right.set_xlabel("deviation kept from 28 x 28")
-    right.set_ylabel("deviation on 14 x 14")
+    right.set(xlabel="deviation kept from 28 x 28", ylabel="deviation on 14 x 14")

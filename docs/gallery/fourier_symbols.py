@@ -1,20 +1,30 @@
 """Local Fourier symbols
 
-On a periodic grid $e^{i\\theta x}$ is an eigenvector of a convolution: its eigenvalue is the symbol $\\hat s(\\theta)$. The symbol of
-$R K_h P$ at a coarse frequency $2\\theta$ is a mean of the fine symbol at $\\theta$ and its alias $\\theta + \\pi$, weighted by R and P. Here
-it is drawn for the second difference $(1, -2, 1)$, at the fine frequency where it acts.
+On a periodic grid $e^{i\\theta x}$ is an eigenvector of a convolution: its eigenvalue is the symbol
+$\\hat s(\\theta)$. The symbol of $R K_h P$ at a coarse frequency $2\\theta$ is a mean of the fine symbol
+at $\\theta$ and its alias $\\theta + \\pi$, weighted by R and P. Here it is drawn for the second
+difference $(1, -2, 1)$, at the fine frequency where it acts.
 
-Near $\\theta = 0$ the coarse stencil of `"linear"` follows the fine one, four times smaller for one derivative of second order twice as far
-apart. Towards $\\theta = \\pi/2$, the highest frequency that a coarse grid has, they part. `"power-law"` gives up some of the slow waves for the
-quicker ones. The unchanged stencil is wrong by a factor of four at once.
+Near $\\theta = 0$ the coarse stencil of `"linear"` follows the fine one, four times smaller for one
+derivative of second order twice as far apart. Towards $\\theta = \\pi/2$, the highest frequency that a
+coarse grid has, they part. `"power-law"` gives up some of the slow waves for the quicker ones. The
+unchanged stencil is wrong by a factor of four at once.
 
-The number is the largest difference between the formula over aliases and the eigenvalues of the explicit product of matrices.
+The number is the largest difference between the formula over aliases and the eigenvalues of the explicit
+product of matrices.
 """
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from refmg import convolution_matrix, galerkin_symbol, named_map, prolongation_matrix, restriction_matrix, stencil_symbol
+from refmg import (
+    convolution_matrix,
+    galerkin_symbol,
+    named_map,
+    prolongation_matrix,
+    restriction_matrix,
+    stencil_symbol,
+)
 
 MEASURES = "largest difference between the formula and the eigenvalues of R K P"
 STENCIL, N = [1.0, -2.0, 1.0], 128

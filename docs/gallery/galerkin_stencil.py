@@ -1,12 +1,13 @@
 """Example 1: a stencil on the coarse grid
 
-The paper's Example 1 and Figure 1: a digit on 28 x 28 cells, filtered by the stencil $s_h$, and the same digit on 14 x 14 cells,
-filtered by the stencil of $K_H = R K_h P$ (equation 9). With `"linear"`, averaging for R and cell-centred interpolation for P, the
-coarse stencil is the printed one up to its two decimals. The fine stencil, left as it is, makes another image of the coarse digit
-(right).
+The paper's Example 1 and Figure 1: a digit on 28 x 28 cells, filtered by the stencil $s_h$, and the same
+digit on 14 x 14 cells, filtered by the stencil of $K_H = R K_h P$ (equation 9). With `"linear"`,
+averaging for R and cell-centred interpolation for P, the coarse stencil is the printed one up to its two
+decimals. The fine stencil, left as it is, makes another image of the coarse digit (right).
 
-The number is the largest difference between our coarse stencil and the printed one. Before it is returned, the explicit product of
-the sparse matrices is compared with the convolution by the small coarse stencil.
+The number is the largest difference between our coarse stencil and the printed one. Before it is
+returned, the explicit product of the sparse matrices is compared with the convolution by the small
+coarse stencil.
 """
 
 import numpy as np

@@ -1,13 +1,14 @@
 """Stability of layers
 
-Forward Euler with step $\\delta t$ (equation 3) is stable where $|1 + \\delta t\\,\\lambda| \\le 1$ for the eigenvalues $\\lambda$ of a layer's
-Jacobian. For a residual layer with a random stencil about half of them lie in the right half plane: those modes grow at any step. The symmetric
-layer $-K^T \\sigma(K y + b)$ has real eigenvalues below 0, so that there is a longest stable step; the eigenvalues of a Hamiltonian layer
-are imaginary, where Euler is never stable and Verlet is, up to a step. `refmg.stability` finds the spectra by the symbol of K and gives
-these steps.
+Forward Euler with step $\\delta t$ (equation 3) is stable where $|1 + \\delta t\\,\\lambda| \\le 1$ for
+the eigenvalues $\\lambda$ of a layer's Jacobian. For a residual layer with a random stencil about half
+of them lie in the right half plane: those modes grow at any step. The symmetric layer $-K^T \\sigma(K y
++ b)$ has real eigenvalues below 0, so that there is a longest stable step; the eigenvalues of a
+Hamiltonian layer are imaginary, where Euler is never stable and Verlet is, up to a step.
+`refmg.stability` finds the spectra by the symbol of K and gives these steps.
 
-Same random stencils, four layers, $\\delta t = 1/2$, the steepest activation. The number is the longest stable step of Euler for the first
-symmetric layer.
+Same random stencils, four layers, $\\delta t = 1/2$, the steepest activation. The number is the longest
+stable step of Euler for the first symmetric layer.
 """
 
 import numpy as np

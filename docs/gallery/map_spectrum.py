@@ -1,12 +1,13 @@
 """The spectrum of the map of stencils
 
-$s_H = T s_h$ is a 9 x 9 matrix for 3 x 3 stencils. In pixel units a p-th derivative shrinks by $2^{-p}$ when the cells double, so the
-eigenvalues of T ought to be powers of 1/2. For `"linear"` and `"full-weighting"` they are: 1, twice 1/2, three times 1/4, twice 1/8, once
-1/16. `"average"` knows first derivatives only: its second differences shrink by 1/2 as well, which makes it better conditioned and less
-true. `"power-law"` has no powers of 1/2, as it is made for images with detail.
+$s_H = T s_h$ is a 9 x 9 matrix for 3 x 3 stencils. In pixel units a p-th derivative shrinks by $2^{-p}$
+when the cells double, so the eigenvalues of T ought to be powers of 1/2. For `"linear"` and
+`"full-weighting"` they are: 1, twice 1/2, three times 1/4, twice 1/8, once 1/16. `"average"` knows first
+derivatives only: its second differences shrink by 1/2 as well, which makes it better conditioned and
+less true. `"power-law"` has no powers of 1/2, as it is made for images with detail.
 
-Prolongation is the inverse map: it multiplies the last eigenvector by 16. The number is the condition number of the 9 x 9 map of
-`"linear"`.
+Prolongation is the inverse map: it multiplies the last eigenvector by 16. The number is the condition
+number of the 9 x 9 map of `"linear"`.
 """
 
 import numpy as np

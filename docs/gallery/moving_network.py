@@ -1,15 +1,16 @@
 """Moving a trained network
 
-A network of two layers is trained on 600 digits of 14 x 14 cells and asked about 28 x 28 ones, on which it was never trained. Its
-classifier is prolonged, $W_h = P W_H$; its stencils are left alone, or prolonged by the paper's map, or predicted from the power spectrum
-of images, or calibrated: fitted to the network's own responses on 200 images without labels.
+A network of two layers is trained on 600 digits of 14 x 14 cells and asked about 28 x 28 ones, on which
+it was never trained. Its classifier is prolonged, $W_h = P W_H$; its stencils are left alone, or
+prolonged by the paper's map, or predicted from the power spectrum of images, or calibrated: fitted to
+the network's own responses on 200 images without labels.
 
-The paper reports 91.0 % for the prolonged and 61.0 % for the unchanged network. For networks trained without much regularisation, such as
-this one, that order does not hold; the [replication study](../replication.md) has the numbers and the reasons. Calibration holds for all that
-were tried.
+The paper reports 91.0 % for the prolonged and 61.0 % for the unchanged network. For networks trained
+without much regularisation, such as this one, that order does not hold; the [replication
+study](../replication.md) has the numbers and the reasons. Calibration holds for all that were tried.
 
-Accuracy on 500 other digits. The number is the share of them for which the calibrated network gives the class that the original gives on
-the same digit of 14 x 14 cells.
+Accuracy on 500 other digits. The number is the share of them for which the calibrated network gives the
+class that the original gives on the same digit of 14 x 14 cells.
 """
 
 import numpy as np
@@ -37,8 +38,8 @@ def compute() -> dict:
     answers = last.network.predict(coarse_test)
     accuracies, agreement = {"on 14 x 14": float(np.mean(answers == test.labels))}, {}
     for name in NAMES:
-        images = {"images": fine[..., :200], "coarse_images": coarse[..., :200]} if name == "calibrated" else {}
-        moved = transfer_network(last.network, (28, 28), name, **images).predict(fine_test)
+        seen = {"images": fine[..., :200], "coarse_images": coarse[..., :200]} if name == "calibrated" else {}
+        moved = transfer_network(last.network, (28, 28), name, **seen).predict(fine_test)
         accuracies[name] = float(np.mean(moved == test.labels))
         agreement[name] = float(np.mean(moved == answers))
     return {"accuracies": accuracies, "agreement": agreement}
@@ -53,8 +54,8 @@ def draw(figure: Figure, found: dict) -> None:
     """Draw a bar a network."""
     figure.set_size_inches(7, 3.6)
     axes = figure.subplots()
-    names = list(found["accuracies"])
-    bars = axes.bar(names, [100 * a for a in found["accuracies"].values()], color=["gray"] + ["C0"] * len(NAMES))
+    heights, colors = [100 * a for a in found["accuracies"].values()], ["gray"] + ["C0"] * len(NAMES)
+    bars = axes.bar(list(found["accuracies"]), heights, color=colors)
     axes.bar_label(bars, fmt="%.1f")
     axes.set_ylim(0, 110)
     axes.set_ylabel("accuracy on 500 digits, in %")

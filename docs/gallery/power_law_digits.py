@@ -1,12 +1,13 @@
 """Power law against linear, on digits
 
-`"linear"` answers as the fine operator does on *interpolated* images, that is on images without detail. `"power-law"` takes the best
-prediction over images with the power spectrum $|f|^{-2}$, which have some. Which is nearer on real images? Here 100 random 3 x 3
-stencils $s_h$ are moved by each map and asked on 500 digits: how much of the energy of $R K_h y$ does $K_H R y$ miss?
+`"linear"` answers as the fine operator does on *interpolated* images, that is on images without detail.
+`"power-law"` takes the best prediction over images with the power spectrum $|f|^{-2}$, which have some.
+Which is nearer on real images? Here 100 random 3 x 3 stencils $s_h$ are moved by each map and asked on
+500 digits: how much of the energy of $R K_h y$ does $K_H R y$ miss?
 
-No network is trained and no digit was seen by any map. Means over stencils; less is better, and 100 % is what the answer zero would miss.
-Unchanged stencils, in pixel units, are derivatives of twice the size. What is missed by the best map is what nine taps on 14 x 14 cells
-cannot know.
+No network is trained and no digit was seen by any map. Means over stencils; less is better, and 100 % is
+what the answer zero would miss. Unchanged stencils, in pixel units, are derivatives of twice the size.
+What is missed by the best map is what nine taps on 14 x 14 cells cannot know.
 
 The number is the mean share that `"power-law"` misses, by that of `"linear"`: below 1, it is better.
 """
@@ -45,7 +46,7 @@ def draw(figure: Figure, found: dict) -> None:
     figure.set_size_inches(7, 3.6)
     axes = figure.subplots()
     jitter = np.random.default_rng(2).uniform(-0.25, 0.25, 100)
-    for place, (name, shares) in enumerate(found.items()):
+    for place, shares in enumerate(found.values()):
         axes.semilogy(place + jitter, 100 * shares, ".", alpha=0.6)
         axes.plot([place - 0.35, place + 0.35], [100 * shares.mean()] * 2, color="gray", linewidth=2)
         axes.text(place, 400, f"mean {100 * shares.mean():.1f} %", ha="center")

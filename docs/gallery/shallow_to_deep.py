@@ -1,14 +1,16 @@
 """Shallow to deep, in small
 
-Figure 2 of the paper in some seconds: networks of 2, 4 and 8 layers on 300 digits of 14 x 14 cells, each depth trained by three iterations
-of block coordinate descent, once from a random start and once from the network of half the depth, prolonged linearly in time. T stays the
-same, so that each layer becomes a step of half the length.
+Figure 2 of the paper in some seconds: networks of 2, 4 and 8 layers on 300 digits of 14 x 14 cells, each
+depth trained by three iterations of block coordinate descent, once from a random start and once from the
+network of half the depth, prolonged linearly in time. T stays the same, so that each layer becomes a
+step of half the length.
 
-As in the paper, a prolonged start has the lower loss. What this saves, and what it does not, is on the page on
-[multilevel training](../multilevel.md), with more digits, more layers and more iterations; this is its picture in small.
+As in the paper, a prolonged start has the lower loss. What this saves, and what it does not, is on the
+page on [multilevel training](../multilevel.md), with more digits, more layers and more iterations; this
+is its picture in small.
 
-The number is the training loss of the prolonged network of 8 layers before any training there, by that of the random one after its
-classifier has been fitted (iteration 0).
+The number is the training loss of the prolonged network of 8 layers before any training there, by that
+of the random one after its classifier has been fitted (iteration 0).
 """
 
 from matplotlib.figure import Figure

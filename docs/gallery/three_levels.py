@@ -1,12 +1,13 @@
 """A stencil through three levels
 
-A stencil on 56 x 56 cells, moved to 28 x 28, 14 x 14 and 7 x 7 by `"linear"` and back again. The Laplacian is a second derivative: in
-pixel units each level quarters it, exactly, and prolongation takes it back. The stencil of Example 1 is mostly rough: what it has of
-fourth derivatives is divided by 16 a level, and the way back multiplies by as much, together with whatever was added on the coarse grid.
-That is why a coarse network cannot simply be prolonged over many levels.
+A stencil on 56 x 56 cells, moved to 28 x 28, 14 x 14 and 7 x 7 by `"linear"` and back again. The
+Laplacian is a second derivative: in pixel units each level quarters it, exactly, and prolongation takes
+it back. The stencil of Example 1 is mostly rough: what it has of fourth derivatives is divided by 16 a
+level, and the way back multiplies by as much, together with whatever was added on the coarse grid. That
+is why a coarse network cannot simply be prolonged over many levels.
 
-The dashed lines are the way back after 1 % of noise was added on 7 x 7 cells; without noise it is exact. The number is the factor by
-which the noise has grown on 56 x 56 cells.
+The dashed lines are the way back after 1 % of noise was added on 7 x 7 cells; without noise it is exact.
+The number is the factor by which the noise has grown on 56 x 56 cells.
 """
 
 import numpy as np
@@ -51,7 +52,8 @@ def draw(figure: Figure, found: dict) -> None:
     left, *panels = figure.subplots(1, 5, width_ratios=[3, 1, 1, 1, 1])
     for color, (name, way) in zip(("C0", "C1"), found.items(), strict=True):
         for direction, style in (("down", "o-"), ("up", "s--")):
-            left.semilogy([np.linalg.norm(s) for s in way[direction]], style, color=color, label=f"{name}, {direction}")
+            norms = [np.linalg.norm(s) for s in way[direction]]
+            left.semilogy(norms, style, color=color, label=f"{name}, {direction}")
     left.set_xticks(range(4), [f"{n} x {n}" for n in GRIDS])
     left.set_ylabel("norm of the stencil")
     left.legend(fontsize="small")

@@ -1,5 +1,6 @@
-"""The page "A first hour": every command prints what the page shows. Its doctests run with those of all pages."""
+"""The page "A first hour": every command prints what the page shows; its doctests run with all others."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "first-hour.md").read_text()
-# Numbers of a training depend on the order of sums, and that on the machine: these are compared within bounds.
+# Numbers of a training depend on the order of sums, and that on the machine: compared within bounds.
 LOSS, POINTS = 0.05, 4.0
 NOT_RUN = ("make demo", "source .venv/bin/activate")
 
@@ -29,7 +30,8 @@ def run(command, folder):
     """Run a command in a folder and return what it printed."""
     program, *arguments = command.split()
     start = {"python": [sys.executable], "refmg": [sys.executable, "-m", "refmg_validation"]}[program]
-    environment = {"PYTHONPATH": ":".join(p for p in sys.path if p), "PATH": "/usr/bin:/bin", "HOME": str(folder)}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("REFMG")}
+    environment |= {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "COLUMNS": "80"}
     done = subprocess.run([*start, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
     assert "Traceback" not in done.stderr, done.stderr
     return [line.rstrip() for line in done.stdout.splitlines()]

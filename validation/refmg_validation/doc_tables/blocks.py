@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from refmg_backends import RefmgError
-from refmg_validation.doc_tables import exponents, networks
+from refmg_validation.doc_tables import exponents, networks, readme, replication
 
 ROOT = Path(__file__).parents[3]
 DOCS, RESULTS = ROOT / "docs", ROOT / "validation" / "results"
@@ -29,25 +29,41 @@ class Block:
         In the folder of recorded results.
     make : callable
         From the record to lines of Markdown.
+    command : str
+        Where the record may be missing: what would make it.
     """
 
     page: str
     record: str
     make: Callable[[dict[str, Any]], list[str]]
+    command: str = ""
 
     def lines(self) -> list[str]:
-        """Return what the page must show."""
-        found: dict[str, Any] = json.loads((RESULTS / self.record).read_text())
-        return self.make(found)
+        """Return what the page must show; a record that may be missing is said to be."""
+        if self.command and not (RESULTS / self.record).exists():
+            return [f"**Not recorded yet**: `validation/results/{self.record}`, by `{self.command}`."]
+        return self.make(_read(self.record))
+
+
+def _read(record: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((RESULTS / record).read_text())
+    return found
 
 
 def _image_counts(record: dict[str, Any]) -> list[str]:
     # The native networks are those of the study over the exponent, which the same folder keeps.
-    study = json.loads((RESULTS / "exponents/exponents.json").read_text())["found"]
+    study = _read("exponents/exponents.json")["found"]
     natives = {regime: next(r for r in rows if r["transfer"] == "native") for regime, rows in study.items()}
     return exponents.image_counts(record | {"natives": natives})
 
 
+def _results(weak: dict[str, Any]) -> list[str]:
+    others = ("seeds-strong/seeds.json", "depth-small/run.json", "pyramid-small/run.json", "checks.json")
+    return readme.results(weak, *map(_read, others))
+
+
+_STUDY = "replication.md"
+_PAPER = "--preset paper --data FOLDER_WITH_MNIST --seeds 5"
 BLOCKS = {
     "exponents": Block("image-maps.md", "exponents/exponents.json", exponents.exponents),
     "classifier-rule": Block("moving-networks.md", "exponents/moving.json", exponents.classifier_rule),
@@ -56,6 +72,21 @@ BLOCKS = {
     "transfers": Block("moving-networks.md", "transfers/resolution.json", networks.transfers),
     "resnet18": Block("moving-models.md", "resnet18/resnet18.json", networks.resnet18),
     "photographs": Block("moving-models.md", "model-study/model-study.json", networks.photographs),
+    "results": Block("../README.md", "seeds-weak/seeds.json", _results),
+    "example-1": Block(_STUDY, "checks.json", replication.example_1),
+    "seeds-weak": Block(_STUDY, "seeds-weak/seeds.json", replication.resolutions),
+    "seeds-strong": Block(_STUDY, "seeds-strong/seeds.json", replication.resolutions),
+    "regularization": Block(_STUDY, "regularization.json", replication.regularization),
+    "depth-small": Block(_STUDY, "depth-small/run.json", replication.depths),
+    "depth-paper": Block(
+        _STUDY, "depth-paper/run.json", replication.depths, f"refmg reproduce depth {_PAPER}"
+    ),
+    "pyramid-small": Block(_STUDY, "pyramid-small/run.json", replication.pyramid),
+    "pyramid-paper": Block(
+        _STUDY, "pyramid-paper/run.json", replication.pyramid, f"refmg reproduce pyramid {_PAPER}"
+    ),
+    "imagenet10": Block(_STUDY, "imagenet10/run.json", replication.any_run, "refmg reproduce imagenet10"),
+    "starts": Block(_STUDY, "starts/starts.json", replication.starts),
 }
 
 
