@@ -29,8 +29,8 @@ def example_1(record: Record) -> list[str]:
     """Return how far the restricted stencil is from the printed one."""
     check = next(check for check in record["checks"] if check["name"].startswith("Example 1 by 'linear'"))
     return [
-        f"The coarse stencil differs from the printed one by at most {check['measured']:.5f}, where the rounding "
-        f"of both printed stencils to two decimals allows {check['bound']:.4f}."
+        f"The coarse stencil differs from the printed one by at most {check['measured']:.5f}, where the "
+        f"rounding of both printed stencils to two decimals allows {check['bound']:.4f}."
     ]
 
 
@@ -135,10 +135,10 @@ def verdicts(summary: list[Record]) -> list[str]:
     sooner = sum(_mean(p, "best_iteration") < _mean(r, "best_iteration") for r, p in pairs)
     better = sum(_mean(p, "best_validation") >= _mean(r, "best_validation") for r, p in pairs)
     return [
-        f"Of {len(pairs)} depths, with the classifier fitted to both starts, the prolonged one has the lower loss "
-        f"at {lower} and the higher validation accuracy at {higher}.",
-        f"It has its best accuracy in an earlier iteration at {sooner}, and a best accuracy at least as high at "
-        f"{better}.",
+        f"Of {len(pairs)} depths, with the classifier fitted to both starts, the prolonged one has the lower "
+        f"loss at {lower} and the higher validation accuracy at {higher}.",
+        f"It has its best accuracy in an earlier iteration at {sooner}, and a best accuracy at least as high "
+        f"at {better}.",
     ]
 
 
