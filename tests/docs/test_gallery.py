@@ -82,3 +82,22 @@ def test_without_pytorch_a_page_says_so(monkeypatch, tmp_path):
     assert gallery_pages.result("batch_norm", tmp_path) == gallery_pages.MISSING
     assert list(tmp_path.iterdir()) == []
     assert "batch_norm-light.png" not in gallery_pages.index()
+
+
+@pytest.mark.parametrize("name", gallery_pages.ORDER)
+def test_no_formula_is_torn_by_a_line_that_begins_like_a_list(name):
+    assert torn(gallery_pages.title_and_text(name)[1]) == []
+
+
+def torn(text):
+    """Return the lines in the middle of a formula that Markdown takes for an item of a list."""
+    lines = text.splitlines()
+    inside = [sum(line.count("$") for line in lines[:k]) % 2 == 1 for k in range(len(lines))]
+    return [
+        line for line, open_ in zip(lines, inside, strict=True) if open_ and line.startswith(("+ ", "- "))
+    ]
+
+
+def test_a_torn_formula_is_seen():
+    assert torn("the layer $K y\n+ b$ is") == ["+ b$ is"]
+    assert torn("a list:\n- $K y$\n+ b") == []

@@ -84,8 +84,8 @@ def test_records_with_seeds_and_seconds_have_columns_for_them():
     lines = networks.photographs(found)
     assert lines[0] == "| network | 64 to 32 | agrees | seconds | 64 to 128 | agrees | seconds |"
     assert len({line.count("|") for line in lines}) == 1
-    assert "+- 2.0" in lines[2]
-    assert all("+- 1.1" in line and "4.2" in line for line in lines[3:])
+    assert "±\u00a02.0" in lines[2]
+    assert all("±\u00a01.1" in line and "4.2" in line for line in lines[3:])
 
 
 def test_random_images_measured_on_training_images_say_so():

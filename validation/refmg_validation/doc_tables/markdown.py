@@ -30,6 +30,17 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.1f}"
 
 
+def plus_minus(mean: float, spread: float | None) -> str:
+    """Return a fraction in % with its spread, where there is one, on one line of any table.
+
+    Examples
+    --------
+    >>> plus_minus(0.9125, 0.01).split(), plus_minus(0.9125, None)
+    (['91.2', '±', '1.0'], '91.2')
+    """
+    return percent(mean) + ("" if spread is None else f"\u00a0±\u00a0{percent(spread)}")
+
+
 def both(row: dict[str, Any], ending: str = "") -> str:
     """Return the accuracies on coarse and on fine images.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from refmg_validation.doc_tables.markdown import both, paragraph, percent, points, table
+from refmg_validation.doc_tables.markdown import both, paragraph, percent, plus_minus, points, table
 
 Record = dict[str, Any]
 SIZE, TARGETS = 64, {"coarse": 32, "fine": 128}
@@ -88,4 +88,4 @@ def photographs(record: Record) -> list[str]:
 
 
 def _mean(score: Record, seeds: int) -> str:
-    return percent(score["mean"]) + (f" +- {percent(score['spread'])}" if seeds > 1 else "")
+    return plus_minus(score["mean"], score["spread"] if seeds > 1 else None)

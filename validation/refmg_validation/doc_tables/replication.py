@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from refmg_validation.doc_tables.markdown import both, paragraph, percent, table
+from refmg_validation.doc_tables.markdown import both, paragraph, percent, plus_minus, table
 
 Record = dict[str, Any]
 LEVELS = ("coarse", "fine")
@@ -44,12 +44,12 @@ def resolutions(record: Record) -> list[str]:
         for place, level in enumerate(LEVELS):
             cells += [
                 printed(name, place),
-                *(_spread(summary[name][f"{level}_{part}"]) for part in ("validation", "test")),
+                *(_score(summary[name][f"{level}_{part}"]) for part in ("validation", "test")),
             ]
         rows.append(cells)
     head = ["network", *(f"{level} images: {column}" for level in LEVELS for column in COLUMNS)]
     said = (
-        f"Mean of {seeds} seeds (+- their standard deviation), $\\alpha_W$ = {weights['alpha_W']:g}, "
+        f"Mean of {seeds} seeds (± their standard deviation), $\\alpha_W$ = {weights['alpha_W']:g}, "
         f"$\\alpha_0$ = {weights['alpha_0']:g}. {order(summary)}"
     )
     return [*table(head, rows), *paragraph(said)]
@@ -82,9 +82,8 @@ def order(summary: Record) -> str:
     )
 
 
-def _spread(score: Record) -> str:
-    spread = score.get("spread")
-    return percent(score["mean"]) + ("" if spread is None else f" +- {percent(spread)}")
+def _score(score: Record) -> str:
+    return plus_minus(score["mean"], score.get("spread"))
 
 
 def regularization(record: Record) -> list[str]:
