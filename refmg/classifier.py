@@ -1,4 +1,4 @@
-r"""The classifier :math:`g(h^d W^T y + \mu)` with softmax and cross-entropy (paper, section 2)."""
+r"""The classifier :math:`g(h^d W^T y + \mu)` with softmax and cross-entropy (paper, equation 5)."""
 
 from __future__ import annotations
 

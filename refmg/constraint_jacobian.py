@@ -1,4 +1,4 @@
-r"""The linearised constraints of the whole scheme as one sparse system (paper, section 2, "all at once").
+r"""The linearised constraints of the whole scheme as one sparse system (paper, equation 6, all steps at once).
 
 The states solve :math:`c(u, \theta) = 0` with :math:`c_0 = u_0 - E L x` and
 :math:`c_{k+1} = u_{k+1} - \Phi_k(u_k, \theta)`. Here :math:`A = \partial c/\partial u` is block lower
@@ -89,7 +89,7 @@ def constraint_jacobian(network: Network, x: ArrayLike) -> ConstraintJacobian:
     -----
     Nothing is taken from the tangent and adjoint code of layers and integrators: the blocks are
     products of explicit convolution matrices, shifts and diagonals, so that agreement is evidence.
-    Paper, equations (4) to (6); Haber and Ascher, Inverse Problems 17 (2001) for the formulation.
+    Paper, the constraints of equation (6); Haber and Ascher, Inverse Problems 17 (2001) for the formulation.
 
     Examples
     --------

@@ -58,7 +58,7 @@ class ParameterMove:
 
     Notes
     -----
-    Stencils: ``s_H = T s_h`` (paper, equation 8). Biases and ``mu`` are kept. Classifier: ``W_H = R W_h``,
+    Stencils: ``s_H = T s_h`` (paper, equation 9). Biases and ``mu`` are kept. Classifier: ``W_H = R W_h``,
     see :func:`refmg.network_move.weight_move`.
 
     Examples

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from refmg import RefmgError
-from refmg_validation.doc_tables import blocks, exponents, networks, readme, replication
+from refmg_validation.doc_tables import blocks, control, exponents, networks, readme, replication
 from refmg_validation.doc_tables.__main__ import main
 from refmg_validation.doc_tables.blocks import BLOCKS, DOCS, RESULTS, updated
 
@@ -159,3 +159,22 @@ def test_the_readme_says_never_where_the_record_does():
     for row in records[3]["summary"]:
         row["work_ratio"]["mean"] = 0.5
     assert any("0.50 by the paper's map" in line for line in readme.results(*records))
+
+
+def test_the_worst_pair_of_layer_and_integrator_is_shown():
+    found = record("checks.json")
+    lines = control.all_at_once(found)
+    assert len(lines) == 8
+    assert all(line.split("|")[2].strip() == "10" for line in lines[2:])
+    check = next(
+        c for c in found["checks"] if c["name"].startswith("residual, euler") and "adjoint" in c["name"]
+    )
+    check["measured"] = 0.25
+    assert "| adjoint | 10 | 2.5e-01 | 1.0e-12 |" in control.all_at_once(found)
+
+
+def test_an_optimiser_that_never_got_there_has_a_dash():
+    found = record("optimizers/optimizers.json")
+    assert control.optimizers(found)[-1].endswith("| - |")
+    found["found"]["L-BFGS"][3].update(validation=0.96, elapsed=12.4)
+    assert control.optimizers(found)[-1].endswith("| 12 |")

@@ -1,4 +1,4 @@
-"""Classify across resolutions (paper, section 4, "Classification of Images of Different Resolution")."""
+"""Classify across resolutions (paper, section 4, "Classification of Across Resolutions")."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from refmg_backends import RefmgError
-from refmg_validation.doc_tables import exponents, networks, readme, replication
+from refmg_validation.doc_tables import control, exponents, networks, readme, replication
 
 ROOT = Path(__file__).parents[3]
 DOCS, RESULTS = ROOT / "docs", ROOT / "validation" / "results"
@@ -87,6 +87,12 @@ BLOCKS = {
     ),
     "imagenet10": Block(_STUDY, "imagenet10/run.json", replication.any_run, "refmg reproduce imagenet10"),
     "starts": Block(_STUDY, "starts/starts.json", replication.starts),
+    "orders": Block("optimal-control.md", "checks.json", control.orders),
+    "all-at-once": Block("optimal-control.md", "checks.json", control.all_at_once),
+    "memory": Block("optimal-control.md", "memory/memory.json", control.memory),
+    "optimizers": Block("optimal-control.md", "optimizers/optimizers.json", control.optimizers),
+    "shallow-to-deep": Block("multilevel.md", "depth-small/run.json", replication.depths),
+    "coarse-to-fine": Block("multilevel.md", "pyramid-small/run.json", replication.pyramid),
 }
 
 

@@ -113,13 +113,14 @@ def depths(record: Record) -> list[str]:
             row["start"],
             f"{_mean(row, 'initial_loss'):.3f}, {percent(_mean(row, 'initial_validation'))}",
             f"{_mean(row, 'classifier_loss'):.3f}, {percent(_mean(row, 'classifier_validation'))}",
+            percent(_mean(row, "early_validation")),
             percent(_mean(row, "best_validation")),
             f"{_mean(row, 'best_iteration'):g}",
             "-" if _mean(row, "saving") is None else f"{_mean(row, 'saving'):.2f}",
         ]
         for row in record["summary"]
     ]
-    lines = table([*head, "best, %", "in iteration", "saving"], rows)
+    lines = table([*head, "best of 5, %", "best, %", "in iteration", "saving"], rows)
     return [*lines, *paragraph(_seeds(record), *verdicts(record["summary"]))]
 
 
@@ -143,22 +144,20 @@ def verdicts(summary: list[Record]) -> list[str]:
 
 def pyramid(record: Record) -> list[str]:
     """Return what each path through the levels costs to the best accuracy of fine-only training."""
-    rows = [
-        [
-            row["path"],
-            percent(_mean(row, "best_validation")),
-            percent(_mean(row, "test")),
-            f"{_mean(row, 'work'):.1f}",
-            "never reached" if _mean(row, "work_ratio") is None else f"{_mean(row, 'work_ratio'):.3f}",
-        ]
-        for row in record["summary"]
-    ]
+    rows = []
+    for row in record["summary"]:
+        best, test = (percent(_mean(row, part)) for part in ("best_validation", "test"))
+        work = [_number(_mean(row, part), 1) for part in ("work", "work_to_target")]
+        ratios = [_number(_mean(row, part), 3) for part in ("work_ratio", "time_ratio")]
+        rows.append([row["path"], best, test, *work, *ratios])
     head = [
         "path",
         "best validation, %",
         "test, %",
         "work in all",
-        "work to fine-only's best, by fine-only's",
+        "work to the target",
+        "ratio",
+        "time ratio",
     ]
     return [*table(head, rows), *paragraph(_seeds(record))]
 
@@ -191,6 +190,10 @@ def any_run(record: Record) -> list[str]:
 
 def _cell(value: Any) -> str:
     return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def _mean(row: Record, name: str) -> Any:
