@@ -1,4 +1,4 @@
-r"""The linearised constraints of the whole scheme as one sparse system (paper, equation 6, all steps at once).
+r"""The linearised constraints of the whole scheme as one sparse system (paper, equation 6), all at once.
 
 The states solve :math:`c(u, \theta) = 0` with :math:`c_0 = u_0 - E L x` and
 :math:`c_{k+1} = u_{k+1} - \Phi_k(u_k, \theta)`. Here :math:`A = \partial c/\partial u` is block lower
