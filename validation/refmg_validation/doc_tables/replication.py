@@ -202,4 +202,8 @@ def _mean(row: Record, name: str) -> Any:
 
 
 def _seeds(record: Record) -> str:
-    return f"Seeds: {len(record['seeds'])}. Recorded by `{record['command']}`."
+    images = record["settings"]["data"][0]
+    return (
+        f"{images['name'][:1].upper()}{images['name'][1:]}, {images['train']:,} training images; seeds: "
+        f"{len(record['seeds'])}. Recorded by `{record['command']}`."
+    )
