@@ -7,7 +7,7 @@ from pathlib import Path
 from refmg import __version__
 
 project = "refmg"
-author = "the refmg authors"
+author = project_copyright = "the refmg authors"
 release = version = __version__
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax", "numpydoc", "myst_parser"]
 myst_enable_extensions = ["attrs_inline", "colon_fence", "dollarmath"]
