@@ -177,3 +177,31 @@ def test_an_optimiser_that_never_got_there_has_a_dash():
     assert control.optimizers(found)[-1].endswith("| - |")
     found["found"]["L-BFGS"][3].update(validation=0.96, elapsed=12.4)
     assert control.optimizers(found)[-1].endswith("| 12 |")
+
+
+def in_short(weak, strong, depth, pyramid):
+    """Return which of the claims that the replication study begins with are those of these records."""
+    depths, ratios = replication.verdicts(depth), {row["path"]: row["work_ratio"]["mean"] for row in pyramid}
+    count = re.match(r"Of (\d+) depths", depths[0]).group(1)
+    return {
+        "not for networks trained as well as the paper's": "holds on neither grid" in replication.order(weak),
+        "it does where stencils are penalised strongly": "holds on both grids" in replication.order(strong),
+        "holds at every depth tried": f"lower loss at {count} and the higher validation accuracy at {count}."
+        in depths[0],
+        "no higher than that of a random start": depths[1].endswith("at least as high at 0."),
+        'on digits with `"calibrated"`, not with the paper\'s map': ratios["coarse to fine, linear"] is None
+        and ratios["coarse to fine, calibrated"] < 1,
+    }
+
+
+def test_what_the_study_says_in_short_is_what_was_recorded():
+    # If this fails after a study was recorded anew, the table "In short" of the page has to change.
+    names = ("seeds-weak/seeds", "seeds-strong/seeds", "depth-small/run", "pyramid-small/run")
+    summaries = [record(f"{name}.json")["summary"] for name in names]
+    page = (DOCS / "replication.md").read_text()
+    for words, true in in_short(*summaries).items():
+        assert words in page
+        assert true, words
+    weak, strong, depth, pyramid = summaries
+    assert not in_short(strong, strong, depth, pyramid)["not for networks trained as well as the paper's"]
+    assert not in_short(weak, weak, depth, pyramid)["it does where stencils are penalised strongly"]
