@@ -71,7 +71,8 @@ class Classifier:
         """Return ``h^d W G``, the adjoint in the features; shape ``(C, n_1, .., n_d, m)``."""
         xp = backend.xp
         matrix = xp.reshape(self.W, (-1, self.W.shape[-1]))
-        return xp.reshape(cell_volume * (matrix @ G), (*self.W.shape[:-1], G.shape[1]))
+        found = backend.logits_adjoint(matrix, cell_volume * G)
+        return xp.reshape(found, (*self.W.shape[:-1], G.shape[1]))
 
     def weight_gradient(self, backend: Backend, cell_volume: float, Y: Array, G: Array) -> Classifier:
         """Return the adjoint in weights and biases, for `G` of shape ``(classes, m)``."""

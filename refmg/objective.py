@@ -134,7 +134,7 @@ class NetworkObjective:
             return self.loss.value(self.xp, logits, batch.targets), correct(self.xp, logits, batch.targets)
 
         totals = Totals(self.backend)
-        for part in mapped(self.backend, terms, self.batches):
+        for part in mapped(self.backend, terms, self.batches, propagation.lanes):
             totals.add(*part)
         return totals.evaluation(m, self._penalty(network))
 
@@ -161,7 +161,7 @@ class NetworkObjective:
             return point.loss.value, point.correct, self._back(network, point, point.loss.gradient / m)
 
         totals, total = Totals(self.backend), self.penalty_product(self._own(vector))
-        for *part, gradient in mapped(self.backend, terms, self.batches):
+        for *part, gradient in mapped(self.backend, terms, self.batches, propagation.lanes):
             totals.add(*part)
             total = total + gradient
         return totals, total
@@ -198,7 +198,8 @@ class NetworkObjective:
         def about(batch: Batch) -> _Point:
             return self._linearized(propagation, network.classifier, batch)
 
-        points = [[kept] for kept in mapped(self.backend, lambda b: _Kept(b, about(b)), chosen)]
+        kept = mapped(self.backend, lambda b: _Kept(b, about(b)), chosen, propagation.lanes)
+        points = [[part] for part in kept]
 
         def product(v: Array) -> Array:
             direction, total = self._direction(v), self.penalty_product(v)

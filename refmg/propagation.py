@@ -100,6 +100,11 @@ class Propagation:
             self.residual_parameters, layer.activation, a.dt, opening, geometry
         )
 
+    @property
+    def lanes(self) -> int:
+        """Examples in a vector of the kernels; 1 where one kernel does all steps: it fills up itself."""
+        return self.backend.lanes if self.whole is None else 1
+
     def flat_images(self, x: Array) -> Array | None:
         """Return images as the kernel of :attr:`whole` wants them; None where it cannot take them."""
         if self.whole is None or x.dtype != self.controls.opening.dtype or x.shape[-1] == 0:

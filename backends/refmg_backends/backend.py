@@ -24,6 +24,7 @@ KERNELS = (
     "tangent",
     "cotangent",
     "logits",
+    "logits_adjoint",
     "weight_gradient",
     "fixed_features",
     "residual_network",
@@ -188,6 +189,9 @@ class Backend(Protocol):
 
     def logits(self, W: Array, Y: Array) -> Array:
         """Return ``W^T Y`` for `W` of shape ``(features, classes)`` and `Y` of shape ``(features, m)``."""
+
+    def logits_adjoint(self, W: Array, G: Array) -> Array:
+        """Return ``W G`` for `W` of shape ``(features, classes)`` and `G` of shape ``(classes, m)``."""
 
     def weight_gradient(self, Y: Array, G: Array) -> Array:
         """Return ``Y G^T`` for `Y` of shape ``(features, m)`` and `G` of shape ``(classes, m)``."""

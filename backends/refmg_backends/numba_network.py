@@ -131,10 +131,8 @@ class NumbaNetwork:
         return self.blocks(numba.get_num_threads(), count, self.channels)
 
     def blocks(self, *counts: int) -> Real:
-        """Return arrays ``(.., cells + 1, channels, lanes)``, uninitialised but for the last cell's zeros."""
-        found = aligned_empty((*counts[:-1], self.geometry.cells + 1, counts[-1], self.each), self.dtype)
-        found[..., -1, :, :] = 0
-        return found
+        """Return arrays ``(.., cells + 1, channels, lanes)``, uninitialised."""
+        return aligned_empty((*counts[:-1], self.geometry.cells + 1, counts[-1], self.each), self.dtype)
 
 
 class LinearizedNumbaNetwork:

@@ -14,7 +14,6 @@ with keyed_by_sources():
         memory,
         network,
         pointwise,
-        rows,
         tiles,
         vectors,
         winograd,

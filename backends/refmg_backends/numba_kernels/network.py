@@ -2,8 +2,8 @@
 
 ``Y_0 = L x`` and ``Y_{k+1} = Y_k + scale sigma(K_k Y_k + b_k)``: one thread takes a block of examples through
 all layers while its states stay in the second-level cache. Arrays of a block are ``(cells + 1,
-channels, lanes)``, so that what a stencil reads is near; the last cell holds zeros, which taps outside the
-grid read. Those of all blocks are ``(blocks, layers, cells + 1, channels, lanes)``.
+channels, lanes)``, so that what a stencil reads is near; who writes a block writes zeros into the last cell,
+which taps outside the grid read. Those of all blocks are ``(blocks, layers, cells + 1, channels, lanes)``.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ def _into(X, first, block):
                 block[i, c, l] = X[c, i, first + l]
             for l in range(count, block.shape[2]):
                 block[i, c, l] = 0
+    block[X.shape[1]] = 0
 
 
 @njit(cache=True)
@@ -73,6 +74,7 @@ def _convolve(X, taps, reads, tap_of, start, use_start, out, wide):
     jumps = _jumps(tap_of, X.shape[1])
     for i in range(reads.shape[0]):
         _sums(X, taps, reads, jumps, start, use_start, out, i, wide)
+    out[reads.shape[0]] = 0
 
 
 @njit(cache=True)
@@ -85,6 +87,7 @@ def _step(Y, taps, reads, bias, k, scale, code, wide, lanes, out, slope, use_slo
         for o in range(channels):
             at = (i * channels + o) * each
             activate(flat, slopes, bases, at, each // lanes, bias[o], k, scale, 1, use_slope, code)
+    out[reads.shape[0]] = 0
 
 
 @njit(parallel=True, cache=True, nogil=True)
@@ -133,6 +136,7 @@ def _tangent_step(dY, Y, slope, taps, directions, reads, bias, scale, wide, out)
         _sums(Y, directions, reads, jumps, out, 1, out, i, wide)
         for j in range(spread.size):
             flat[i, j] = bases[i, j] + scale * (slopes[i, j] * (flat[i, j] + spread[j]))
+    out[reads.shape[0]] = 0
 
 
 @njit(parallel=True, cache=True, nogil=True)
@@ -162,6 +166,7 @@ def _cotangent(slope, P, scale, Q, sums):
             q = scale * (slopes[i, j] * flat[i, j])
             out[i, j] = q
             columns[j] += q
+    out[flat.shape[0] - 1] = 0
     for c in range(P.shape[1]):
         sums[c] += columns[c * P.shape[2] : (c + 1) * P.shape[2]].sum()
 
