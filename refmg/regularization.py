@@ -101,7 +101,6 @@ def second_difference(xp: ModuleType, x: Array, axis: int) -> Array:
         return tuple(slice(start, stop) if i == axis else slice(None) for i in range(x.ndim))
 
     difference = x[part(1, None)] - x[part(None, -1)]
-    found = xp.zeros_like(x)
-    found[part(1, None)] = difference
-    found[part(None, -1)] -= difference
-    return found
+    end = xp.zeros_like(x[part(0, 1)])
+    padded = xp.concat([end, difference, end], axis=axis)
+    return padded[part(None, -1)] - padded[part(1, None)]
