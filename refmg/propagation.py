@@ -14,6 +14,7 @@ from refmg.controls import ControlGradient, Controls
 from refmg.convolution import Convolution
 from refmg.dynamics import Layer, make_layer
 from refmg.integrators import Integrator, Step, named_integrator
+from refmg.readout import Readout
 from refmg.time_grid import Weights
 from refmg_backends import Backend, ResidualNetwork, ResidualParameters
 from refmg_backends.backend import Array
@@ -155,6 +156,17 @@ class Propagation:
         for k in range(self.architecture.layers):
             S = self.step(k, S)
         return self.integrator.project(S)
+
+    def logits(self, readout: Readout, x: Array) -> Array:
+        """Return the logits ``(classes, m)`` of images ``(C_in, n_1, .., n_d, m)``."""
+        if not self.reads(readout, x):
+            return readout.logits(self.apply(x))
+        assert self.whole is not None
+        return readout.from_products(self.whole.apply(self.flat_images(x), readout.matrix))
+
+    def reads(self, readout: Readout, x: Array) -> bool:
+        """Return whether the kernel of :attr:`whole` takes these images and the classifier."""
+        return readout.matrix.dtype == x.dtype and self.flat_images(x) is not None
 
     def on_grid(self, Y: Array) -> Array:
         """Return features ``(C, cells, m)`` as ``(C, n_1, .., n_d, m)``."""

@@ -14,6 +14,7 @@ with keyed_by_sources():
         memory,
         network,
         pointwise,
+        readout,
         tiles,
         vectors,
         winograd,
