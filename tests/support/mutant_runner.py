@@ -18,7 +18,6 @@ TIMEOUT = 5, 10  # times what the unchanged module takes, and seconds more
 def preload():
     """Import what mutants cannot change, once."""
     import array_api_compat.numpy  # noqa: F401
-    import hypothesis  # noqa: F401
     import numpy.testing  # noqa: F401
     import pytest  # noqa: F401
     import scipy.ndimage
