@@ -153,7 +153,12 @@ class Batches(Sequence[Batch]):
         )
 
 
-def mapped(backend: Backend, function: Callable[[Batch], Any], batches: Iterable[Batch]) -> Iterator[Any]:
+def mapped(
+    backend: Backend,
+    function: Callable[[Batch], Any],
+    batches: Iterable[Batch],
+    lanes: int | None = None,
+) -> Iterator[Any]:
     """Yield `function` of each batch in order; a batch that does not fit into memory is halved.
 
     The halves are remembered: the next pass over the same `Batches`, or over the same list, which then
@@ -167,6 +172,8 @@ def mapped(backend: Backend, function: Callable[[Batch], Any], batches: Iterable
         Of one batch, with results that add up over batches.
     batches : iterable of Batch
         What is mapped.
+    lanes : int, optional
+        See :func:`cut`.
 
     Yields
     ------
@@ -186,7 +193,7 @@ def mapped(backend: Backend, function: Callable[[Batch], Any], batches: Iterable
 
     ends, start = list[int](), 0
     halved = False
-    for sizes, found in backend.map(work, cut(backend, batches)):
+    for sizes, found in backend.map(work, cut(backend, batches, lanes)):
         ends += (stops := [start + size for size in accumulate(sizes)])
         if len(sizes) > 1:
             halved = True
@@ -220,11 +227,11 @@ def examples_in(batches: Sequence[Batch]) -> int:
     return sum(batch.size for batch in batches)
 
 
-def cut(backend: Backend, batches: Iterable[Batch]) -> Iterator[Batch]:
+def cut(backend: Backend, batches: Iterable[Batch], lanes: int | None = None) -> Iterator[Batch]:
     """Yield the same examples in batches that suit the backend's kernels.
 
-    At most ``backend.examples`` in each; what does not fill its vectors (``backend.lanes``) comes alone,
-    so that nothing else is copied to be filled up.
+    At most ``backend.examples`` in each; what does not fill its vectors comes alone, so that nothing else
+    is copied to be filled up.
 
     Parameters
     ----------
@@ -232,10 +239,12 @@ def cut(backend: Backend, batches: Iterable[Batch]) -> Iterator[Batch]:
         Where the batches live.
     batches : iterable of Batch
         Of any size.
+    lanes : int, optional
+        Examples that fill a vector; ``backend.lanes`` by default, see :attr:`Propagation.lanes`.
     """
     for batch in batches:
         most = backend.examples or max(1, batch.size)
-        whole = batch.size - batch.size % backend.lanes
+        whole = batch.size - batch.size % (lanes or backend.lanes)
         ends = [*range(most, whole, most), *([whole] if whole else []), batch.size]
         starts = [0, *ends[:-1]]
         for start, end in zip(starts, ends, strict=True):

@@ -9,6 +9,7 @@ from types import ModuleType
 import numpy as np
 
 from refmg.architecture import Architecture
+from refmg.readout import Readout
 from refmg_backends import Backend
 from refmg_backends.backend import Array
 
@@ -63,15 +64,11 @@ class Classifier:
         >>> [constant(n).logits(place, 1 / n, np.ones((1, n, 1))).tolist() for n in (4, 8)]
         [[[1.0]], [[1.0]]]
         """
-        matrix = backend.xp.reshape(self.W, (-1, self.W.shape[-1]))
-        products = backend.logits(matrix, backend.xp.reshape(Y, (matrix.shape[0], -1)))
-        return cell_volume * products + self.mu[:, None]
+        return Readout.of(self, backend, cell_volume).logits(Y)
 
     def logits_adjoint(self, backend: Backend, cell_volume: float, G: Array) -> Array:
         """Return ``h^d W G``, the adjoint in the features; shape ``(C, n_1, .., n_d, m)``."""
-        xp = backend.xp
-        matrix = xp.reshape(self.W, (-1, self.W.shape[-1]))
-        return xp.reshape(cell_volume * (matrix @ G), (*self.W.shape[:-1], G.shape[1]))
+        return Readout.of(self, backend, cell_volume).adjoint(G, (*self.W.shape[:-1], G.shape[1]))
 
     def weight_gradient(self, backend: Backend, cell_volume: float, Y: Array, G: Array) -> Classifier:
         """Return the adjoint in weights and biases, for `G` of shape ``(classes, m)``."""

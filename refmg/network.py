@@ -11,6 +11,7 @@ from refmg.architecture import Architecture
 from refmg.classifier import Classifier, zero_classifier
 from refmg.controls import Controls, random_controls
 from refmg.propagation import Propagation
+from refmg.readout import Readout
 from refmg_backends import Backend, RefmgError, default_dtype, get_backend
 from refmg_backends.backend import Array
 
@@ -81,8 +82,8 @@ class Network:
 
     def logits(self, x: Array) -> Array:
         """Return the logits of images `x` of shape ``(C_in, n_1, .., n_d, m)``; shape ``(classes, m)``."""
-        volume = self.architecture.grid.cell_volume
-        return self.classifier.logits(self.backend, volume, self.propagation.apply(x))
+        readout = Readout.of(self.classifier, self.backend, self.architecture.grid.cell_volume)
+        return self.propagation.logits(readout, x)
 
     def predict(self, x: Array, batch_size: int = 128) -> np.ndarray:
         """Return the most likely class of each image.

@@ -18,6 +18,7 @@ from refmg.losses import LossPoint, named_loss
 from refmg.network import Network
 from refmg.parameters import Parameters
 from refmg.propagation import Propagation
+from refmg.readout import Readout
 from refmg.regularization import Regularization
 from refmg.trajectory import Trajectory, linearized
 from refmg_backends.backend import Array
@@ -121,6 +122,9 @@ class NetworkObjective:
     def _own(self, vector: Array) -> Array:
         return self.backend.asarray(vector, dtype=self.start.dtype)
 
+    def _readout(self, classifier: Classifier) -> Readout:
+        return Readout.of(classifier, self.backend, self.volume)
+
     def _propagation(self, controls: Controls) -> Propagation:
         return Propagation(self.architecture, controls, self.backend).prepared
 
@@ -128,13 +132,14 @@ class NetworkObjective:
         """Return loss, regulariser and accuracy."""
         network = self.network(vector)
         propagation, m = self._propagation(network.controls), examples_in(self.batches)
+        readout = self._readout(network.classifier)
 
         def terms(batch: Batch) -> tuple[Array, Array]:
-            logits = network.classifier.logits(self.backend, self.volume, propagation.apply(batch.x))
+            logits = propagation.logits(readout, batch.x)
             return self.loss.value(self.xp, logits, batch.targets), correct(self.xp, logits, batch.targets)
 
         totals = Totals(self.backend)
-        for part in mapped(self.backend, terms, self.batches):
+        for part in mapped(self.backend, terms, self.batches, propagation.lanes):
             totals.add(*part)
         return totals.evaluation(m, self._penalty(network))
 
@@ -154,14 +159,14 @@ class NetworkObjective:
 
     def _totals_and_gradient(self, vector: Array) -> tuple[Totals, Array]:
         network, m = self.network(vector), examples_in(self.batches)
-        propagation = self._propagation(network.controls)
+        propagation, readout = self._propagation(network.controls), self._readout(network.classifier)
 
         def terms(batch: Batch) -> tuple[Array, Array, Array]:
-            point = self._linearized(propagation, network.classifier, batch)
-            return point.loss.value, point.correct, self._back(network, point, point.loss.gradient / m)
+            point = self._linearized(propagation, readout, batch)
+            return point.loss.value, point.correct, self._back(readout, point, point.loss.gradient / m)
 
         totals, total = Totals(self.backend), self.penalty_product(self._own(vector))
-        for *part, gradient in mapped(self.backend, terms, self.batches):
+        for *part, gradient in mapped(self.backend, terms, self.batches, propagation.lanes):
             totals.add(*part)
             total = total + gradient
         return totals, total
@@ -193,12 +198,13 @@ class NetworkObjective:
         """
         chosen = self.batches if batches is None else own(batches)
         network, m = self.network(vector), examples_in(chosen)
-        propagation = self._propagation(network.controls)
+        propagation, readout = self._propagation(network.controls), self._readout(network.classifier)
 
         def about(batch: Batch) -> _Point:
-            return self._linearized(propagation, network.classifier, batch)
+            return self._linearized(propagation, readout, batch)
 
-        points = [[kept] for kept in mapped(self.backend, lambda b: _Kept(b, about(b)), chosen)]
+        kept = mapped(self.backend, lambda b: _Kept(b, about(b)), chosen, propagation.lanes)
+        points = [[part] for part in kept]
 
         def product(v: Array) -> Array:
             direction, total = self._direction(v), self.penalty_product(v)
@@ -206,7 +212,7 @@ class NetworkObjective:
 
             def term(kept: _Kept) -> Array:
                 kept.point = kept.point or about(kept.batch)
-                return self._curvature(network, kept.point, direction, along)
+                return self._curvature(readout, kept.point, direction, along)
 
             # A product takes memory beside all that is kept: halves are linearised anew, and stay.
             for terms in self.backend.map(lambda parts: in_halves(self.backend, term, parts), points):
@@ -227,29 +233,28 @@ class NetworkObjective:
             dtype=np.dtype(self.start.dtype), shape=(size, size), matvec=matvec, rmatvec=matvec
         )
 
-    def _linearized(self, propagation: Propagation, classifier: Classifier, batch: Batch) -> _Point:
-        trajectory = linearized(propagation, batch.x, self.storage)
-        logits = classifier.logits(self.backend, self.volume, trajectory.Y)
+    def _trajectory(self, propagation: Propagation, readout: Readout, x: Array) -> Trajectory:
+        # The features themselves are needed for the gradient of the classifier.
+        return linearized(propagation, x, self.storage)
+
+    def _linearized(self, propagation: Propagation, readout: Readout, batch: Batch) -> _Point:
+        trajectory = self._trajectory(propagation, readout, batch.x)
+        logits = trajectory.logits(readout)
         point = self.loss.linearize(self.xp, logits, batch.targets)
         return _Point(trajectory, point, correct(self.xp, logits, batch.targets))
 
-    def _back(self, network: Network, point: _Point, G: Array) -> Array:
+    def _back(self, readout: Readout, point: _Point, G: Array) -> Array:
         """Return the adjoint of the logits' derivative, for one batch."""
-        W = network.classifier
-        controls = point.trajectory.adjoint(W.logits_adjoint(self.backend, self.volume, G))
-        return self._free(controls, W.weight_gradient(self.backend, self.volume, point.trajectory.Y, G))
+        controls, Y = point.trajectory.logits_adjoint(readout, G), point.trajectory.Y
+        return self._free(controls, self.start.classifier.weight_gradient(self.backend, self.volume, Y, G))
 
-    def _curvature(self, network: Network, point: _Point, d: Parameters, along: Propagation) -> Array:
+    def _curvature(self, readout: Readout, point: _Point, d: Parameters, along: Propagation) -> Array:
         """Return ``J^T H J`` times a direction, for one batch."""
-        xp, Y = self.xp, point.trajectory.Y
-        dY = point.trajectory.tangent(along)
-        constant = xp.zeros_like(network.classifier.mu)
-        logits = Classifier(network.classifier.W, constant).logits(self.backend, self.volume, dY)
-        logits = logits + self._classifier_tangent(d, Y)
-        return self._back(network, point, point.loss.hessian_product(logits))
+        logits = point.trajectory.logits_tangent(readout, along) + self._classifier_tangent(d, point)
+        return self._back(readout, point, point.loss.hessian_product(logits))
 
-    def _classifier_tangent(self, direction: Parameters, Y: Array) -> Array | float:
-        return direction.classifier.logits(self.backend, self.volume, Y)
+    def _classifier_tangent(self, direction: Parameters, point: _Point) -> Array | float:
+        return direction.classifier.logits(self.backend, self.volume, point.trajectory.Y)
 
     def penalty_product(self, vector: Array) -> Array:
         """Return the regularisers' matrix times a vector."""
@@ -280,9 +285,11 @@ class ControlObjective(NetworkObjective):
     def _free(self, controls: Controls, classifier: Classifier) -> Array:
         return controls.flat(self.xp)
 
-    def _back(self, network: Network, point: _Point, G: Array) -> Array:
-        back = network.classifier.logits_adjoint(self.backend, self.volume, G)
-        return point.trajectory.adjoint(back).flat(self.xp)
+    def _trajectory(self, propagation: Propagation, readout: Readout, x: Array) -> Trajectory:
+        return linearized(propagation, x, self.storage, readout)
 
-    def _classifier_tangent(self, direction: Parameters, Y: Array) -> Array | float:
+    def _back(self, readout: Readout, point: _Point, G: Array) -> Array:
+        return point.trajectory.logits_adjoint(readout, G).flat(self.xp)
+
+    def _classifier_tangent(self, direction: Parameters, point: _Point) -> Array | float:
         return 0.0

@@ -14,6 +14,7 @@ from refmg.controls import ControlGradient, Controls
 from refmg.convolution import Convolution
 from refmg.dynamics import Layer, make_layer
 from refmg.integrators import Integrator, Step, named_integrator
+from refmg.readout import Readout
 from refmg.time_grid import Weights
 from refmg_backends import Backend, ResidualNetwork, ResidualParameters
 from refmg_backends.backend import Array
@@ -100,6 +101,11 @@ class Propagation:
             self.residual_parameters, layer.activation, a.dt, opening, geometry
         )
 
+    @property
+    def lanes(self) -> int:
+        """Examples in a vector of the kernels; 1 where one kernel does all steps: it fills up itself."""
+        return self.backend.lanes if self.whole is None else 1
+
     def flat_images(self, x: Array) -> Array | None:
         """Return images as the kernel of :attr:`whole` wants them; None where it cannot take them."""
         if self.whole is None or x.dtype != self.controls.opening.dtype or x.shape[-1] == 0:
@@ -150,6 +156,17 @@ class Propagation:
         for k in range(self.architecture.layers):
             S = self.step(k, S)
         return self.integrator.project(S)
+
+    def logits(self, readout: Readout, x: Array) -> Array:
+        """Return the logits ``(classes, m)`` of images ``(C_in, n_1, .., n_d, m)``."""
+        if not self.reads(readout, x):
+            return readout.logits(self.apply(x))
+        assert self.whole is not None
+        return readout.from_products(self.whole.apply(self.flat_images(x), readout.matrix))
+
+    def reads(self, readout: Readout, x: Array) -> bool:
+        """Return whether the kernel of :attr:`whole` takes these images and the classifier."""
+        return readout.matrix.dtype == x.dtype and self.flat_images(x) is not None
 
     def on_grid(self, Y: Array) -> Array:
         """Return features ``(C, cells, m)`` as ``(C, n_1, .., n_d, m)``."""

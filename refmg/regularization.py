@@ -102,4 +102,5 @@ def second_difference(xp: ModuleType, x: Array, axis: int) -> Array:
 
     difference = x[part(1, None)] - x[part(None, -1)]
     end = xp.zeros_like(x[part(0, 1)])
-    return xp.concat([end, difference], axis=axis) - xp.concat([difference, end], axis=axis)
+    padded = xp.concat([end, difference, end], axis=axis)
+    return padded[part(None, -1)] - padded[part(1, None)]

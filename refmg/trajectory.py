@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from math import isqrt
 from typing import Any
 
 from refmg.controls import Controls
 from refmg.integrators import Integrator, ReversibleStep
 from refmg.propagation import Propagation
+from refmg.readout import Readout
 from refmg_backends import RefmgError, one_of
-from refmg_backends.backend import Array
+from refmg_backends.backend import Array, ResidualParameters
 from refmg_backends.errors import check_shape
 
 STORAGES = ("all", "checkpoint", "reversible")
@@ -53,6 +55,19 @@ class Trajectory:
     def backward(self) -> Linearized:
         """Yield the linearised steps, the last one first."""
         yield from reversed(list(enumerate(self._steps)))
+
+    def logits(self, readout: Readout) -> Array:
+        """Return the logits, ``(classes, m)``."""
+        return readout.logits(self.Y)
+
+    def logits_tangent(self, readout: Readout, direction: Propagation) -> Array:
+        """Return the derivative of the logits along a direction of the controls."""
+        return readout.tangent(self.tangent(direction))
+
+    def logits_adjoint(self, readout: Readout, G: Array) -> Controls:
+        """Return the adjoint of the logits' derivative, for `G` of their shape."""
+        shape = self.propagation.architecture.classifier_shape[:-1]
+        return self.adjoint(readout.adjoint(G, (*shape, G.shape[1])))
 
     def tangent(self, direction: Propagation) -> Array:
         """Return ``J`` times a direction of the controls, shape ``(C, n_1, .., n_d, m)``."""
@@ -101,19 +116,67 @@ class WholeTrajectory(Trajectory):
 
     def _takes(self, *arrays: Array) -> bool:
         """Return whether these have the kernel's type; others, such as complex ones, go step by step."""
-        return all(a.dtype == self.Y.dtype for a in arrays)
+        return all(a.dtype == self.propagation.controls.opening.dtype for a in arrays)
 
     def adjoint(self, P: Array) -> Controls:
         """Return ``J^T P`` for `P` of the shape of the final features."""
-        check_shape("adjoint of the features", P.shape, self.Y.shape)
+        expected = *self.propagation.architecture.classifier_shape[:-1], self.x.shape[-1]
+        check_shape("adjoint of the features", P.shape, expected)
         if not self._takes(P):
             return super().adjoint(P)
-        p = self.propagation
-        flat = p.backend.xp.reshape(P, (P.shape[0], -1, P.shape[-1]))
-        found, total = self._linear.adjoint(flat), p.zero_gradient()
+        flat = self.propagation.backend.xp.reshape(P, (P.shape[0], -1, P.shape[-1]))
+        return self._controls(self._linear.adjoint(flat))
+
+    def _controls(self, found: ResidualParameters) -> Controls:
+        """Return the gradient by the controls for that by the parameters of all steps."""
+        p, total = self.propagation, self.propagation.zero_gradient()
         for k, weights in reversed(list(enumerate(p.stage_weights))):
             total.add(weights, [(found.stencils[k, ...], found.biases[k, ...])])
         return total.controls(found.opening)
+
+
+class ReadTrajectory(WholeTrajectory):
+    """A :class:`WholeTrajectory` whose features meet a classifier before they leave the kernel.
+
+    Parameters
+    ----------
+    propagation : Propagation
+        Where the controls are.
+    x : array, shape (C_in, n_1, .., n_d, m)
+        The batch.
+    readout : Readout
+        The classifier; the only one whose logits can be asked for.
+    """
+
+    def __init__(self, propagation: Propagation, x: Array, readout: Readout) -> None:
+        self.propagation, self.x = propagation, x
+        images = propagation.flat_images(x)
+        assert propagation.whole is not None
+        products, self._linear = propagation.whole.linearize(images, readout.matrix)
+        self._logits = readout.from_products(products)
+
+    def logits(self, readout: Readout) -> Array:
+        """Return the logits, ``(classes, m)``."""
+        return self._logits
+
+    def logits_tangent(self, readout: Readout, direction: Propagation) -> Array:
+        """Return the derivative of the logits along a direction of the controls."""
+        c = direction.controls
+        if not self._takes(c.opening, c.stencils, c.biases):
+            return super().logits_tangent(readout, direction)
+        products = self._linear.tangent(direction.residual_parameters, readout.matrix)
+        return readout.cell_volume * products
+
+    def logits_adjoint(self, readout: Readout, G: Array) -> Controls:
+        """Return the adjoint of the logits' derivative, for `G` of their shape."""
+        if not self._takes(G):
+            return super().logits_adjoint(readout, G)
+        return self._controls(self._linear.adjoint(readout.cell_volume * G, readout.matrix))
+
+    @cached_property
+    def Y(self) -> Array:  # type: ignore[override]
+        """The final features; found anew, and only when asked for."""
+        return self.propagation.apply(self.x)
 
 
 class CheckpointedTrajectory(Trajectory):
@@ -185,7 +248,9 @@ def _recomputed(p: Propagation, x: Array) -> Linearized:
         yield k, linear
 
 
-def linearized(propagation: Propagation, x: Array, storage: str = "all") -> Trajectory:
+def linearized(
+    propagation: Propagation, x: Array, storage: str = "all", readout: Readout | None = None
+) -> Trajectory:
     """Return the linearised propagation of a batch.
 
     Parameters
@@ -196,6 +261,8 @@ def linearized(propagation: Propagation, x: Array, storage: str = "all") -> Traj
         Images, examples last.
     storage : {"all", "checkpoint", "reversible"}
         What is kept for the sensitivities: everything, states at ``sqrt(N)`` times, or the last state.
+    readout : Readout, optional
+        Given where its logits are all that will be asked for, with their derivative and its adjoint.
 
     Returns
     -------
@@ -208,6 +275,8 @@ def linearized(propagation: Propagation, x: Array, storage: str = "all") -> Traj
     """
     check_storage(storage, propagation.integrator)
     if storage == "all" and propagation.flat_images(x) is not None:
+        if readout is not None and propagation.reads(readout, x):
+            return ReadTrajectory(propagation, x, readout)
         return WholeTrajectory(propagation, x)
     kinds = {"all": Trajectory, "checkpoint": CheckpointedTrajectory, "reversible": ReversibleTrajectory}
     return kinds[storage](propagation, x)

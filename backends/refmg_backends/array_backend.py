@@ -190,6 +190,11 @@ class ArrayBackend:
         check_shape("features", Y.shape, (*W.shape[:1], *Y.shape[1:]))
         return self.xp.matrix_transpose(W) @ Y
 
+    def logits_adjoint(self, W: Array, G: Array) -> Array:
+        """Return ``W G``."""
+        check_shape("gradient of the logits", G.shape, (*W.shape[1:], *G.shape[1:]))
+        return W @ G
+
     def weight_gradient(self, Y: Array, G: Array) -> Array:
         """Return ``Y G^T``."""
         check_shape("gradient of the logits", G.shape, (*G.shape[:1], *Y.shape[1:]))

@@ -24,6 +24,7 @@ KERNELS = (
     "tangent",
     "cotangent",
     "logits",
+    "logits_adjoint",
     "weight_gradient",
     "fixed_features",
     "residual_network",
@@ -83,23 +84,28 @@ class ResidualParameters:
 
 
 class LinearizedNetwork(Protocol):
-    """The derivative of a residual network about some images."""
+    """The derivative of a residual network about some images; `readout` as for :class:`ResidualNetwork`."""
 
-    def tangent(self, direction: ResidualParameters) -> Array:
-        """Return the derivative of the final features, ``(C, cells, m)``, along a direction."""
+    def tangent(self, direction: ResidualParameters, readout: Array | None = None) -> Array:
+        """Return the derivative of the final features or logits along a direction."""
 
-    def adjoint(self, P: Array) -> ResidualParameters:
-        """Return the gradient of ``<P, final features>`` by the parameters."""
+    def adjoint(self, P: Array, readout: Array | None = None) -> ResidualParameters:
+        """Return the gradient of ``<P, final features>``, or of logits, by the parameters."""
 
 
 class ResidualNetwork(Protocol):
-    """``Y_0 = L x``, ``Y_{k+1} = Y_k + scale sigma(K_k Y_k + b_k)``, from images to final features."""
+    """``Y_0 = L x``, ``Y_{k+1} = Y_k + scale sigma(K_k Y_k + b_k)``, from images to final features.
 
-    def apply(self, x: Array) -> Array:
-        """Return the final features ``(C, cells, m)`` of images ``(C_in, cells, m)``."""
+    With a `readout` W of shape ``(C cells, classes)`` and of the parameters' type, each method is about
+    ``W^T Y`` of shape ``(classes, m)`` instead of the final features Y of shape ``(C, cells, m)``, which then
+    need not be written anywhere.
+    """
 
-    def linearize(self, x: Array) -> tuple[Array, LinearizedNetwork]:
-        """Return the final features, and the derivative there."""
+    def apply(self, x: Array, readout: Array | None = None) -> Array:
+        """Return the final features, or logits, of images ``(C_in, cells, m)``."""
+
+    def linearize(self, x: Array, readout: Array | None = None) -> tuple[Array, LinearizedNetwork]:
+        """Return the final features or logits, and the derivative there."""
 
 
 class Backend(Protocol):
@@ -188,6 +194,9 @@ class Backend(Protocol):
 
     def logits(self, W: Array, Y: Array) -> Array:
         """Return ``W^T Y`` for `W` of shape ``(features, classes)`` and `Y` of shape ``(features, m)``."""
+
+    def logits_adjoint(self, W: Array, G: Array) -> Array:
+        """Return ``W G`` for `W` of shape ``(features, classes)`` and `G` of shape ``(classes, m)``."""
 
     def weight_gradient(self, Y: Array, G: Array) -> Array:
         """Return ``Y G^T`` for `Y` of shape ``(features, m)`` and `G` of shape ``(classes, m)``."""

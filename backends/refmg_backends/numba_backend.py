@@ -16,7 +16,7 @@ from refmg_backends.backend import ConvolutionKernel, FixedFeatures, ResidualNet
 from refmg_backends.errors import RefmgError, check_shape
 from refmg_backends.geometry import Geometry
 from refmg_backends.numba_convolution import NumbaConvolution, has_kernels
-from refmg_backends.numba_features import NumbaFeatures, has_loops
+from refmg_backends.numba_features import NumbaFeatures
 from refmg_backends.numba_kernels import classifier, gradient, pointwise, winograd
 from refmg_backends.numba_kernels.memory import LINE, POOL, SMALLEST, aligned_empty, whole_vectors
 from refmg_backends.numba_kernels.vectors import lanes
@@ -136,6 +136,16 @@ class NumbaBackend(NumpyBackend):
         classifier.logits(W, Y, width, parts)
         return parts.sum(axis=0)[:, :m]
 
+    def logits_adjoint(self, W: Real, G: Real) -> Real:
+        """Return ``W G``."""
+        if not has_kernels(W, G):
+            return super().logits_adjoint(W, G)
+        check_shape("gradient of the logits", G.shape, (W.shape[1], G.shape[1]))
+        W, G = (whole_vectors(a, a.dtype, 1) for a in (W, G))
+        out = aligned_empty((W.shape[0], G.shape[1]), G.dtype)
+        classifier.logits_adjoint(W, G, out)
+        return out
+
     def weight_gradient(self, Y: Real, G: Real) -> Real:
         """Return ``Y G^T``."""
         if not has_kernels(Y, G):
@@ -153,7 +163,7 @@ class NumbaBackend(NumpyBackend):
         first = next(every, None)
         if first is None:
             raise RefmgError("found no features; expected one part of the examples or more")
-        if not has_kernels(first) or not has_loops(classes, first.dtype):
+        if not has_kernels(first):
             return super().fixed_features(chain([first], every), examples, classes)
         return NumbaFeatures(chain([first], every), (first.shape[0], examples, classes), first.dtype)
 

@@ -20,7 +20,7 @@ BLOCKS, MOST_PARTS = 28, 32
 
 
 class NumbaFeatures:
-    """Features in blocks of one vector of examples.
+    """Features in blocks of some examples.
 
     Parameters
     ----------
@@ -40,11 +40,12 @@ class NumbaFeatures:
     def __init__(self, parts: Iterable[Real], sizes: tuple[int, int, int], dtype: Any) -> None:
         self.features, self.examples, self.classes = features, examples, _ = sizes
         self.dtype = np.dtype(dtype)
-        self.lanes = lanes(self.dtype.itemsize)
-        count, rows = -(-examples // self.lanes), -(-features // kernels.ROWS) * kernels.ROWS
-        self.blocks = aligned_empty((count, rows, self.lanes), self.dtype)
-        self.blocks[:, features:] = 0
-        self.blocks[-1, :, examples - (count - 1) * self.lanes :] = 0
+        size = kernels.VECTORS * lanes(self.dtype.itemsize)
+        count, groups = -(-examples // kernels.EXAMPLES), -(-features // size)
+        self.rows = groups * size
+        self.blocks = aligned_empty((count, groups, kernels.EXAMPLES, size), self.dtype)
+        self.blocks[:, -1:, :, features - (groups - 1) * size :] = 0
+        self.blocks[-1, :, examples - (count - 1) * kernels.EXAMPLES :] = 0
         first = 0
         for Y in parts:
             self._check("features", Y, (features, min(Y.shape[1], examples - first)))
@@ -60,16 +61,16 @@ class NumbaFeatures:
     def logits(self, W: Real) -> Real:
         """Return ``W^T Y`` of all examples."""
         W = self._weights(W)
-        out = aligned_empty((W.shape[1], len(self.blocks) * self.lanes), self.dtype)
+        out = aligned_empty((len(W), len(self.blocks) * kernels.EXAMPLES), self.dtype)
         kernels.logits(W, self.blocks, out)
         return out[:, : self.examples]
 
     def gradient(self, G: Real) -> Real:
         """Return ``Y G^T``."""
         self._check("gradient of the logits", G, (self.classes, self.examples))
-        parts, vectors = self._parts(len(G))
-        kernels.gradient(self.blocks, self._filled(G), parts, vectors)
-        return self._total(parts, len(G))
+        parts = self._parts()
+        kernels.gradient(self.blocks, self._filled(G), parts)
+        return self._total(parts)
 
     def product(self, W: Real, mu: Real, curvature: Curvature) -> tuple[Real, Real]:
         """Return ``Y Z^T`` and the sums of Z by class, where ``Z = C (W^T Y + mu)``."""
@@ -80,15 +81,18 @@ class NumbaFeatures:
             self._check(name, columns, (len(curvature.left), *shape))
         W, mu = self._weights(W), whole_vectors(mu, self.dtype, 1)
         columns = [self._filled(a) for a in (curvature.diagonal, curvature.left, curvature.right)]
-        parts, vectors = self._parts(W.shape[1])
-        sums = np.empty((len(parts), W.shape[1]), self.dtype)
+        parts = self._parts()
+        sums = np.empty((len(parts), self.classes), self.dtype)
         loop: Any = kernels.product
-        loop(W, mu, self.blocks, *columns, parts, sums, vectors)
-        return self._total(parts, W.shape[1]), sums.sum(axis=0)
+        loop(W, mu, self.blocks, *columns, parts, sums)
+        return self._total(parts), sums.sum(axis=0)
 
     def _weights(self, W: Real) -> Real:
+        """Return weights as the kernels want them: one row a class."""
         self._check("weights", W, (self.features, self.classes))
-        return whole_vectors(W, self.dtype, 1)
+        turned = aligned_empty((self.classes, self.rows), self.dtype)
+        kernels.turn(whole_vectors(W, self.dtype, 1), turned)
+        return turned
 
     def _check(self, name: str, array: Real, shape: tuple[int, ...]) -> None:
         check_shape(name, array.shape, shape)
@@ -98,29 +102,12 @@ class NumbaFeatures:
             )
 
     def _filled(self, G: Real) -> Real:
-        return whole_vectors(G, self.dtype, self.lanes)
+        return whole_vectors(G, self.dtype, kernels.EXAMPLES)
 
-    def _parts(self, classes: int) -> tuple[Real, int]:
-        vectors = vectors_of(classes, self.lanes)
-        return aligned_empty((self.parts, self.blocks.shape[1], vectors * self.lanes), self.dtype), vectors
+    def _parts(self) -> Real:
+        return aligned_empty((self.parts, self.classes, self.rows), self.dtype)
 
-    def _total(self, parts: Real, classes: int) -> Real:
-        out = aligned_empty((self.features, classes), self.dtype)
+    def _total(self, parts: Real) -> Real:
+        out = aligned_empty((self.features, self.classes), self.dtype)
         kernels.total(parts, out)
         return out
-
-
-def vectors_of(classes: int, width: int) -> int:
-    """Return how many vectors the classes fill: 1, 2, 4, or more than there are loops for.
-
-    Examples
-    --------
-    >>> vectors_of(10, 16), vectors_of(10, 8), vectors_of(20, 8)
-    (1, 2, 4)
-    """
-    return 1 << (-(-classes // width) - 1).bit_length()
-
-
-def has_loops(classes: int, dtype: Any) -> bool:
-    """Return whether there are loops for so many classes; more go to the reference."""
-    return vectors_of(classes, lanes(np.dtype(dtype).itemsize)) <= kernels.MOST_VECTORS

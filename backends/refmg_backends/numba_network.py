@@ -60,6 +60,7 @@ class NumbaNetwork:
         self.code, self.scale = codes.CODES[activation], self.dtype.type(scale)
         self.lanes = lanes(self.dtype.itemsize)
         self.channels, self.in_channels = parameters.opening.shape[:2]
+        self._ordered: tuple[Real | None, Real, Real] | None = None
 
     @cached_property
     def reads(self) -> tuple[Indices, Indices, Indices]:
@@ -91,16 +92,35 @@ class NumbaNetwork:
         biases = np.ascontiguousarray(parameters.biases, self.dtype)
         return opening, packed(parameters.stencils.astype(self.dtype, copy=False)), biases
 
-    def apply(self, x: Real) -> Real:
-        """Return the final features ``(C, cells, m)`` of images ``(C_in, cells, m)``."""
-        return self._run(x, keep=False)[0]
+    def apply(self, x: Real, readout: Real | None = None) -> Real:
+        """Return the final features ``(C, cells, m)`` of images ``(C_in, cells, m)``, or their logits."""
+        return self._run(x, readout, keep=False)[0]
 
-    def linearize(self, x: Real) -> tuple[Real, LinearizedNumbaNetwork]:
-        """Return the final features, and the network linearised there."""
-        Y, kept = self._run(x, keep=True)
-        return Y, LinearizedNumbaNetwork(self, x.shape[2], kept)
+    def linearize(self, x: Real, readout: Real | None = None) -> tuple[Real, LinearizedNumbaNetwork]:
+        """Return the final features or logits, and the network linearised there."""
+        found, kept = self._run(x, readout, keep=True)
+        return found, LinearizedNumbaNetwork(self, x.shape[2], kept)
 
-    def _run(self, x: Real, keep: bool) -> tuple[Real, tuple[Real, Real, Real]]:
+    def ordered(self, readout: Real | None) -> tuple[Real, Real]:
+        """Return weights in the order of a block's features, and transposed; the last ones are kept."""
+        last = self._ordered
+        if last is None or last[0] is not readout:
+            rows = self.channels * self.geometry.cells
+            W = np.empty((0, 0), self.dtype) if readout is None else readout
+            if readout is not None:
+                check_shape("weights", W.shape, (rows, W.shape[1]))
+                W = W.reshape(self.channels, -1, W.shape[1]).swapaxes(0, 1).reshape(rows, -1)
+            here = np.ascontiguousarray(W, self.dtype)
+            last = self._ordered = readout, here, np.ascontiguousarray(here.T)
+        return last[1:]
+
+    def results(self, examples: int, W: Real) -> tuple[Real, Real]:
+        """Return where final features go, and logits: one of them is empty."""
+        features = 0 if len(W) else examples
+        out = aligned_empty((self.channels, self.geometry.cells, features), self.dtype)
+        return out, np.empty((W.shape[1], examples if len(W) else 0), self.dtype)
+
+    def _run(self, x: Real, readout: Real | None, keep: bool) -> tuple[Real, tuple[Real, Real, Real]]:
         cells = self.geometry.cells
         check_shape("images", x.shape, (self.in_channels, cells, x.shape[2]))
         (opening, stencils, biases), each = self.forward, self.each
@@ -108,13 +128,14 @@ class NumbaNetwork:
         layers = len(stencils) if keep else 0
         images = self.blocks(count, self.in_channels)
         states, slopes = (self.blocks(count, layers, self.channels) for _ in range(2))
-        out = aligned_empty((self.channels, cells, x.shape[2]), self.dtype)
+        W = self.ordered(readout)[0]
+        out, logits = self.results(x.shape[2], W)
         kernels.propagate(
             whole_vectors(x, self.dtype, 1), opening, self.reads[0], stencils, self.reads[1], biases,
             codes.constants(self.dtype.name), self.scale, self.code, self.lanes, images, states, slopes, keep,
-            self.scratch(2), out,
+            self.scratch(2), out, W, logits,
         )  # fmt: skip
-        return out, (images, states, slopes)
+        return logits if len(W) else out, (images, states, slopes)
 
     @property
     def each(self) -> int:
@@ -131,10 +152,8 @@ class NumbaNetwork:
         return self.blocks(numba.get_num_threads(), count, self.channels)
 
     def blocks(self, *counts: int) -> Real:
-        """Return arrays ``(.., cells + 1, channels, lanes)``, uninitialised but for the last cell's zeros."""
-        found = aligned_empty((*counts[:-1], self.geometry.cells + 1, counts[-1], self.each), self.dtype)
-        found[..., -1, :, :] = 0
-        return found
+        """Return arrays ``(.., cells + 1, channels, lanes)``, uninitialised."""
+        return aligned_empty((*counts[:-1], self.geometry.cells + 1, counts[-1], self.each), self.dtype)
 
 
 class LinearizedNumbaNetwork:
@@ -153,21 +172,26 @@ class LinearizedNumbaNetwork:
     def __init__(self, network: NumbaNetwork, examples: int, kept: tuple[Real, Real, Real]) -> None:
         self.network, self.examples, self.kept = network, examples, kept
 
-    def tangent(self, direction: ResidualParameters) -> Real:
-        """Return the derivative of the final features along a direction of the parameters."""
+    def tangent(self, direction: ResidualParameters, readout: Real | None = None) -> Real:
+        """Return the derivative of the final features or logits along a direction of the parameters."""
         n = self.network
         opening, stencils, biases = n.packed(direction)
-        out = aligned_empty((n.channels, n.geometry.cells, self.examples), n.dtype)
+        W = n.ordered(readout)[0]
+        out, logits = n.results(self.examples, W)
         kernels.tangent(
             n.forward[1], n.reads[1], opening, n.reads[0], stencils, biases, n.scale, n.lanes, *self.kept,
-            n.scratch(2), out,
+            n.scratch(2), out, W, logits,
         )  # fmt: skip
-        return out
+        return logits if len(W) else out
 
-    def adjoint(self, P: Real) -> ResidualParameters:
-        """Return the gradient of ``<P, final features>`` by the parameters."""
+    def adjoint(self, P: Real, readout: Real | None = None) -> ResidualParameters:
+        """Return the gradient of ``<P, final features>``, or of logits, by the parameters."""
         n, shapes = self.network, self.network.parameters
-        check_shape("adjoint", P.shape, (n.channels, n.geometry.cells, self.examples))
+        W = n.ordered(readout)[1]
+        cells = n.geometry.cells
+        check_shape("adjoint", P.shape, (*([len(W)] if len(W) else [n.channels, cells]), self.examples))
+        given = whole_vectors(P, n.dtype, 1)
+        features, logits = (np.empty((0, 0, 0), n.dtype), given) if len(W) else (given, W)
         layers = len(shapes.stencils)
         # As the shapes decide: many where gradients are small, so that no result depends on threads.
         parts = max(1, min(MOST_PARTS, len(self.kept[0]), SUMS // max(1, shapes.stencils.nbytes)))
@@ -176,7 +200,7 @@ class LinearizedNumbaNetwork:
         stencils = np.empty((parts, layers, n.channels, n.geometry.taps, n.channels), n.dtype)
         biases = np.empty((parts, layers, n.channels), n.dtype)
         kernels.adjoint(
-            whole_vectors(P, n.dtype, 1), n.back, n.reads[2], scatter_rows(n.geometry)[1],
+            features, W, logits, n.back, n.reads[2], scatter_rows(n.geometry)[1],
             table(n.opening_geometry), table(n.geometry), n.scale, n.lanes, *self.kept, n.scratch(3),
             openings.reshape(parts, -1), stencils.reshape(parts, layers, -1), biases,
         )  # fmt: skip

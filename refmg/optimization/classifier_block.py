@@ -66,7 +66,11 @@ def classifier_steps(
     """
     xp, a, weights = network.backend.xp, network.architecture, settings.regularization
     propagation = network.propagation.prepared
-    parts = mapped(network.backend, lambda batch: replace(batch, x=propagation.apply(batch.x)), batches)
+
+    def features(batch: Batch) -> Batch:
+        return replace(batch, x=propagation.apply(batch.x))
+
+    parts = mapped(network.backend, features, batches, propagation.lanes)
     m = examples_in(batches)
     objective = ClassifierObjective(a, parts, weights, network.backend, settings.loss, m)
     # Logits are found afresh here, so that the rounding of updated ones does not outlive these steps.

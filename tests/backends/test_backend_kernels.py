@@ -232,6 +232,7 @@ def bits_of_every_kernel(backend, dtype, channels=(6, 5)):
         "tangent": [backend.tangent(Z, Z, bias, Z, 0.3)],
         "cotangent": backend.cotangent(Z, Z, 0.3),
         "logits": [backend.logits(W, F)],
+        "logits_adjoint": [backend.logits_adjoint(W, G)],
         "weight_gradient": [backend.weight_gradient(F, G)],
         "fixed_features": of_fixed_features(backend, F, G, W),
         "residual_network": of_residual_network(backend, s, Y, bias, geometry),
@@ -322,6 +323,7 @@ def wrong_calls(backend):
         "tangent base": lambda: backend.tangent(Z, Z, b, ones(3, 20, 1)),
         "cotangent": lambda: backend.cotangent(ones(3, 1, 8), Z),
         "logits": lambda: backend.logits(ones(4, 3), ones(5, 8)),
+        "logits adjoint": lambda: backend.logits_adjoint(ones(4, 3), ones(4, 8)),
         "weight gradient": lambda: backend.weight_gradient(ones(4, 8), ones(3, 7)),
     }
 
@@ -335,7 +337,9 @@ def test_arrays_that_do_not_fit_are_refused_in_one_line_on_every_backend(backend
         wrong_calls(backend)[name]()
 
 
-@pytest.mark.parametrize("name", [n for n in WRONG if n not in ("logits", "weight gradient")])
+@pytest.mark.parametrize(
+    "name", [n for n in WRONG if n not in ("logits", "logits adjoint", "weight gradient")]
+)
 @pytest.mark.parametrize("method", ["gemm", "explicit"])
 def test_arrays_that_do_not_fit_are_refused_by_every_way_of_cupy(monkeypatch, method, name):
     cupyx_stand_in(monkeypatch)
@@ -429,8 +433,10 @@ def test_products_of_the_classifier_are_those_of_matrices(backend, dtype, featur
     at = {name: backend.asarray(array) for name, array in (("W", W), ("Y", Y), ("G", G))}
     logits = backend.to_numpy(backend.logits(at["W"], at["Y"]))
     gradient = backend.to_numpy(backend.weight_gradient(at["Y"], at["G"]))
-    assert logits.dtype == gradient.dtype == np.dtype(dtype)
+    adjoint = backend.to_numpy(backend.logits_adjoint(at["W"], at["G"]))
+    assert logits.dtype == gradient.dtype == adjoint.dtype == np.dtype(dtype)
     assert np.array_equal(logits, W.T @ Y)
+    assert np.array_equal(adjoint, W @ G)
     assert np.array_equal(gradient, Y @ G.T)
 
 

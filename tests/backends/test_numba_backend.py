@@ -431,6 +431,7 @@ def wrong_calls():
         "tangent bias": lambda: NUMBA.tangent(Z, Z, np.ones(2)),
         "cotangent": lambda: NUMBA.cotangent(Y, Z),
         "logits": lambda: NUMBA.logits(np.ones((4, 3)), np.ones((5, 8))),
+        "logits adjoint": lambda: NUMBA.logits_adjoint(np.ones((4, 3)), np.ones((4, 8))),
         "weight gradient": lambda: NUMBA.weight_gradient(np.ones((4, 8)), np.ones((3, 7))),
         "fixed features": lambda: NUMBA.fixed_features([Z[0], Z[0, :19]], 16, 3),
         "more examples": lambda: NUMBA.fixed_features([Z[0]], 7, 3),

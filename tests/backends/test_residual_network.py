@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from refmg import Architecture, get_backend
+from refmg.classifier import Classifier
 from refmg.controls import Controls
 from refmg.propagation import Propagation
-from refmg.trajectory import Trajectory, WholeTrajectory, linearized
+from refmg.readout import Readout
+from refmg.trajectory import ReadTrajectory, Trajectory, WholeTrajectory, linearized
 from refmg_backends import RefmgError, ResidualParameters
 from refmg_backends.numba_kernels.vectors import lanes
 
@@ -54,6 +56,50 @@ def test_whole_numbers_are_those_of_explicit_matrices(a, m, dtype):
         assert ours.dtype == np.dtype(dtype)
         assert np.array_equal(ours, truth)
     assert any(truth.any() for truth in found[1])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("m", [1, 33, 100])
+@pytest.mark.parametrize("classes", [1, 3, 10, 12])
+@pytest.mark.parametrize("a", PROBLEMS, ids=str)
+def test_logits_that_features_never_leave_the_kernel_for_are_those_of_explicit_matrices(a, classes, m, dtype):
+    rng = np.random.default_rng(m + classes)
+    controls, direction = (whole_controls(a, rng, dtype) for _ in range(2))
+    draw = lambda *shape: rng.integers(-1, 2, shape).astype(dtype)  # noqa: E731
+    x, G = draw(a.in_channels, *a.shape, m), draw(classes, m)
+    classifier, found = Classifier(draw(a.channels, *a.shape, classes), draw(classes)), []
+    for place, kind in ((NUMBA, ReadTrajectory), (NUMPY, Trajectory)):
+        p, along = (Propagation(a, c, place) for c in (controls, direction))
+        readout = Readout.of(classifier, place, 0.5)
+        t = linearized(p, x, readout=readout)
+        assert type(t) is kind
+        back = t.logits_adjoint(readout, 2 * G)
+        found.append([p.logits(readout, x), t.logits(readout), t.logits_tangent(readout, along), t.Y])
+        found[-1] += [back.opening, back.stencils, back.biases]
+    for ours, truth in zip(*found, strict=True):
+        assert np.abs(truth).max() < 2**23
+        assert ours.dtype == np.dtype(dtype)
+        assert np.array_equal(ours, truth)
+    assert any(truth.any() for truth in found[1][2:])
+
+
+@pytest.mark.parametrize("kind", ["complex128", "float32"])
+def test_a_classifier_or_direction_of_another_type_leaves_the_kernel(kind):
+    a, rng = Architecture((4, 5), channels=3), np.random.default_rng(1)
+    c, x = whole_controls(a, rng, "float64"), rng.integers(-2, 3, (1, 4, 5, 6)).astype(float)
+    W, G = rng.normal(size=(3, 4, 5, 10)), rng.normal(size=(10, 6))
+    p = Propagation(a, c, NUMBA)
+    other, own = (Readout.of(Classifier(W.astype(t), np.zeros(10)), NUMBA, 1.0) for t in (kind, "float64"))
+    assert type(linearized(p, x, readout=other)) is WholeTrajectory
+    t = linearized(p, x, readout=own)
+    assert type(t) is ReadTrajectory
+    along = Propagation(a, Controls(*(v.astype(kind) for v in (c.opening, c.stencils, c.biases))), NUMBA)
+    whole = linearized(p, x)
+    for found, expected in (
+        (t.logits_tangent(own, along), whole.logits_tangent(own, along)),
+        (t.logits_adjoint(own, G.astype(kind)).flat(np), whole.logits_adjoint(own, G.astype(kind)).flat(np)),
+    ):
+        assert np.array_equal(found, expected)
 
 
 @pytest.mark.parametrize("activation", ["tanh", "smooth-relu", "identity"])
@@ -178,6 +224,8 @@ def wrong_calls():
         "channels": lambda: network.apply(np.ones((2, 36, 5))),
         "cells": lambda: network.linearize(np.ones((1, 35, 5))),
         "adjoint": lambda: linear.adjoint(np.ones((4, 36, 6))),
+        "readout": lambda: network.apply(np.ones((1, 36, 5)), np.ones((143, 3))),
+        "classes": lambda: linear.adjoint(np.ones((2, 5)), np.ones((144, 3))),
         "opening": lambda: linear.tangent(ResidualParameters(good.opening[:3], good.stencils, good.biases)),
         "layers": lambda: linear.tangent(ResidualParameters(good.opening, good.stencils[:1], good.biases)),
         "biases": lambda: linear.tangent(ResidualParameters(good.opening, good.stencils, good.biases[:, :3])),

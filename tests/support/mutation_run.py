@@ -1,15 +1,16 @@
-"""Mutation runs over the core modules with cosmic-ray: ``make mutation``, on a copy of the tree.
+"""Mutation runs over the core modules: ``make mutation``, on copies of the tree.
 
-cosmic-ray changes files where they lie, one operator at a time, and runs tests on each change. A change that
-no test notices is a survivor: a test that is missing, or a change that means the same.
+cosmic-ray says which changes there are, one operator at a time; tests run on each. A change that no test
+notices is a survivor: a test that is missing, or a change that means the same. An interrupted run goes on:
+outcomes lie in ``build/mutation``, by the module's content.
 """
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,9 +42,9 @@ MODULES = {
 ANNOTATIONS = "core/ReplaceBinaryOperator_BitOr_"
 CONFIG = """[cosmic-ray]
 module-path = ["{module}"]
-timeout = {timeout}
+timeout = 60
 excluded-modules = []
-test-command = "{command}"
+test-command = "true"
 
 [cosmic-ray.distributor]
 name = "local"
@@ -51,6 +52,7 @@ name = "local"
 [cosmic-ray.filters.operators-filter]
 exclude-operators = ["{annotations}.*"]
 """
+RUNNER = Path(__file__).with_name("mutant_runner.py")
 
 
 def copy_of_the_tree(folder):
@@ -64,21 +66,17 @@ def copy_of_the_tree(folder):
             shutil.copytree(source, folder / name, ignore=leave)
         else:
             shutil.copy(source, folder / name)
+    # Compiled by content: a mutant that is as long and as old as the original is compiled anew.
+    compiled = [sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "checked-hash", "."]
+    subprocess.run(compiled, cwd=folder, check=True, capture_output=True)
     return folder
 
 
-def run_module(module, tree, python, tool):
-    """Mutate one module and return what became of its mutants."""
-    tests = " ".join((module, *MODULES[module]))
-    command = f"{python} -m pytest -x -q -n0 -p no:cacheprovider --no-header {tests}"
-    began = time.monotonic()
-    subprocess.run(command.split(), cwd=tree, env=environment(tree), check=True, capture_output=True)
-    unchanged = time.monotonic() - began
-    session = tree / f"{Path(module).stem}.sqlite"
-    config = tree / "cosmic-ray.toml"
-    config.write_text(
-        CONFIG.format(module=module, timeout=5 * unchanged + 10, command=command, annotations=ANNOTATIONS)
-    )
+def mutations_of(module, tree, tool):
+    """Return the changes that cosmic-ray would make to a module."""
+    session, config = tree / "session.sqlite", tree / "cosmic-ray.toml"
+    session.unlink(missing_ok=True)
+    config.write_text(CONFIG.format(module=module, annotations=ANNOTATIONS))
 
     def call(name, *arguments):
         done = subprocess.run([str(tool / name), *map(str, arguments)], cwd=tree, env=environment(tree),
@@ -87,9 +85,23 @@ def run_module(module, tree, python, tool):
 
     call("cosmic-ray", "init", config, session)
     call("cr-filter-operators", session, config)
-    began = time.monotonic()
-    call("cosmic-ray", "exec", config, session)
-    return found(call("cosmic-ray", "dump", session), time.monotonic() - began)
+    pairs = [json.loads(line) for line in call("cosmic-ray", "dump", session).splitlines() if line.strip()]
+    return [item["mutations"][0] for item, result in pairs if result is None]
+
+
+def run_module(module, trees, python, tool):
+    """Try the mutants of one module, a share of them in each tree, and return what became of them."""
+    mutations, workers, results = mutations_of(module, trees[0], tool), [], []
+    for k, tree in enumerate(trees):
+        digest = hashlib.sha256((tree / module).read_bytes()).hexdigest()[:12]
+        results.append(trees[0].parent / f"{Path(module).stem}-{digest}-{k}.jsonl")
+        job = {"module": module, "mutations": mutations[k :: len(trees)], "results": str(results[-1])}
+        job["tests"] = [module, *MODULES[module]]
+        (tree / "job.json").write_text(json.dumps(job))
+        workers.append(subprocess.Popen([python, str(RUNNER), "job.json"], cwd=tree, env=environment(tree)))
+    if any([worker.wait() for worker in workers]):
+        raise SystemExit(f"mutants of {module}: a worker failed")
+    return found(line for path in results for line in path.read_text().splitlines())
 
 
 def environment(tree):
@@ -100,18 +112,15 @@ def environment(tree):
     return kept | one | {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def found(dump, seconds):
-    """Return counts and survivors of the lines that ``cosmic-ray dump`` writes."""
-    pairs = [json.loads(line) for line in dump.splitlines() if line.strip()]
-    tried = [(item, result) for item, result in pairs if result and result["worker_outcome"] == "normal"]
-    survivors = [item["mutations"][0] for item, result in tried if result["test_outcome"] == "survived"]
+def found(lines):
+    """Return counts and survivors of the outcomes that the workers wrote."""
+    rows = [json.loads(line) for line in lines]
+    survivors = [row["name"] for row in rows if row["outcome"] == "survived"]
     return {
-        "mutants": len(tried),
-        "killed": len(tried) - len(survivors),
-        "seconds_per_mutant": round(seconds / max(len(tried), 1), 2),
-        "survivors": sorted(
-            f"line {m['start_pos'][0]}: {m['operator_name']} {m['occurrence']}" for m in survivors
-        ),
+        "mutants": len(rows),
+        "killed": len(rows) - len(survivors),
+        "seconds_per_mutant": round(sum(row["seconds"] for row in rows) / max(len(rows), 1), 2),
+        "survivors": sorted(survivors, key=lambda name: (int(name.split(":")[0][5:]), name)),
     }
 
 
@@ -121,10 +130,11 @@ def main(arguments):
     unknown = [module for module in modules if module not in MODULES]
     if unknown:
         raise SystemExit(f"found no module {unknown[0]}; expected some of: {', '.join(MODULES)}")
-    tree = copy_of_the_tree(ROOT / "build" / "mutation")
+    folder = ROOT / "build" / "mutation"
+    trees = [copy_of_the_tree(folder / str(k)) for k in range(int(os.environ.get("WORKERS", "2")))]
     tool, record = Path(sys.executable).parent, {}
     for module in modules or MODULES:
-        record[module] = run_module(module, tree, os.environ.get("MUTATION_PYTHON", sys.executable), tool)
+        record[module] = run_module(module, trees, os.environ.get("MUTATION_PYTHON", sys.executable), tool)
         one = record[module]
         share = one["killed"] / max(one["mutants"], 1)
         print(f"{module}: {one['killed']} of {one['mutants']} killed ({share:.0%}), "

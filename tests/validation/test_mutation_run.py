@@ -1,8 +1,11 @@
-"""The mutation run: every module is there with its tests, and what cosmic-ray writes is counted."""
+"""The mutation run: every module is there with its tests, and mutants are tried and counted."""
 
 import json
+import sys
 
 import pytest
+from mutant_runner import main as run_mutants
+from mutant_runner import outcome
 from mutation_run import MODULES, ROOT, copy_of_the_tree, found, main
 
 
@@ -17,24 +20,53 @@ def test_an_unknown_module_is_refused(tmp_path):
         main([str(tmp_path / "found.json"), "refmg/nothing.py"])
 
 
-def item(line, occurrence):
-    return {"mutations": [{"start_pos": [line, 4], "operator_name": "core/Not", "occurrence": occurrence}]}
-
-
-def test_survivors_are_told_and_what_was_not_run_is_not_counted():
+def test_survivors_are_told():
     rows = [
-        (item(3, 0), {"worker_outcome": "normal", "test_outcome": "killed"}),
-        (item(5, 1), {"worker_outcome": "normal", "test_outcome": "survived"}),
-        (item(7, 2), {"worker_outcome": "skipped", "test_outcome": None}),
-        (item(9, 3), None),
+        ("line 13: core/Not 0", "survived"),
+        ("line 5: core/Not 1", "survived"),
+        ("line 7: x 2", "killed"),
     ]
-    record = found("\n".join(json.dumps(row) for row in rows) + "\n", 6.0)
-    assert record == {
-        "mutants": 2,
+    lines = [json.dumps({"name": name, "outcome": outcome, "seconds": 3.0}) for name, outcome in rows]
+    assert found(lines) == {
+        "mutants": 3,
         "killed": 1,
         "seconds_per_mutant": 3.0,
-        "survivors": ["line 5: core/Not 1"],
+        "survivors": ["line 5: core/Not 1", "line 13: core/Not 0"],
     }
+
+
+@pytest.mark.parametrize(
+    ("status", "became"), [(0, "survived"), (1, "killed"), (-9, "killed"), (None, "killed")]
+)
+def test_a_mutant_survives_only_tests_that_all_pass(status, became):
+    assert outcome(status) == became
+
+
+def test_mutants_run_in_processes_of_their_own(tmp_path, monkeypatch):
+    """Tests that pass, fail or hang; the module is restored, and what was tried is not tried again."""
+    (tmp_path / "thing.py").write_text("x = 1\n")
+    (tmp_path / "test_thing.py").write_text(
+        "import time\ndef test():\n    import thing\n    if thing.x == 3:\n        time.sleep(60)\n"
+        "    assert thing.x != 2\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr("mutant_runner.mutated", lambda source, mutation: f"x = {mutation['occurrence']}\n")
+    monkeypatch.setattr("mutant_runner.preload", lambda: None)
+    monkeypatch.setattr("mutant_runner.TIMEOUT", (1, 2))
+    monkeypatch.setattr("sys.path", [str(tmp_path), *sys.path])
+    made = [{"start_pos": [1, 0], "operator_name": "core/Number", "occurrence": k} for k in (1, 2, 3, 4)]
+    job = {"module": "thing.py", "mutations": made, "results": "found.jsonl", "tests": ["test_thing.py"]}
+    run_mutants(job)
+    run_mutants(job)
+    rows = [json.loads(line) for line in (tmp_path / "found.jsonl").read_text().splitlines()]
+    # The first is no change.
+    expected = {
+        f"line 1: core/Number {k}": what for k, what in ((2, "killed"), (3, "killed"), (4, "survived"))
+    }
+    assert {row["name"]: row["outcome"] for row in rows} == expected
+    assert len(rows) == 3
+    assert (tmp_path / "thing.py").read_text() == "x = 1\n"
 
 
 def test_the_copy_is_fresh_and_has_the_tests(tmp_path):

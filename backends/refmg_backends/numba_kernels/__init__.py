@@ -14,7 +14,7 @@ with keyed_by_sources():
         memory,
         network,
         pointwise,
-        rows,
+        readout,
         tiles,
         vectors,
         winograd,

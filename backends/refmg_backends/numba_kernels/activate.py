@@ -2,9 +2,9 @@ r"""The end of a residual step on the vectors of one channel: bias, activation, 
 
 Numba's vectoriser gives up on these loops, so they are written in LLVM's vector types.
 
-``tanh`` is Lambert's continued fraction at ``x/32``, as a quotient of polynomials, doubled five times by
-:math:`\tanh 2u = 2 p q / (p^2 + q^2)` for :math:`\tanh u = p / q`: no branch and one division. Doubling
-damps relative errors; what remains is below 8 units in the last place (tested).
+``tanh`` is Lambert's continued fraction at ``x/4`` (float32) or ``x/32``, as a quotient of polynomials, then
+doubled twice or five times by :math:`\tanh 2u = 2 p q / (p^2 + q^2)` for :math:`\tanh u = p / q`: no branch,
+one division. Doubling damps relative errors; what remains is below 8 units in the last place (tested).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class _Activations:
         z = b.fmul(u, u)
         p = b.fmul(u, self.polynomial(z, codes.P, codes.Q - codes.P))
         q = self.polynomial(z, codes.Q, codes.CORNER_AT - codes.Q)
-        for _ in range(codes.DOUBLINGS):
+        for _ in range(codes.DOUBLINGS[f"float{8 * self.e.size}"]):
             half = b.fmul(p, q)
             p, q = b.fadd(half, half), self.e.fma(p, p, b.fmul(q, q))
         value = b.fdiv(p, q)

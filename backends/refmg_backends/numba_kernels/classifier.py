@@ -110,3 +110,20 @@ def weight_gradient(Y, G, lanes, out):
                 _pairs(flat, i, FEATURES if whole else 1, Y, G, 0, runs, runs.size)
             if tails.size:
                 _narrow_pairs(flat, i, FEATURES if whole else 1, Y, G, rest, tails, tails.size)
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def logits_adjoint(W, G, out):
+    """Write ``W G`` into `out`, ``(features, m)``: five classes meet an example while it is in a register."""
+    k, m = G.shape
+    whole = k - k % 5
+    for i in prange(W.shape[0]):
+        row = out[i]
+        row[:] = 0
+        for o in range(0, whole, 5):
+            a, b, c, d, e = W[i, o], W[i, o + 1], W[i, o + 2], W[i, o + 3], W[i, o + 4]
+            for l in range(m):
+                row[l] += a * G[o, l] + b * G[o + 1, l] + c * G[o + 2, l] + d * G[o + 3, l] + e * G[o + 4, l]
+        for o in range(whole, k):
+            for l in range(m):
+                row[l] += W[i, o] * G[o, l]

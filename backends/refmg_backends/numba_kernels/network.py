@@ -2,8 +2,8 @@
 
 ``Y_0 = L x`` and ``Y_{k+1} = Y_k + scale sigma(K_k Y_k + b_k)``: one thread takes a block of examples through
 all layers while its states stay in the second-level cache. Arrays of a block are ``(cells + 1,
-channels, lanes)``, so that what a stencil reads is near; the last cell holds zeros, which taps outside the
-grid read. Those of all blocks are ``(blocks, layers, cells + 1, channels, lanes)``.
+channels, lanes)``, so that what a stencil reads is near; who writes a block writes zeros into the last cell,
+which taps outside the grid read. Those of all blocks are ``(blocks, layers, cells + 1, channels, lanes)``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from numba import njit, prange
 
 from refmg_backends.numba_kernels.convolve import activate, cell, jumps_of, narrow
 from refmg_backends.numba_kernels.gradient import cells_of, double_pairs, narrow_pairs
+from refmg_backends.numba_kernels.readout import features_adjoint, write_logits
 
 TILE = 28  # cells whose channels are paired for a gradient while they are in the first-level cache
 
@@ -28,6 +29,7 @@ def _into(X, first, block):
                 block[i, c, l] = X[c, i, first + l]
             for l in range(count, block.shape[2]):
                 block[i, c, l] = 0
+    block[X.shape[1]] = 0
 
 
 @njit(cache=True)
@@ -73,6 +75,7 @@ def _convolve(X, taps, reads, tap_of, start, use_start, out, wide):
     jumps = _jumps(tap_of, X.shape[1])
     for i in range(reads.shape[0]):
         _sums(X, taps, reads, jumps, start, use_start, out, i, wide)
+    out[reads.shape[0]] = 0
 
 
 @njit(cache=True)
@@ -85,12 +88,22 @@ def _step(Y, taps, reads, bias, k, scale, code, wide, lanes, out, slope, use_slo
         for o in range(channels):
             at = (i * channels + o) * each
             activate(flat, slopes, bases, at, each // lanes, bias[o], k, scale, 1, use_slope, code)
+    out[reads.shape[0]] = 0
+
+
+@njit(cache=True)
+def _result(Y, first, out, W, logits, wide):
+    """Write a block's part of the final features, or of their products with weights where there are some."""
+    if W.shape[0]:
+        write_logits(Y, W, first, logits, wide)
+    else:
+        _out_of(Y, first, out)
 
 
 @njit(parallel=True, cache=True, nogil=True)
 def propagate(x, opening, reads0, taps, reads, biases, k, scale, code, lanes, images, states, slopes, keep,
-              scratch, out):  # fmt: skip
-    """Write the final features; with `keep` also images, states and slopes of all blocks.
+              scratch, out, W, logits):  # fmt: skip
+    """Write the final features or logits; with `keep` also images, states and slopes of all blocks.
 
     Parameters
     ----------
@@ -104,6 +117,8 @@ def propagate(x, opening, reads0, taps, reads, biases, k, scale, code, lanes, im
         Of all blocks; without `keep` any arrays of one block a thread.
     scratch : ndarray, shape (threads, 2, cells + 1, C, lanes of a block)
         What a thread works in.
+    W, logits : ndarray, shapes (cells * C, classes) and (classes, m)
+        Weights, and where to write their products with the features; without rows `out` is written.
     """
     layers, each = taps.shape[0], scratch.shape[4]
     blocks = (x.shape[2] + each - 1) // each
@@ -120,7 +135,7 @@ def propagate(x, opening, reads0, taps, reads, biases, k, scale, code, lanes, im
             _step(Y, taps[j], reads, biases[j], k, scale, code, wide, lanes, following, slope,
                   1 if keep else 0)  # fmt: skip
             Y = following
-        _out_of(Y, b * each, out)
+        _result(Y, b * each, out, W, logits, wide)
 
 
 @njit(cache=True)
@@ -133,12 +148,13 @@ def _tangent_step(dY, Y, slope, taps, directions, reads, bias, scale, wide, out)
         _sums(Y, directions, reads, jumps, out, 1, out, i, wide)
         for j in range(spread.size):
             flat[i, j] = bases[i, j] + scale * (slopes[i, j] * (flat[i, j] + spread[j]))
+    out[reads.shape[0]] = 0
 
 
 @njit(parallel=True, cache=True, nogil=True)
 def tangent(taps, reads, opening, reads0, directions, biases, scale, lanes, images, states, slopes, scratch,
-            out):  # fmt: skip
-    """Write the derivative of the final features along directions of opening, stencils and biases."""
+            out, W, logits):  # fmt: skip
+    """Write the derivative of features or logits along directions of opening, stencils and biases."""
     layers, each = taps.shape[0], scratch.shape[4]
     for b in prange(images.shape[0]):
         thread, wide = np.int64(numba.get_thread_id()), each > lanes
@@ -149,7 +165,7 @@ def tangent(taps, reads, opening, reads0, directions, biases, scale, lanes, imag
             _tangent_step(dY, states[b, j], slopes[b, j], taps[j], directions[j], reads, biases[j], scale,
                           wide, following)  # fmt: skip
             dY = following
-        _out_of(dY, b * each, out)
+        _result(dY, b * each, out, W, logits, wide)
 
 
 @njit(cache=True)
@@ -162,6 +178,7 @@ def _cotangent(slope, P, scale, Q, sums):
             q = scale * (slopes[i, j] * flat[i, j])
             out[i, j] = q
             columns[j] += q
+    out[flat.shape[0] - 1] = 0
     for c in range(P.shape[1]):
         sums[c] += columns[c * P.shape[2] : (c + 1) * P.shape[2]].sum()
 
@@ -181,14 +198,16 @@ def _pair(Z, Y, table, wide, G):
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def adjoint(P, back, reads, tap_of, table0, table, scale, lanes, images, states, slopes, scratch, openings,
-            stencils, biases):  # fmt: skip
-    """Write parts of the gradients for an adjoint `P` of the final features.
+def adjoint(P, W, G, back, reads, tap_of, table0, table, scale, lanes, images, states, slopes, scratch,
+            openings, stencils, biases):  # fmt: skip
+    """Write parts of the gradients for an adjoint of the final features, or of logits.
 
     Parameters
     ----------
     P : ndarray, shape (C, cells, m)
-        On the final features.
+        On the final features, where `W` has no rows.
+    W, G : ndarray, shapes (classes, cells * C) and (classes, m)
+        Else ``W^T G`` is.
     back : ndarray, shape (layers, taps)
         The packed taps of the transposes; `reads` and `tap_of` are those of the transposes.
     openings, stencils, biases : ndarray, shapes (parts, size0), (parts, layers, size), (parts, layers, C)
@@ -201,7 +220,10 @@ def adjoint(P, back, reads, tap_of, table0, table, scale, lanes, images, states,
         openings[part], stencils[part], biases[part] = 0, 0, 0
         for b in range(part * blocks // parts, (part + 1) * blocks // parts):
             here = scratch[thread, 0]
-            _into(P, b * each, here)
+            if W.shape[0]:
+                features_adjoint(W, G, b * each, here, wide)
+            else:
+                _into(P, b * each, here)
             for step in range(layers):
                 j, before = layers - 1 - step, scratch[thread, (step + 1) % 2]
                 _cotangent(slopes[b, j], here, scale, Q, biases[part, j])

@@ -179,6 +179,16 @@ def test_cut_batches_hold_the_same_examples(sizes, backend):
         assert all(b.size < place.lanes for b in pieces if b.size % place.lanes)
 
 
+@pytest.mark.parametrize("backend", [named("numba")])
+@pytest.mark.parametrize(("channels", "whole"), [(2, True), (64, False)])
+def test_a_rest_comes_alone_only_where_kernels_take_whole_vectors(backend, channels, whole):
+    propagation = random_network(Architecture((8, 8), channels=channels), 0, backend).propagation
+    assert (propagation.whole is not None) == whole
+    lanes = propagation.backend.lanes
+    pieces = cut(propagation.backend, numbered(7 * lanes + 1), propagation.lanes)
+    assert [b.size for b in pieces] == ([7 * lanes + 1] if whole else [7 * lanes, 1])
+
+
 @pytest.mark.parametrize("backend", ["numpy", named("numba")])
 def test_an_empty_batch_stays_one(backend):
     assert [b.size for b in cut(get_backend(backend), numbered(0))] == [0]
