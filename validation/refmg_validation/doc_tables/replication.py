@@ -74,12 +74,18 @@ def order(summary: Record) -> str:
     paper = [float(a) - float(b) for a, b in zip(PAPER["linear"], PAPER["unchanged"], strict=True)]
     verdict = {0: "holds on neither grid", 1: "holds on one grid", 2: "holds on both grids"}
     gains = [
-        f"{100 * o:+.1f} on {n} images (paper {p:+.1f})" for n, o, p in zip(LEVELS, ours, paper, strict=True)
+        f"{100 * gain:+.1f} on {level} images, with a gain in {_won(summary, level)} (paper {theirs:+.1f})"
+        for level, gain, theirs in zip(LEVELS, ours, paper, strict=True)
     ]
     return (
-        f'Against unchanged stencils, `"linear"` gains in points {" and ".join(gains)}: the paper\'s order '
-        f"{verdict[sum(gain > 0 for gain in ours)]}."
+        f'Against unchanged stencils, `"linear"` gains in points {" and ".join(gains)}: in the mean '
+        f"the paper's order {verdict[sum(gain > 0 for gain in ours)]}."
     )
+
+
+def _won(summary: Record, level: str) -> str:
+    moved, kept = (summary[name][f"{level}_test"]["values"] for name in ("linear", "unchanged"))
+    return f"{sum(a > b for a, b in zip(moved, kept, strict=True))} of {len(moved)} seeds"
 
 
 def _score(score: Record) -> str:
