@@ -8,6 +8,8 @@ NEEDS_TORCH = (
     "validation/refmg_validation/model_study",
     "validation/refmg_validation/adapters/torch",
     "docs/moving-models.md",
+    "docs/examples/conformance/first_try.py",
+    "docs/examples/conformance/my_torch.py",
 )
 HAS_TORCH = find_spec("torch") is not None
 

@@ -205,5 +205,8 @@ def _nothing(records: list[TensorRecord]) -> str:
 
 def growth(before: Array, after: Array) -> float:
     """Return the Frobenius norm of `after` over that of `before`; 1 if both are zero."""
-    old, new = (float(np.linalg.norm(s.astype(np.float64))) for s in (before, after))
+    largest = max(float(np.abs(s).max(initial=0)) for s in (before, after))
+    # By a power of two, which is exact: squares of the largest floats would overflow.
+    scale = 2.0 ** -min(np.frexp(largest)[1], 1000) if np.isfinite(largest) else 1.0
+    old, new = (float(np.linalg.norm(s.astype(np.float64) * scale)) for s in (before, after))
     return 1.0 if old == new else new / old if old else float("inf")

@@ -117,7 +117,7 @@ def trained(run: SeedRun, cache: Path, width: int) -> nn.Module:
         lambda: Logits(resnet18(classes, width)),
         run.images("train", SIZE),
         run.labels("train"),
-        cache / f"resnet18-{width}.pt",
+        cache / f"resnet18-{width}.safetensors",
         lambda epoch, loss: print(f"epoch {epoch} of {plan.epochs}: loss {loss:.3f}", flush=True),
     ).model
     save_file(model.state_dict(), cache / "resnet18.safetensors")
