@@ -169,7 +169,9 @@ def transfer_tensors(
         about = (name, tuple(tensor.shape), str(tensor.dtype))
         reason = _kept(name, tensor, change.factor, chosen) or unlike.get(name)
         if reason is None:
-            moved[name] = _named(name, partial(change.stencil, tensor.astype(np.float64)))
+            with np.errstate(invalid="ignore"):  # a signalling NaN, which is refused as any other
+                wide = tensor.astype(np.float64)
+            moved[name] = _named(name, partial(change.stencil, wide))
             width = " x ".join(map(str, tensor.shape[2:]))
             records.append(TensorRecord(*about, True, width, growth(tensor, moved[name])))
         else:

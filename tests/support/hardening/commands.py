@@ -50,7 +50,12 @@ def outputs(folder):
 def shrink():
     """Make this process's presets tiny, and its benchmark one that was measured before."""
     tiny_resolution.shrink()
-    run.run_bench = lambda *arguments: json.loads((seeds.RESULTS / "bench-cpu.json").read_text())
+    measured = json.loads((seeds.RESULTS / "bench-cpu.json").read_text()) | {
+        "summary": [],
+        "memory": [],
+        "assembly": {},
+    }
+    run.run_bench = lambda *arguments: measured
 
 
 def nothing(folder):
@@ -106,10 +111,10 @@ def warm(command, folder):
     return folder
 
 
-def child(words, folder, before=lambda: None):
+def child(words, folder, error, before=lambda: None):
     """Begin a command in a process of its own, a fork of this one; return its number.
 
-    Its standard error goes to the file ``error`` of the folder.
+    Its standard error goes to the file `error`; `before` is called in the process.
     """
     sys.stdout.flush()
     number = os.fork()
@@ -119,7 +124,7 @@ def child(words, folder, before=lambda: None):
     try:
         os.chdir(folder)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        os.dup2(os.open("error", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+        os.dup2(os.open(error, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
         from refmg_validation.cli import main
 
         before()
@@ -127,3 +132,8 @@ def child(words, folder, before=lambda: None):
     finally:
         sys.stderr.flush()
         os._exit(status)
+
+
+def ended(number):
+    """Wait for a process; return its exit status, negative for a signal."""
+    return os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])

@@ -7,13 +7,8 @@ import signal
 import time
 from collections import Counter
 
-from hardening.commands import OLDER, OUT, child, warm
+from hardening.commands import OLDER, OUT, child, ended, warm
 from hardening.whole import faults, files_below, parts_below
-
-
-def ended(number):
-    """Wait for a process; return its exit status, negative for a signal."""
-    return os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
 
 
 class Kills:
@@ -21,6 +16,7 @@ class Kills:
 
     def __init__(self, command, folder, rng):
         self.command, self.place, self.rng = command, warm(command, folder), rng
+        self.error = folder.with_name(f"{folder.name}.error")
         self.outcomes, self.faults = Counter(), []
         began = time.monotonic()
         self._to_the_end("undisturbed")
@@ -33,7 +29,7 @@ class Kills:
         if number % 2:
             shutil.copytree(self.place / OLDER, out)
         before = files_below(out)
-        process = child(self.command.words, self.place)
+        process = child(self.command.words, self.place, self.error)
         time.sleep(self.rng.uniform(0, self.seconds))
         os.kill(process, signal.SIGKILL)
         self.outcomes["killed" if ended(process) == -signal.SIGKILL else "ended before"] += 1
@@ -45,8 +41,8 @@ class Kills:
         self._note(f"{number}, run again", faults(out, killed))
 
     def _to_the_end(self, when):
-        if ended(child(self.command.words, self.place)):
-            self._note(when, [(self.place / "error").read_text()])
+        if ended(child(self.command.words, self.place, self.error)):
+            self._note(when, [self.error.read_text()])
         whole, now = (self._names(name) for name in (OLDER, OUT))
         self._note(when, [f"{name} is missing" for name in sorted(whole - now)])
 
