@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+PROGRAM = [sys.executable, "-m", "fuzzing.worker"]
 SILENT = 240  # seconds without a line: what no signal within the process could break off
 OUTCOMES = ("accepted", "refused", "failed", "hung", "killed")
 
@@ -48,7 +49,7 @@ def run_part(name, begin, end, keep, found):
 
 
 def _watched(name, begin, end, keep, found):
-    command = [sys.executable, "-m", "fuzzing.worker", name, str(begin), str(end), str(keep)]
+    command = [*PROGRAM, name, str(begin), str(end), str(keep)]
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("REFMG_")}
     environment = kept | one | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "COLUMNS": "200"}
