@@ -5,7 +5,7 @@ OUT ?= gpu-output
 # EXTRAS=demo,test,torch adds the foreign witness.
 EXTRAS ?= demo,test
 
-.PHONY: help demo test lint bench docs mutation gpu clean
+.PHONY: help demo test oldest fuzz hardening lint bench docs mutation gpu clean
 help:
 	@echo "make demo   Example 1, then digits classified across resolutions (under 5 minutes)"
 	@echo "make test   the test suite"
@@ -13,6 +13,9 @@ help:
 	@echo "make bench  speed against a peer, recorded in validation/results"
 	@echo "make docs   the documentation, in docs/_build"
 	@echo "make mutation  changes in the core modules that no test notices (hours; MODULES=refmg/rational.py for one)"
+	@echo "make fuzz   a hundred thousand changed and hostile inputs for every reader, recorded (half an hour)"
+	@echo "make hardening  kill -9, limited files and a full disk for every command that writes, recorded"
+	@echo "make oldest the tests with the oldest releases that setup.cfg allows"
 	@echo "make gpu    everything that needs a GPU, run from source, into OUT=$(OUT)"
 
 .venv/.ready: setup.cfg backends/refmg_backends/_version.py
@@ -32,6 +35,26 @@ lint: .venv/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The oldest releases that setup.cfg allows, in a folder of its own: OLDEST_TESTS= names some. Their own deprecations are no errors.
+OLDEST_PYTHON ?= python3.11
+OLDEST_TESTS ?=
+.venv-oldest/.ready: setup.cfg tests/support/oldest.py
+	$(OLDEST_PYTHON) -m venv .venv-oldest
+	$(OLDEST_PYTHON) tests/support/oldest.py setup.cfg > .venv-oldest/pins.txt
+	.venv-oldest/bin/python -m pip install --quiet --requirement .venv-oldest/pins.txt
+	@touch $@
+
+oldest: .venv-oldest/.ready
+	PYTHONPATH=.:backends:validation OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
+	  .venv-oldest/bin/python -m pytest -W default $(OLDEST_TESTS) $(ARGS)
+
+DRIVER := PYTHONPATH=.:backends:validation:tests/support OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m
+fuzz: .venv/.ready
+	$(DRIVER) fuzzing --json validation/results/fuzz.json $(ARGS)
+
+hardening: .venv/.ready
+	$(DRIVER) hardening --json validation/results/hardening.json $(ARGS)
 
 .venv/.bench: .venv/.ready
 	$(BIN)/python -m pip install --quiet 'torch==2.13.0'
@@ -71,8 +94,8 @@ GPU_NEEDS ?= array-api-compat array-api-strict hypothesis iniconfig jinja2 markd
 # OUT gets 8 files. GPU_BACKEND=adversarial-numpy GPU_TESTS= GPU_BENCH=--quick tries the commands on a CPU.
 GPU_BACKEND ?= cupy
 GPU_TESTS ?= -m gpu
-GPU_FILES := tests/backends/test_backend_kernels.py tests/backends/test_on_gpu.py tests/backends/test_host_reads.py \
-  tests/refmg/test_convolution.py tests/refmg/test_network_transfer.py tests/refmg/test_training.py \
+GPU_FILES := tests/backends/test_backend_kernels.py tests/backends/test_backend_batches.py tests/backends/test_on_gpu.py \
+  tests/backends/test_host_reads.py tests/refmg/test_convolution.py tests/refmg/test_convolution_types.py tests/refmg/test_network_transfer.py tests/refmg/test_training.py \
   tests/refmg/control/test_classifier_point.py tests/refmg/control/test_multiscale.py tests/refmg/control/test_sensitivities.py \
   tests/refmg/multilevel/test_descent.py tests/refmg/multilevel/test_time.py tests/validation/conformance/test_adapters.py
 GPU_BENCH ?=
@@ -126,4 +149,4 @@ gpu-resolution:
 	cp $(GPU_WORK)/resolution/resolution.json $(GPU_WORK)/resolution/resolution.png $(OUT)
 
 clean:
-	rm -rf .venv .gpu-site demo-output docs/_build docs/api/generated build dist *.egg-info
+	rm -rf .venv .venv-oldest .gpu-site demo-output docs/_build docs/api/generated build dist *.egg-info

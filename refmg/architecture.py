@@ -15,6 +15,9 @@ from refmg_backends import BOUNDARIES, RefmgError, one_of
 
 # Files written before these existed lack them; the defaults are what those networks were.
 ADDED_SINCE_FIRST = {"layer", "integrator", "control_nodes", "interpolation"}
+WORDS = {"Shape": "whole numbers", "int": "a whole number", "int | None": "a whole number or nothing"}
+WORDS |= {"float": "a finite number", "str": "a name"}
+LARGEST = 1e100  # far beyond any network, and no quotient of such numbers overflows
 
 
 @dataclass(frozen=True)
@@ -162,9 +165,25 @@ class Architecture:
         Raises
         ------
         RefmgError
-            If an entry is missing or unknown.
+            If an entry is missing, unknown or of another type.
         """
         names = {field.name for field in fields(cls)}
         if not names - ADDED_SINCE_FIRST <= set(values) <= names:
             raise RefmgError(f"found the settings {sorted(values)}; expected exactly {sorted(names)}")
+        kinds = {field.name: str(field.type) for field in fields(cls)}
+        for name, value in values.items():
+            if not _fits(kinds[name], value):
+                raise RefmgError(f"found {name} = {str(value)[:80]}; expected {WORDS[kinds[name]]}")
         return cls(**{**values, "shape": tuple(values["shape"])})
+
+
+def _fits(kind: str, value: Any) -> bool:
+    """Say whether a value from JSON is of the kind that a field has."""
+    if kind == "Shape":
+        return isinstance(value, list | tuple) and all(_fits("int", n) for n in value)
+    if kind == "str":
+        return isinstance(value, str)
+    if value is None:
+        return kind == "int | None"
+    number = isinstance(value, int | float if kind == "float" else int) and not isinstance(value, bool)
+    return number and abs(value) < LARGEST

@@ -143,13 +143,30 @@ def load_saved_network(path: str | Path, backend: Backend | str | None = None) -
     place = get_backend(backend) if backend is None or isinstance(backend, str) else backend
     try:
         metadata, tensors = _read(path)
-        architecture = Architecture.from_dict(json.loads(metadata["architecture"]))
-        notes = json.loads(metadata["notes"])
-    except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+        architecture = Architecture.from_dict(_dict(metadata, "architecture"))
+        notes = _dict(metadata, "notes")
+    except RefmgError:
+        raise
+    except (
+        OSError,
+        SafetensorError,
+        ArithmeticError,
+        KeyError,
+        TypeError,
+        ValueError,
+        RecursionError,
+    ) as error:
         raise RefmgError(f"cannot read {path} as a network of refmg: {error}") from error
     own = [place.asarray(tensors.pop(name)) for name in TENSORS]
     network = Network(architecture, Controls(*own[:3]), Classifier(*own[3:]), place)
     return SavedNetwork(network, notes, {name.removeprefix(EXTRA): tensors[name] for name in tensors})
+
+
+def _dict(metadata: dict[str, str], name: str) -> dict[str, Any]:
+    found = json.loads(metadata[name])
+    if not isinstance(found, dict):
+        raise TypeError(f"its {name} are no names with values")
+    return found
 
 
 def _read(path: str | Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
@@ -157,6 +174,9 @@ def _read(path: str | Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
         metadata, names = file.metadata() or {}, list(file.keys())
         _check(path, metadata, names)
         tensors = {name: file.get_tensor(name) for name in names}
+    strange = [name for name in TENSORS if tensors[name].dtype.kind not in "fc"]
+    if strange:
+        raise RefmgError(f"{path}: found {strange[0]} of type {tensors[strange[0]].dtype}; expected floats")
     if metadata["format"] == FORMAT:
         written = metadata.pop("sha256", None)
         if written != content_sha256(metadata, tensors):

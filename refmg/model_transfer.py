@@ -169,7 +169,9 @@ def transfer_tensors(
         about = (name, tuple(tensor.shape), str(tensor.dtype))
         reason = _kept(name, tensor, change.factor, chosen) or unlike.get(name)
         if reason is None:
-            moved[name] = _named(name, partial(change.stencil, tensor.astype(np.float64)))
+            with np.errstate(invalid="ignore"):  # a signalling NaN, which is refused as any other
+                wide = tensor.astype(np.float64)
+            moved[name] = _named(name, partial(change.stencil, wide))
             width = " x ".join(map(str, tensor.shape[2:]))
             records.append(TensorRecord(*about, True, width, growth(tensor, moved[name])))
         else:
@@ -205,5 +207,8 @@ def _nothing(records: list[TensorRecord]) -> str:
 
 def growth(before: Array, after: Array) -> float:
     """Return the Frobenius norm of `after` over that of `before`; 1 if both are zero."""
-    old, new = (float(np.linalg.norm(s.astype(np.float64))) for s in (before, after))
+    largest = max(float(np.abs(s).max(initial=0)) for s in (before, after))
+    # By a power of two, which is exact: squares of the largest floats would overflow.
+    scale = 2.0 ** -min(np.frexp(largest)[1], 1000) if np.isfinite(largest) else 1.0
+    old, new = (float(np.linalg.norm(s.astype(np.float64) * scale)) for s in (before, after))
     return 1.0 if old == new else new / old if old else float("inf")

@@ -12,6 +12,8 @@ from importlib.metadata import distributions
 from pathlib import Path
 from types import SimpleNamespace
 
+import licences
+import oldest
 import pytest
 from public_names import called, called_by_tests
 
@@ -204,6 +206,44 @@ def test_the_version_has_one_source():
     assert {found.version for found in distributions(name="refmg")} <= {version}, "install refmg again"
 
 
+def test_the_help_imports_neither_scipy_nor_the_mathematics():
+    statement = "import sys; from refmg_validation.cli import main; print(main(['--help']))"
+    assert heavy_modules_after(statement) <= {"numpy.ma"}
+
+
+def test_licences_of_all_that_is_needed_are_listed():
+    listed = licences.lines_of(licences.PAGE.read_text())
+    assert set(listed) == set(licences.needed())
+    # If this fails after a dependency was added: python tests/support/licences.py
+    assert all(licences.licence_of(name) in (None, listed[name]) or listed[name] for name in listed)
+    assert licences.page(licences.PAGE.read_text()).count("| `") == len(listed)
+    assert licences.licence_of("no-such-package") is None
+
+
+def test_the_oldest_releases_are_those_of_the_setup():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    found = oldest.pins(setup)
+    assert {"numpy==2.0", "scipy==1.13", "numba==0.60"} <= set(found)
+    assert not [line for line in found if ">" in line]
+
+
+SUFFIXES = {".py", ".typed", ".cu", ".cuh", ".json", ".npy", ".html", ".css"}
+
+
+def strangers(names):
+    """Return the files of a wheel that do not belong there."""
+    ours = [name for name in names if ".dist-info/" not in name]
+    wrong = [name for name in ours if name.split("/")[0] not in ROOTS or Path(name).suffix not in SUFFIXES]
+    return wrong + [name for name in ours if "test" in Path(name).name or "results" in Path(name).parts]
+
+
+def test_a_test_or_a_result_in_a_wheel_is_seen():
+    assert strangers(["refmg/grid.py", "refmg-0.1.dist-info/METADATA"]) == []
+    for name in ("tests/a.py", "refmg/test_a.py", "refmg/a.tar", "refmg_validation/results/a.json"):
+        assert strangers([name])
+
+
 @pytest.mark.slow
 def test_a_wheel_works_in_any_folder(tmp_path):
     command = [
@@ -219,6 +259,7 @@ def test_a_wheel_works_in_any_folder(tmp_path):
     ]
     subprocess.run(command, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
+    assert strangers(zipfile.ZipFile(wheel).namelist()) == []
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     for package in ROOTS:
         assert (tmp_path / "site" / package / "py.typed").exists()

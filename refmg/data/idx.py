@@ -16,8 +16,10 @@ from refmg_backends import RefmgError, one_of
 
 SPLITS = {"train": "train", "test": "t10k"}
 GZIP_MAGIC = b"\x1f\x8b"
-# No image set in this format comes near: a damaged header must not ask for all memory.
-MOST_BYTES = 2**33
+# The largest set, EMNIST by class, has half of it: a damaged header must not ask for all memory.
+MOST_BYTES = 2**30
+# Digits pack to a fifth: what is small and claims more than this is no set of images.
+MOST_UNPACKED, MOST_RATIO = 2**24, 100
 
 
 def read_idx(path: str | Path) -> NDArray[np.uint8]:
@@ -35,7 +37,8 @@ def read_idx(path: str | Path) -> NDArray[np.uint8]:
     Raises
     ------
     RefmgError
-        If the file is missing, of another format, or shorter or longer than its header says.
+        If the file is missing, of another format, shorter or longer than its header says, or unpacks to more
+        than any set of images would.
 
     Examples
     --------
@@ -48,7 +51,7 @@ def read_idx(path: str | Path) -> NDArray[np.uint8]:
     place = Path(path)
     try:
         with _open(place) as stream:
-            return _read(stream, place)
+            return _read(stream, place, place.stat().st_size)
     except OSError as error:
         raise RefmgError(f"cannot read {place}: {error.strerror or error}; expected an IDX file") from error
     except (EOFError, zlib.error) as error:
@@ -61,7 +64,7 @@ def _open(path: Path) -> IO[bytes]:
     return gzip.open(path) if zipped else path.open("rb")  # type: ignore[return-value]
 
 
-def _read(stream: IO[bytes], path: Path) -> NDArray[np.uint8]:
+def _read(stream: IO[bytes], path: Path, there: int) -> NDArray[np.uint8]:
     magic = stream.read(4)
     if len(magic) < 4 or magic[:3] != b"\0\0\x08" or not 1 <= magic[3] <= 4:
         raise RefmgError(
@@ -74,6 +77,13 @@ def _read(stream: IO[bytes], path: Path) -> NDArray[np.uint8]:
     if len(shape) < magic[3] or size > MOST_BYTES:
         raise RefmgError(
             f"{path}: found a header of {magic[3]} axes with sizes {shape}; fetch the file again"
+        )
+    # Before memory is asked for: what is not packed holds no more than the file.
+    most = max(MOST_UNPACKED, MOST_RATIO * there) if isinstance(stream, gzip.GzipFile) else there
+    if size > most:
+        raise RefmgError(
+            f"{path}: found a header that claims {size} bytes in a file of {there}; expected at most {most} "
+            "there: fetch the file again"
         )
     content = stream.read(size + 1)
     if len(content) != size:

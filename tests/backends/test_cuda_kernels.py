@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import shutil
-import subprocess
 
 import cuda_on_cpu
 import numpy as np
@@ -14,13 +12,17 @@ from cuda_on_cpu import NAMESPACE, NO_COMPILER, ORDER, DeviceArray, Kernel, cupy
 
 from refmg_backends import ArrayBackend, Geometry, RefmgError, assemble
 from refmg_backends.activation import ACTIVATIONS
-from refmg_backends.cuda_kernels import direct, launch, pointwise, tiles
+from refmg_backends.cuda_kernels import launch, tiles
 from refmg_backends.cuda_kernels.launch import Variant, source
 
 needs_compiler = pytest.mark.skipif(not cuda_on_cpu.has_compiler(), reason=NO_COMPILER)
+
 every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
 BOUNDARIES = ("periodic", "zero", "reflect")
+
 REFERENCE = ArrayBackend("reference", NAMESPACE)
+
 ORDERS = list(itertools.product([False, True], repeat=2))
 
 
@@ -58,9 +60,6 @@ def gradient_of(Y, Z, geometry):
     """One product a tap; exact, as sums of these integers are far below 2^24."""
     shifted = (np.where((row >= 0)[None, :, None], Y[:, row, :], 0) for row in geometry.table)
     return np.stack([np.einsum("oie,cie->oc", Z, read) for read in shifted], -1)
-
-
-# --- against the matrix ---------------------------------------------------------------------------
 
 
 @needs_compiler
@@ -108,9 +107,6 @@ def test_arrays_that_begin_anywhere_or_lie_otherwise_are_taken():
     for view in views:
         found = backend.convolution(s_there, geometry).apply(view)
         assert np.array_equal(backend.to_numpy(found).reshape(-1, 4), expected)
-
-
-# --- the end of a layer, and what is pointwise ----------------------------------------------------
 
 
 def smooth(dtype, *shapes):
@@ -173,9 +169,6 @@ def test_tangent_and_cotangent_are_those_of_the_reference(order, dtype, shape, w
     close(sums, added, dtype, terms=shape[1] * shape[2])
 
 
-# --- where arrays begin ---------------------------------------------------------------------------
-
-
 def beginning_at(array, off):
     """The same numbers, `off` bytes behind a 16-byte boundary."""
     host = array._values
@@ -235,9 +228,6 @@ def test_threads_that_take_as_many_numbers_as_a_load_would_be_noticed(dtype):
     assert depends_on_where_arrays_begin(backend, dtype, *LARGE) == ["sums"]
 
 
-# --- wrong shapes reach no kernel -----------------------------------------------------------------
-
-
 def refusing(method="direct"):
     backend = cupy_on_cpu(method)
 
@@ -290,9 +280,6 @@ def test_sizes_beyond_32_bits_are_not_cut_off():
         launch.integers(1 << 31)
 
 
-# --- the checkers reject --------------------------------------------------------------------------
-
-
 def right(spoil=str):
     """Whether convolution and stencil gradient, by source that may be spoilt, are right in every order."""
 
@@ -328,6 +315,7 @@ def gradient_is_right(backend):
 EARLY_FETCH = """    __syncthreads();
     if (step + STAGES - 1 < steps) fetch(step + STAGES - 1);
 """
+
 RING = (("% STAGES *", "% (STAGES - 1) *"), (EARLY_FETCH, "".join(reversed(EARLY_FETCH.splitlines(True)))))
 
 
@@ -376,70 +364,3 @@ def test_a_kernel_is_not_called_with_too_few_arguments_or_inexact_arithmetic():
         Kernel(shared, "add_parts")((1,), (256,), ())
     with pytest.raises(ValueError, match="exact arithmetic"):
         cuda_on_cpu.Module("", options=("--use_fast_math",))
-
-
-def test_the_source_asks_for_exact_arithmetic():
-    for file in ("convolve.cu", "gradient.cu", "pointwise.cu"):
-        text = source(file)
-        assert not re.search(r"\b(__\w+f|atomic\w*|tanh\.approx|use_fast_math)\b", text.replace("fmaf", ""))
-        options = Variant(file, "float32", 4).options
-        assert not any("fast" in option or "ftz" in option for option in options)
-
-
-# --- the compiler for GPUs ------------------------------------------------------------------------
-
-
-def variants():
-    for dtype, vectors in (("float32", (4, 1)), ("float64", (2, 1))):
-        itemsize = np.dtype(dtype).itemsize
-        for vector in vectors:
-            yield Variant("pointwise.cu", dtype, vector, activation=1)
-            for channels in (8, 16, 32, 64):
-                for activation in (0, 1):
-                    tile = tiles.convolution_tile(channels, itemsize, vector)
-                    yield Variant("convolve.cu", dtype, vector, tile, activation)
-                yield Variant("gradient.cu", dtype, vector, tiles.gradient_tile(channels))
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("nvcc") is None, reason="compiles for sm_90: needs nvcc")
-@pytest.mark.parametrize(
-    "variant", list(variants()), ids=lambda v: f"{v.file}-{v.dtype}-{v.vector}-{v.tile.rows}-{v.activation}"
-)
-def test_it_compiles_for_a_gpu_without_spills(tmp_path, variant):
-    unit = tmp_path / "kernel.cu"
-    unit.write_text(source(variant.file))
-    command = [
-        "nvcc",
-        "-arch=sm_90",
-        "-cubin",
-        "-Xptxas",
-        "-v",
-        *variant.options,
-        unit,
-        "-o",
-        tmp_path / "k.cubin",
-    ]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert found.returncode == 0, found.stderr
-    assert "warning" not in found.stderr
-    frames = re.findall(r"(\d+) bytes stack frame, (\d+) bytes spill stores", found.stderr)
-    assert frames
-    assert set(frames) == {("0", "0")}
-
-
-def test_shared_memory_stays_below_what_needs_no_permission():
-    for v in variants():
-        itemsize = np.dtype(v.dtype).itemsize
-        assert tiles.convolution_memory(v.tile, itemsize) <= 48 * 1024
-        assert tiles.gradient_memory(tiles.gradient_tile(64), itemsize) <= 48 * 1024
-
-
-def test_every_activation_of_the_backends_has_a_number_in_the_source():
-    text = source("convolve.cu")
-    names = re.search(r"enum \{ (.*) \}", text).group(1).lower().replace("_", "-").split(", ")
-    assert names == ["none", *launch.ACTIVATION_CODES]
-    assert set(launch.ACTIVATION_CODES) == set(ACTIVATIONS)
-    assert (
-        direct.THREADS == pointwise.THREADS == int(re.search(r"THREADS = (\d+)", source("pointwise.cu"))[1])
-    )

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import partial
 from itertools import product
 
 import numpy as np
 import pytest
+from convolution_cases import on
 from scipy import ndimage, optimize, sparse
 from scipy.sparse.linalg import aslinearoperator
 
-from refmg.activation import named_activation
 from refmg.convolution import Convolution, convolution_matrix
-from refmg_backends import RefmgError, UnknownBackendError
 
 EPS = np.finfo(np.float64).eps
+
 SCIPY_MODE = {"periodic": "wrap", "zero": "constant", "reflect": "reflect"}
+
 NUMPY_PAD = {"periodic": "wrap", "zero": "constant", "reflect": "symmetric"}
+
 # In each dimension one ordinary grid and one with fewer cells than the stencil has taps.
 GRIDS = [
     ((7,), (3,)),
@@ -27,9 +28,13 @@ GRIDS = [
     ((4, 3, 5), (3, 3, 3)),
     ((2, 1, 3), (3, 5, 3)),
 ]
+
 every_grid = pytest.mark.parametrize(("shape", "width"), GRIDS)
+
 every_boundary = pytest.mark.parametrize("boundary", SCIPY_MODE)
+
 every_stride = pytest.mark.parametrize("stride", [1, 2])
+
 every_channels = pytest.mark.parametrize("channels", [(1, 1), (3, 2)])
 
 
@@ -76,9 +81,6 @@ def symbol(s, shape):
     for tap in np.ndindex(s.shape):
         kernel[tuple((np.array(tap) - np.array(s.shape) // 2) % shape)] += s[tap]
     return np.fft.ifftn(kernel).ravel() * kernel.size
-
-
-# --- the matrix -----------------------------------------------------------------------------------
 
 
 @every_grid
@@ -177,9 +179,6 @@ def test_a_plain_stencil_means_one_channel(layout):
     assert np.array_equal(plain.toarray(), convolution_matrix(np.array(layout)[None, None], (4, 5)).toarray())
 
 
-# --- the symbol -----------------------------------------------------------------------------------
-
-
 @every_grid
 def test_fourier_modes_are_eigenvectors_and_the_symbol_their_eigenvalues(shape, width):
     s, F = np.random.default_rng(2).standard_normal(width), fourier(shape)
@@ -214,18 +213,11 @@ def test_in_many_channels_each_mode_sees_the_matrix_of_symbols(shape, width):
     assert np.abs(residual).max() <= bound
 
 
-# --- the operator ---------------------------------------------------------------------------------
-
-
 def operator_and_data(shape, width, boundary, stride, channels, backend, examples=2):
     K = Convolution(integers(*channels, *width), shape, boundary, stride, backend)
     Y = integers(channels[1], *shape, examples)
     Z = integers(channels[0], *K.geometry.out_shape, examples) + 1
     return K, Y, Z
-
-
-def on(K, X):
-    return K.backend.asarray(X)
 
 
 def host(K, X):
@@ -342,9 +334,6 @@ def test_the_representation_names_channels_width_grid_and_boundary():
     assert shown == "Convolution(2 -> 3 channels, width (3, 5), grid (6, 7), zero)"
 
 
-# --- as a linear operator of SciPy ----------------------------------------------------------------
-
-
 @pytest.mark.parametrize("examples", [1, 3])
 @every_stride
 def test_the_linear_operator_is_the_matrix_on_each_example(examples, stride, backend):
@@ -364,106 +353,3 @@ def test_the_linear_operator_passes_the_dot_test(backend):
     # Inner products of z.size numbers, each a sum of s[0].size products (four-fold on the corners).
     bound = (z.size + 4 * s[0].size) * EPS * np.abs(s).sum() * np.abs(y).max() * np.abs(z).sum()
     assert abs(np.vdot(A.matvec(y), z) - np.vdot(y, A.rmatvec(z))) <= bound
-
-
-def test_the_adjoint_of_a_complex_stencil_is_conjugated(backend):
-    A = Convolution(np.array([1j, 2, 3 - 1j]), (4,), backend=backend).linear_operator()
-    matrix = convolution_matrix(np.array([1j, 2, 3 - 1j]), (4,)).toarray()
-    assert np.array_equal(A.rmatvec(np.eye(4)[1]), matrix.conj().T[:, 1])
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_linear_operator_has_the_type_of_the_stencil(dtype):
-    assert Convolution(np.ones(3, dtype), (5,), backend="numpy").linear_operator().dtype == dtype
-
-
-# --- bad input ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("stencil", "arguments", "said"),
-    [
-        (np.ones(4), ((8,),), ["found a stencil of width (4,)", "expected odd widths", "pad the stencil"]),
-        (np.ones((3, 2)), ((8, 8),), ["found a stencil of width (3, 2)", "expected odd widths"]),
-        (
-            np.ones((3, 3, 3)),
-            ((8, 8),),
-            ["found a stencil of shape (3, 3, 3)", "expected 2 axes", "or 4 axes"],
-        ),
-        (np.ones((3, 3)), ((8,),), ["found a stencil of shape (3, 3)", "expected 1 axes", "or 3 axes"]),
-        ([1, np.nan, 1], ((8,),), ["found nan", "index (0, 0, 1)", "expected finite"]),
-        ([1, 1, np.inf], ((8,),), ["found inf", "index (0, 0, 2)", "expected finite"]),
-        (np.ones(3), ((8,), "reflekt"), ["unknown boundary 'reflekt'", "mean 'reflect'", "expected one of"]),
-        (np.ones(3), ((8,), "wrap"), ["unknown boundary 'wrap'", "expected one of: periodic, reflect, zero"]),
-        (np.ones(3), ((8,), "zero", 0), ["found stride 0", "expected a positive integer"]),
-        (np.ones(3), ((8,), "zero", -1), ["found stride -1", "expected a positive integer"]),
-        (np.ones(3), ((8,), "zero", 1.5), ["found stride 1.5", "expected a positive integer"]),
-        (np.ones(3), ((8,), "zero", (1, 2)), ["found stride (1, 2)", "1 of them, one per axis"]),
-        (np.ones(3), ((0,),), ["found grid (0,)", "expected a positive integer"]),
-        (np.ones(3), ((8.0,),), ["found grid (8.0,)", "expected a positive integer"]),
-    ],
-)
-@pytest.mark.parametrize("make", [convolution_matrix, Convolution])
-def test_what_is_not_a_convolution_is_refused(make, stencil, arguments, said):
-    with pytest.raises(RefmgError) as caught:
-        make(stencil, *arguments, **({"backend": "numpy"} if make is Convolution else {}))
-    assert [part for part in said if part not in str(caught.value)] == []
-
-
-@pytest.mark.parametrize("shape", [(3, 4, 5, 1), (2, 5, 4, 1), (2, 4, 5), (2, 20, 1), (40,), (2, 4, 5, 1, 1)])
-@pytest.mark.parametrize("name", ["apply", "apply_transpose"])
-def test_features_of_another_shape_are_refused(name, shape):
-    K = Convolution(np.ones((2, 2, 3, 3)), (4, 5), backend="numpy")
-    with pytest.raises(RefmgError) as caught:
-        getattr(K, name)(np.zeros(shape))
-    assert f"found features of shape {shape}; expected (2, 4, 5, examples)" in str(caught.value)
-
-
-@pytest.mark.parametrize("wrong", ["left", "right"])
-def test_the_gradient_refuses_features_of_another_shape(wrong):
-    K = Convolution(np.ones((3, 2, 3, 3)), (4, 4), stride=2, backend="numpy")
-    Y, Z = np.zeros((2, 4, 4, 1)), np.zeros((3, 2, 2, 1))
-    found = np.zeros((5, 4, 4, 1))
-    with pytest.raises(RefmgError, match=r"found features of shape \(5, 4, 4, 1\); expected"):
-        K.stencil_gradient(found if wrong == "left" else Y, found if wrong == "right" else Z)
-
-
-@pytest.mark.parametrize("examples", [(2, 1), (1, 5), (6, 3)])
-def test_the_gradient_refuses_different_numbers_of_examples(examples, backend):
-    K = Convolution(np.ones(3), (5,), backend=backend)
-    Y, Z = (on(K, np.zeros((1, 5, m))) for m in examples)
-    with pytest.raises(RefmgError, match=r"found .*expected"):
-        K.stencil_gradient(Y, Z)
-
-
-def test_an_unknown_backend_is_refused():
-    with pytest.raises(UnknownBackendError, match="unknown backend 'nunpy'"):
-        Convolution(np.ones(3), (5,), backend="nunpy")
-
-
-def test_nothing_warns_in_the_common_case():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        K = Convolution(np.ones((2, 2, 3, 3)), (4, 4), backend="numpy")
-        K.apply_transpose(K.apply(np.ones((2, 4, 4, 2))))
-
-
-@pytest.mark.parametrize("what", ["add_to", "transpose", "base", "bias"])
-def test_what_is_added_must_fit(what, backend):
-    K = Convolution(np.ones((3, 2, 3, 3)), (4, 5), backend=backend)
-    Y, Z, fewer = (K.backend.asarray(np.ones(n)) for n in ((2, 4, 5, 6), (3, 4, 5, 6), (3, 4, 5, 1)))
-    bias, wrong = K.backend.asarray(np.ones(3)), K.backend.asarray(np.ones(4))
-    tanh = named_activation("tanh")
-    calls = {
-        "add_to": lambda: K.apply(Y, add_to=fewer),
-        "transpose": lambda: K.apply_transpose(Z, add_to=Y[..., :1]),
-        "base": lambda: K.activated(Y, bias, tanh, base=fewer),
-        "bias": lambda: K.activated(Y, wrong, tanh),
-    }
-    with pytest.raises(RefmgError, match="expected"):
-        calls[what]()
-
-
-def test_a_list_of_taps_is_a_stencil(backend):
-    K = Convolution([1.0, -2.0, 1.0], (5,), backend=backend)
-    assert np.array_equal(K.matrix().toarray(), convolution_matrix([1.0, -2.0, 1.0], (5,)).toarray())

@@ -25,13 +25,14 @@ COPIED = (
     "README.md",
 )
 LOSSES, SCHEMES = "tests/refmg/control/test_losses.py", "tests/refmg/control/test_schemes.py"
+STENCIL_MAPS = ("tests/refmg/test_stencil_map.py", "tests/refmg/test_stencil_map_closure.py")
 # Each module with the quickest tests that are about it; its doctests run as well.
 MODULES = {
-    "refmg/convolution.py": ("tests/refmg/test_convolution.py",),
+    "refmg/convolution.py": ("tests/refmg/test_convolution.py", "tests/refmg/test_convolution_types.py"),
     "refmg/transfer.py": ("tests/refmg/test_transfer.py",),
     "refmg/transfer_matrix.py": ("tests/refmg/test_transfer.py",),
-    "refmg/stencil_map.py": ("tests/refmg/test_stencil_map.py",),
-    "refmg/rational.py": ("tests/refmg/test_stencil_map.py",),
+    "refmg/stencil_map.py": STENCIL_MAPS,
+    "refmg/rational.py": STENCIL_MAPS,
     "refmg/integrators/forward_euler.py": (SCHEMES,),
     "refmg/integrators/runge_kutta.py": (SCHEMES,),
     "refmg/integrators/leapfrog.py": (SCHEMES,),

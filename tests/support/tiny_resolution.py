@@ -28,10 +28,9 @@ def write_stripes(folder: Path) -> None:
             (folder / f"{split}-{kind}-ubyte").write_bytes(header + array.tobytes())
 
 
-if __name__ == "__main__":
-    from refmg_validation import presets, resolution_command
-    from refmg_validation.cli import main
-    from refmg_validation.multilevel import command
+def shrink() -> None:
+    """Make the presets ``small`` of this process tiny."""
+    from refmg_validation import presets
     from refmg_validation.multilevel import presets as multilevel
 
     small = presets.PRESETS["small"]
@@ -42,6 +41,14 @@ if __name__ == "__main__":
     short = replace(presets.PRESETS["small"], training=replace(training, iterations=LEVEL_ITERATIONS))
     multilevel.DEPTH["small"] = multilevel.LevelsPreset(short, (2,), (1, 2))
     multilevel.PYRAMID["small"] = multilevel.LevelsPreset(short, (2, 1), (1, 2), transfers=("calibrated",))
+
+
+if __name__ == "__main__":
+    from refmg_validation import resolution_command
+    from refmg_validation.cli import main
+    from refmg_validation.multilevel import command
+
+    shrink()
     if HOLD in os.environ:
         resolution_command.draw_accuracies = lambda *arguments: time.sleep(600)
         for name in ("DEPTH_KIND", "PYRAMID_KIND"):

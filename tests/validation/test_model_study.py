@@ -108,13 +108,13 @@ def test_too_few_images_for_a_fresh_test_are_refused():
 
 def test_what_earlier_versions_left_for_a_later_seed_is_not_taken(data, tmp_path):
     # It was trained on images that are test images now.
-    stale = tmp_path / "cache" / "model-study" / "seed-1.pt"
+    stale = tmp_path / "cache" / "model-study" / "seed-1.safetensors"
     stale.parent.mkdir(parents=True)
     stale.write_bytes(b"junk")
     assert main(arguments(data, tmp_path)) == 0
     assert stale.read_bytes() == b"junk"
-    assert (stale.parent / "seed-1-own-test.pt").exists()
-    assert (stale.parent / "seed-0.pt").exists()
+    assert (stale.parent / "seed-1-own-test.safetensors").exists()
+    assert (stale.parent / "seed-0.safetensors").exists()
 
 
 def small():
@@ -124,19 +124,26 @@ def small():
 def test_an_interrupted_training_goes_on_to_the_same_network(tmp_path):
     images, labels = torch.randn(20, 3, 16, 16), torch.arange(20) % 2
     plan = TrainingPlan(0, epochs=3, width=2, batch=8)
-    whole = train(plan, small, images, labels, tmp_path / "whole.pt", lambda epoch, loss: None)
+    whole = train(plan, small, images, labels, tmp_path / "whole.safetensors", lambda epoch, loss: None)
 
     def interrupt(epoch, loss):
         raise KeyboardInterrupt
 
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            train(plan, small, images, labels, tmp_path / "parts.pt", interrupt)
-    parts = train(plan, small, images, labels, tmp_path / "parts.pt", lambda epoch, loss: None)
+            train(plan, small, images, labels, tmp_path / "parts.safetensors", interrupt)
+    parts = train(plan, small, images, labels, tmp_path / "parts.safetensors", lambda epoch, loss: None)
     for name, tensor in whole.state_dict().items():
         assert torch.equal(parts.state_dict()[name], tensor)
     with pytest.raises(RefmgError, match="other settings"):
-        train(TrainingPlan(1, epochs=3, width=2), small, images, labels, tmp_path / "parts.pt", interrupt)
+        train(
+            TrainingPlan(1, epochs=3, width=2),
+            small,
+            images,
+            labels,
+            tmp_path / "parts.safetensors",
+            interrupt,
+        )
 
 
 @pytest.mark.parametrize("direction", ["coarse", "fine"])

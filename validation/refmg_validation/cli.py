@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from refmg import RefmgError
+from refmg_backends import RefmgError  # not from refmg: the help needs no mathematics
 from refmg_validation.conformance_cli import conformance
 from refmg_validation.terminal import console as _console
 
@@ -30,6 +30,7 @@ Resume = Annotated[
 INTERRUPTED = "interrupted"
 GOES_ON = f"{INTERRUPTED}; the same command goes on after the last finished iteration"
 WITH_CHECKPOINTS = ("resolution", "depth", "pyramid")  # of reproduce
+HELP = "--help"
 SIGINT_STATUS = 130  # what typer makes of Ctrl-C
 
 
@@ -313,7 +314,8 @@ def main(arguments: list[str] | None = None) -> int:
 
         check_environment()
         default_dtype()
-        get_backend()
+        if HELP not in (sys.argv[1:] if arguments is None else arguments):
+            get_backend()  # which imports SciPy
         result = typer.main.get_command(app)(arguments, prog_name="refmg", standalone_mode=False)
         sys.stdout.flush()
         return _interrupted(arguments) if result == SIGINT_STATUS else int(result or 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from refmg_backends import RefmgError
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+# No other decoder is tried, whatever a file begins with.
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
+MOST_CELLS = 2**26
 
 
 def load_pictures(folder: Path, size: int) -> NDArray[Any]:
@@ -42,11 +46,49 @@ def load_pictures(folder: Path, size: int) -> NDArray[Any]:
 
 
 def _picture(path: Path, size: int) -> NDArray[Any]:
+    pixels = decoded_picture(path, size, str(path))
+    return np.moveaxis(pixels.astype(np.float32) / np.float32(255), -1, 0)
+
+
+def decoded_picture(source: Any, size: int, name: str) -> NDArray[np.uint8]:
+    """Return a picture averaged to `size` cells a side.
+
+    Parameters
+    ----------
+    source : path or binary stream
+    size : int
+        Cells a side.
+    name : str
+        Of the picture, for messages.
+
+    Returns
+    -------
+    ndarray of uint8, shape (size, size, 3)
+
+    Raises
+    ------
+    RefmgError
+        If it is damaged, of another format than those of :data:`FORMATS`, or larger than any photograph.
+    """
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
-            small = image.convert("RGB").resize((size, size), Image.Resampling.BOX)
-    except (OSError, SyntaxError) as error:
-        raise RefmgError(f"cannot read {path} as a picture: {error}; drop or repair it") from error
-    return np.moveaxis(np.asarray(small, np.float32) / np.float32(255), -1, 0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of large pictures: the bound is ours
+            with Image.open(source, formats=FORMATS) as image:
+                _check_cells(name, image.size)
+                small = image.convert("RGB").resize((size, size), Image.Resampling.BOX)
+    except RefmgError:
+        raise
+    except Exception as error:  # a decoder of a damaged file may run into anything
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        raise RefmgError(f"cannot read {name} as a picture: {told}; drop or repair it") from error
+    return np.asarray(small)
+
+
+def _check_cells(name: str, size: tuple[int, int]) -> None:
+    if size[0] * size[1] > MOST_CELLS:
+        raise RefmgError(
+            f"found {name} of {size[0]} x {size[1]} cells; expected at most {MOST_CELLS} in all, "
+            "which no photograph has: drop it"
+        )

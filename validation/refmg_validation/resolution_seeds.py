@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from refmg_validation.damage import read_json
 from refmg_validation.levels import LEVELS, SPLITS
 from refmg_validation.presets import Preset
 from refmg_validation.records import provenance, write_json
@@ -80,14 +81,14 @@ def _finished(
     path = folder / "measured.json"
     if not path.exists():
         return None
-    found: dict[str, Any] = json.loads(path.read_text())
+    found: dict[str, Any] = read_json(path, "delete it to measure again")
     seeded = replace(preset, training=replace(preset.training, seed=seed))
     wanted = {"seed": seed, "transfers": transfers, "preset": asdict(seeded)}
     wanted |= {"data": load_levels(seeded, data, seed)[1]}
     # Rows of another version, or fewer of them, would be missing or mixed in the summary.
     wanted |= {"measured": what_is_measured(transfers, preset.train)}
     # As JSON gives it back: tuples are lists there.
-    same = json.loads(json.dumps(wanted)) == {name: found.get(name) for name in wanted}
+    same = isinstance(found, dict) and json.loads(json.dumps(wanted)) == {n: found.get(n) for n in wanted}
     return found if same else None
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from refmg_backends import RefmgError
+from refmg_validation.damage import read_json, told_as_damage
 from refmg_validation.resolution_run import run_of_resolution, run_of_seeds
 from refmg_validation.run_format import RUN_FILE, check_run
 
@@ -55,24 +55,13 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    found = _loaded(path)
+    found = read_json(path, "run the experiment again, or take a whole copy")
     if path.name in OLDER:
         picture = path.with_suffix(".png")
-        try:
+        with told_as_damage(
+            f"{path} is no record of `refmg reproduce resolution`", "run the experiment again"
+        ):
             found = OLDER[path.name](found, (picture.name,) if picture.is_file() else ())
-        except (KeyError, TypeError, AttributeError, IndexError, ValueError, ArithmeticError) as error:
-            raise RefmgError(
-                f"{path} is no record of `refmg reproduce resolution` ({error!r}); run the experiment again"
-            ) from error
     check_run(found, str(path))
     run: dict[str, Any] = found
     return run
-
-
-def _loaded(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, or a number of thousands of digits
-        raise RefmgError(
-            f"{path} is damaged, it is no JSON ({error}); run the experiment again, or take a whole copy"
-        ) from error

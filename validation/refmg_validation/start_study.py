@@ -22,6 +22,7 @@ from rich.console import Console
 from refmg import Network, get_backend, random_network
 from refmg.optimization import TrainingSettings, block_coordinate_descent
 from refmg_backends import RefmgError
+from refmg_validation.damage import read_json
 from refmg_validation.levels import LEVELS, LevelData
 from refmg_validation.presets import Preset
 from refmg_validation.records import provenance, study_command, write_figure, write_json
@@ -137,8 +138,8 @@ def seed_study(pair: TrainedPair, given: argparse.Namespace) -> dict[str, Any]:
     )
     path = given.output / f"seed-{training.seed}.json"
     if path.exists():
-        known: dict[str, Any] = json.loads(path.read_text())
-        if known.get("settings") == wanted:
+        known: dict[str, Any] = read_json(path, "delete it to study this seed again")
+        if isinstance(known, dict) and known.get("settings") == wanted:
             return known
     found = run_study(pair.networks, levels, replace(pair.preset, training=training), given.examples)
     result = {"settings": wanted, "found": found}

@@ -10,10 +10,12 @@ from typing import Any
 from refmg import Network, Regularization, load_network
 from refmg.optimization import TrainingSettings
 from refmg_backends import RefmgError
+from refmg_validation.damage import told_as_damage
 from refmg_validation.levels import LEVELS, LevelData
 from refmg_validation.presets import Preset
 from refmg_validation.resolution import load_levels
 
+TRAIN_AGAIN = "expected networks of refmg reproduce resolution: train them again"
 SHARED = ("training", "data", "sigma", "dtype")
 
 
@@ -60,26 +62,28 @@ class TrainedPair:
     @property
     def settings(self) -> TrainingSettings:
         """How the networks were trained."""
-        found = self.fingerprint["training"]
-        known = {field.name for field in fields(TrainingSettings)} & found.keys()
-        weights = Regularization(**found["regularization"])
-        return TrainingSettings(**({name: found[name] for name in known} | {"regularization": weights}))
+        with told_as_damage(f"{self.folder}: found networks with damaged settings", TRAIN_AGAIN):
+            found = self.fingerprint["training"]
+            known = {field.name for field in fields(TrainingSettings)} & found.keys()
+            weights = Regularization(**found["regularization"])
+            return TrainingSettings(**({name: found[name] for name in known} | {"regularization": weights}))
 
     @property
     def preset(self) -> Preset:
         """Sizes and settings of the run."""
         data, a = self.fingerprint["data"], self.networks["fine"].architecture
-        return Preset(
-            "of the networks",
-            data["train"],
-            data["validation"],
-            channels=a.channels,
-            layers=a.layers,
-            final_time=a.final_time,
-            sigma=self.fingerprint["sigma"],
-            training=self.settings,
-            dtype=self.fingerprint["dtype"],
-        )
+        with told_as_damage(f"{self.folder}: found networks with damaged settings", TRAIN_AGAIN):
+            return Preset(
+                "of the networks",
+                data["train"],
+                data["validation"],
+                channels=a.channels,
+                layers=a.layers,
+                final_time=a.final_time,
+                sigma=self.fingerprint["sigma"],
+                training=self.settings,
+                dtype=self.fingerprint["dtype"],
+            )
 
     def levels(self, data: Path | None) -> tuple[dict[str, LevelData], dict[str, Any]]:
         """Return the images as the networks had them: validation images have trained neither.
@@ -101,7 +105,7 @@ class TrainedPair:
 
 def _shared(folder: Path, notes: dict[str, Any]) -> dict[str, Any]:
     fingerprint = notes.get("fingerprint", {})
-    missing = [name for name in SHARED if name not in fingerprint]
+    missing = [name for name in SHARED if not isinstance(fingerprint, dict) or name not in fingerprint]
     if missing:
         raise RefmgError(
             f"{folder}: found a network that does not say what trained it ({', '.join(missing)}); expected "

@@ -12,6 +12,7 @@ import numpy as np
 from refmg import Architecture, Network, load_network, random_network, save_network
 from refmg.optimization import TrainingSettings, block_coordinate_descent
 from refmg_backends import RefmgError
+from refmg_validation.damage import told_as_damage
 from refmg_validation.runs import RunFolder, check_fingerprint, checkpoint_steps
 
 History = list[dict[str, Any]]
@@ -73,7 +74,8 @@ class TrainingRun:
         if not self._is_whole(history):
             checkpoint = self.folder.latest()
             if checkpoint is not None and checkpoint.step >= len(history):
-                network, history = checkpoint.network, checkpoint.notes["history"]
+                with told_as_damage(f"the last checkpoint of {self.path} is damaged", "delete it to go on"):
+                    network, history = checkpoint.network, list(checkpoint.notes["history"])
         if network is None:
             network = random_network(self.architecture, self.settings.seed, dtype=dtype)
         return network, history
@@ -88,7 +90,8 @@ class TrainingRun:
                 f"{error}; delete it to go on from the last checkpoint, or to start again where there is none"
             ) from error
         check_fingerprint(self.path, notes.get("fingerprint", {}), self.fingerprint)
-        return network, notes["history"]
+        with told_as_damage(f"{self.path} is damaged", "delete it to go on from the last checkpoint"):
+            return network, list(notes["history"])
 
     def sessions(self) -> list[dict[str, Any]]:
         """Return where the training comes from, one entry a process; none of former versions' files."""

@@ -38,6 +38,7 @@ GROUPS: dict[str, Callable[[int], Iterator[Finding]]] = {
 # Of these, --exact takes the checks that nothing but 0 passes.
 EXACT = ("exact", "taps", "kernels")
 SEED = 20171107
+DIGITS = 100  # of a seed: beyond a few thousand Python refuses to read a number
 
 
 def chosen_seed(text: str) -> int:
@@ -55,8 +56,8 @@ def chosen_seed(text: str) -> int:
     """
     if text == "random":
         return secrets.randbelow(1 << 32)
-    if not (text.isascii() and text.isdigit()):
-        raise RefmgError(f"found seed {text!r}; expected a whole number of at least 0, or random")
+    if not (text.isascii() and text.isdigit() and len(text) <= DIGITS):
+        raise RefmgError(f"found seed {text[:80]!r}; expected a whole number of at least 0, or random")
     return int(text)
 
 

@@ -1,21 +1,20 @@
 """Models moved to another resolution: against explicit least squares, and on awkward networks."""
 
-import subprocess
-import sys
 from copy import deepcopy
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="refmg.torch needs the extra 'torch'")
+from model_cases import (  # noqa: E402
+    images,
+    residual_network,  # noqa: F401
+)
 from torch import nn  # noqa: E402
 
-from refmg import ClosureError, RefmgError, named_map, restriction_matrix, stencil_transfer_names  # noqa: E402
+from refmg import RefmgError, named_map, restriction_matrix, stencil_transfer_names  # noqa: E402
 from refmg.torch import (  # noqa: E402  # noqa: E402
-    LayerRecord,
-    ModelReport,
     TransferOptions,
-    model_transfer_names,
     reestimate_batch_norm,
     transfer_model,
 )
@@ -24,36 +23,8 @@ from refmg.torch.patches import as_rows, patches  # noqa: E402
 from refmg.torch.tracing import trace  # noqa: E402
 
 torch.set_num_threads(1)
+
 EPS = np.finfo(np.float64).eps
-
-
-def images(*shape, seed=3):
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-
-
-class Residual(nn.Module):
-    """Everything at once: strides, groups, batch norm, a shortcut, activations in place, a classifier."""
-
-    def __init__(self):
-        super().__init__()
-        self.stem = nn.Conv2d(3, 4, 3, 2, 1, bias=False)
-        self.norm = nn.BatchNorm2d(4)
-        self.relu = nn.ReLU(inplace=True)
-        self.depthwise = nn.Conv2d(4, 4, 3, 1, 1, groups=4)
-        self.beside = nn.Conv2d(4, 4, 1)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Linear(4, 5)
-
-    def forward(self, x):
-        y = self.relu(self.norm(self.stem(x)))
-        y = self.relu(self.depthwise(y) + self.beside(y))
-        return self.classifier(self.pool(y).flatten(1))
-
-
-@pytest.fixture
-def residual():
-    torch.manual_seed(4)
-    return Residual().double().train()
 
 
 def test_coarsening_is_the_explicit_restriction():
@@ -332,96 +303,3 @@ def test_only_what_goes_into_batch_norm_alone_gets_an_intercept(also, alone):
     expected = np.linalg.lstsq(rows.T, targets.T, rcond=None)[0].T.reshape(2, 1, 3, 3)
     # Moments of 216 examples: their condition number is below 1e4.
     assert np.abs(moved.conv.weight.detach().numpy() - expected).max() < 1e6 * EPS
-
-
-@pytest.mark.parametrize("error", [AssertionError, TypeError, IndexError, KeyError])
-def test_a_model_that_refuses_a_size_in_its_own_way_is_named(error):
-    class Fixed(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv = nn.Conv2d(1, 1, 3)
-
-        def forward(self, x):
-            if x.shape[-1] != 16:
-                raise error("expected 16 cells")
-            return self.conv(x)
-
-    with pytest.raises(RefmgError, match=r"does not run on images of shape .*expected 16 cells"):
-        transfer_model(Fixed().double(), images(2, 1, 16, 16))
-
-
-def test_half_precision_is_solved_in_single_and_rounded():
-    torch.manual_seed(9)
-    model = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1)).to(torch.bfloat16)
-    moved, report = transfer_model(model, images(4, 1, 8, 8))
-    assert moved[0].weight.dtype == torch.bfloat16
-    assert report.layers[0].after < report.layers[0].before
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "said"),
-    [
-        ({"transfer": "calibratd"}, RefmgError, "did you mean 'calibrated'"),
-        ({"direction": "up"}, RefmgError, "unknown direction 'up'"),
-        ({"factor": (2, 2, 2)}, RefmgError, "found factor"),
-        ({"factor": 3}, RefmgError, "does not divide"),
-        ({"images": images(2, 1, 16, 16)}, RefmgError, "does not run on images"),
-        ({"images": iter([images(2, 3, 16, 16)])}, RefmgError, "found no images"),
-        ({"model": nn.Linear(3, 3).double()}, RefmgError, "found no convolution"),
-        (
-            {"transfer": "linear", "options": TransferOptions(closure="exact")},
-            ClosureError,
-            "stem: .* does not close",
-        ),
-    ],
-)
-def test_bad_input_is_refused(residual, change, error, said):
-    with pytest.raises(error, match=said):
-        transfer_model(**{"model": residual, "images": images(2, 3, 16, 16)} | change)
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"ridge": -1.0}, "found ridge"),
-        ({"smoothness": -0.1}, "found smoothness"),
-        ({"classifier_ridge": float("nan")}, "found classifier_ridge"),
-        ({"prior": "liner"}, "did you mean 'linear'"),
-        ({"closure": "exactly"}, "unknown closure"),
-        ({"batch_size": 0}, "found batch_size"),
-    ],
-)
-def test_bad_options_are_refused(settings, said):
-    with pytest.raises(RefmgError, match=said):
-        TransferOptions(**settings)
-
-
-def test_a_weight_that_is_not_finite_is_named(residual):
-    with torch.no_grad():
-        residual.depthwise.weight[0, 0, 1, 1] = float("inf")
-    for transfer in ("calibrated", "linear"):
-        with pytest.raises(RefmgError, match="depthwise: found"):
-            transfer_model(residual, images(2, 3, 16, 16), transfer=transfer)
-
-
-def test_refmg_alone_does_not_import_pytorch():
-    code = "import sys, refmg; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_without_pytorch_the_hint_names_the_extra():
-    code = "import sys; sys.modules['torch'] = None; import refmg.torch"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "pip install 'refmg[torch]'" in done.stderr
-
-
-def test_a_report_has_a_record_for_every_layer(residual):
-    model = residual[0] if isinstance(residual, tuple) else residual
-    found = transfer_model(model, images(8, 3, 16, 16))
-    _, report = found
-    assert isinstance(report, ModelReport)
-    assert all(isinstance(record, LayerRecord) for record in report.layers)
-    assert {"stem", "depthwise", "classifier"} <= {record.name for record in report.layers}
-    assert report.as_dict()["transfer"] == report.transfer
-    assert "calibrated" in model_transfer_names()
-    assert report.transfer in model_transfer_names()

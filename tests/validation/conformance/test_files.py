@@ -69,12 +69,8 @@ def test_the_manifest_says_all_of_every_file(folder):
 
 def test_cases_come_back_from_their_files(folder):
     for case, same in zip(export_module.cases("full"), read_cases(folder), strict=True):
-        assert (case.name, case.paragraph, case.reason, case.exact) == (
-            same.name,
-            same.paragraph,
-            same.reason,
-            same.exact,
-        )
+        for word in ("name", "paragraph", "reason", "exact"):
+            assert getattr(case, word) == getattr(same, word)
         assert list(case.inputs) == list(same.inputs)
         assert all(np.array_equal(v, same.inputs[n]) for n, v in case.inputs.items())
         assert all(case.bound(n, "float32") == same.bound(n, "float32") for n in case.expected)

@@ -13,6 +13,7 @@ from refmg import __version__
 from refmg_backends import RefmgError
 from refmg_validation.conformance.case import DTYPES, Case
 from refmg_validation.conformance.vectors import entry, npy_bytes
+from refmg_validation.damage import MISFITS
 
 NAME, SCHEMA, VERSION = "manifest.json", "refmg-conformance", 1
 ORDER = (
@@ -93,7 +94,7 @@ def read_header(folder: Path) -> dict[str, Any]:
         raise RefmgError(
             f"found no {path}; expected a folder made by: refmg conformance export {folder}"
         ) from error
-    except (ValueError, RecursionError) as error:  # neither UTF-8 nor JSON, or a thousand brackets
+    except MISFITS as error:  # neither UTF-8 nor JSON, or a thousand brackets
         raise RefmgError(f"{path} is damaged ({error}): export again") from error
     if not isinstance(found, dict) or found.get("schema") != SCHEMA:
         raise RefmgError(f'{path} is another file; expected "schema": "{SCHEMA}"')

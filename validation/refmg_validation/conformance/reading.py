@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from refmg_validation.conformance.vectors import read_entry
 
 # What a folder and a file may be called: no dots, no separators.
 CASE_NAME, ARRAY_NAME = re.compile(r"[a-z0-9-]+"), re.compile(r"\w+", re.ASCII)
+LARGEST = sys.float_info.max  # whole numbers of JSON may be larger than any float
 WORDS = ("group", "level", "paragraph", "function", "reason")
 
 
@@ -121,7 +122,7 @@ def _numbers(found: Any, names: tuple[str, ...]) -> dict[str, float]:
 
 
 def _tolerance(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LARGEST:
         raise ValueError(f"found the tolerance {value!r}; expected a finite number of at least 0")
     return float(value)
 
@@ -145,7 +146,7 @@ def _value(folder: Path, case: str, kind: str, name: str, part: Any) -> Value:
 def _plain(name: str, value: Any) -> int | float | str:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise TypeError(f"input {name} is {value!r}, expected a number or a name")
-    if not isinstance(value, str) and not isfinite(value):
+    if not isinstance(value, str) and not abs(value) <= LARGEST:
         raise ValueError(f"input {name} is {value!r}, expected a finite number")
     return value
 

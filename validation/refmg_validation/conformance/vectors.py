@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from io import BytesIO
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def read_npy(content: bytes) -> NDArray[Any]:
     Raises
     ------
     RefmgError
-        If the content is not such a file, is cut off, or holds objects.
+        If the content is not such a file, is cut off, holds objects, or claims more than it holds.
 
     Examples
     --------
@@ -41,10 +42,25 @@ def read_npy(content: bytes) -> NDArray[Any]:
     array([0., 1.])
     """
     try:
+        _check_header(BytesIO(content), len(content))
         return np.asarray(np.lib.format.read_array(BytesIO(content), allow_pickle=False))
     except Exception as error:  # the header is parsed as Python: anything may be raised
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RefmgError(f"not a .npy file of numbers: {first}") from error
+
+
+def _check_header(stream: BytesIO, size: int) -> None:
+    """Refuse a shape that the file cannot hold, before memory is asked for."""
+    version = np.lib.format.read_magic(stream)
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in readers:
+        raise ValueError(f"version {version}, expected (1, 0) or (2, 0)")
+    shape, _, dtype = readers[version](stream)
+    claimed = prod(shape) * dtype.itemsize
+    if dtype.hasobject or min(shape, default=0) < 0 or claimed > size - stream.tell():
+        raise ValueError(
+            f"the header claims {dtype} {shape}, the file has {size - stream.tell()} bytes for it"
+        )
 
 
 def sha256(content: bytes) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 
+from refmg.atomic import write_atomically
 from refmg_validation.doc_tables.blocks import BLOCKS, DOCS, updated
 
 
@@ -22,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
             stale += 1
             print(f"{page}: {'differs from its records' if check else 'written anew'}")
             if not check:
-                path.write_text(new)
+                write_atomically(path, new.encode())
     return 1 if check and stale else 0
 
 

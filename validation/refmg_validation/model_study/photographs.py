@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from refmg.atomic import write_atomically
 from refmg_backends import RefmgError, check_environment
+from refmg_validation.damage import MISFITS, told_as_damage
+from refmg_validation.pictures import decoded_picture
 
 SIZE = 128
 FOLDER = "imagenet10"
@@ -66,7 +67,11 @@ def load_photographs(data: Path | None, cache: Path, size: int = SIZE) -> Photog
     pixels, labels = cache / f"{FOLDER}-{size}-{known}.npy", cache / f"{FOLDER}-labels-{known}.npy"
     if not (pixels.exists() and labels.exists()):
         _decode(tars, size, pixels, labels)
-    return Photographs(np.load(pixels, mmap_mode="r"), np.load(labels), _classes(tars))
+    with told_as_damage(f"{pixels} or {labels} is damaged", "delete both to decode again"):
+        found = np.load(pixels, mmap_mode="r", allow_pickle=False), np.load(labels, allow_pickle=False)
+        if len(found[0]) != len(found[1]):
+            raise ValueError(f"{len(found[0])} photographs and {len(found[1])} labels")
+        return Photographs(*found, _classes(tars))
 
 
 def find_tars(data: Path | None) -> list[Path]:
@@ -97,6 +102,10 @@ def _decode(tars: list[Path], size: int, pixels: Path, labels: Path) -> None:
         for tar in tars
         for photograph in _photographs(tar, size)
     ]
+    if not found:
+        raise RefmgError(
+            f"found no photograph in {', '.join(tar.name for tar in tars)}; expected tars of JPEG files"
+        )
     for path, array in (
         (pixels, np.stack([photograph for photograph, _ in found])),
         (labels, np.array([label for _, label in found], dtype=np.int64)),
@@ -108,13 +117,16 @@ def _decode(tars: list[Path], size: int, pixels: Path, labels: Path) -> None:
 
 def _photographs(tar: Path, size: int) -> Iterator[NDArray[np.uint8]]:
     try:
-        with tarfile.open(tar) as archive:
+        # Not packed: whatever a packed one grows to would have to be passed over.
+        with tarfile.open(tar, "r:") as archive:
             for member in archive:
                 if member.isfile():
-                    with Image.open(archive.extractfile(member)) as image:  # type: ignore[arg-type]
-                        small = image.convert("RGB").resize((size, size), Image.Resampling.BOX)
-                        yield np.moveaxis(np.asarray(small), -1, 0)
-    except (tarfile.TarError, OSError) as error:
+                    # Read in place: no name in a tar says where anything is written.
+                    stream = archive.extractfile(member)
+                    yield np.moveaxis(decoded_picture(stream, size, f"{member.name!a} of {tar}"), -1, 0)
+    except (tarfile.TarError, OSError, *MISFITS) as error:
+        if isinstance(error, RefmgError):
+            raise
         raise RefmgError(f"cannot read {tar}: {error}; expected a tar of JPEG files") from error
 
 

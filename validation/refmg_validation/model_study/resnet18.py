@@ -16,9 +16,10 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.table import Table
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from refmg.atomic import write_atomically
 from refmg.torch import ModelReport, TransferOptions, transfer_model
 from refmg_validation.model_study.photographs import Photographs, load_photographs
 from refmg_validation.model_study.seed_run import SIZE, TARGETS, SeedRun, StudyPlan
@@ -117,10 +118,10 @@ def trained(run: SeedRun, cache: Path, width: int) -> nn.Module:
         lambda: Logits(resnet18(classes, width)),
         run.images("train", SIZE),
         run.labels("train"),
-        cache / f"resnet18-{width}.pt",
+        cache / f"resnet18-{width}.safetensors",
         lambda epoch, loss: print(f"epoch {epoch} of {plan.epochs}: loss {loss:.3f}", flush=True),
     ).model
-    save_file(model.state_dict(), cache / "resnet18.safetensors")
+    write_atomically(cache / "resnet18.safetensors", save(model.state_dict()))
     return model.eval()
 
 

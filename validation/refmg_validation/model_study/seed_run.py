@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from refmg.torch import TransferOptions
 from refmg_backends import RefmgError
+from refmg_validation.damage import read_json
 from refmg_validation.model_study.network import SmallResNet
 from refmg_validation.model_study.photographs import Photographs, split
 from refmg_validation.model_study.training import TrainingPlan, train
@@ -48,8 +48,8 @@ class SeedRun:
     plan : StudyPlan
     photographs : Photographs
     folder : path
-        For the network, ``seed-<n>.pt``, and the measurements, ``seed-<n>.json``; for seeds above 0 the
-        names end in ``-own-test``, since earlier versions gave them other test images.
+        For the network, ``seed-<n>.safetensors``, and the measurements, ``seed-<n>.json``; for seeds above 0
+        the names end in ``-own-test``, since earlier versions gave them other test images.
     tell : callable
         Called with a line after each step; it may raise to stop, and the run goes on from there.
     """
@@ -89,8 +89,8 @@ class SeedRun:
         fresh = {"plan": asdict(self.plan), "done": {d: [] for d in TARGETS}, **{d: {} for d in TARGETS}}
         if not self._path("json").exists():
             return fresh
-        known: dict[str, Any] = json.loads(self._path("json").read_text())
-        if known["plan"] != fresh["plan"]:
+        known: dict[str, Any] = read_json(self._path("json"), "delete it to measure again")
+        if not isinstance(known, dict) or known.get("plan") != fresh["plan"]:
             raise RefmgError(
                 f"{self._path('json')}: found measurements of other settings; expected {fresh['plan']}: take "
                 "another folder"
@@ -112,7 +112,9 @@ class SeedRun:
             )
 
         classes = len(self.photographs.classes)
-        return train(plan, lambda: SmallResNet(classes, plan.width), images, labels, self._path("pt"), report)
+        return train(
+            plan, lambda: SmallResNet(classes, plan.width), images, labels, self._path("safetensors"), report
+        )
 
     def _measure(self, source: SmallResNet, direction: str, job: str) -> dict[str, dict[str, float]]:
         fine = max(SIZE, TARGETS[direction])

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from io import BytesIO
 from math import cos, pi
 from pathlib import Path
 from typing import TypeVar
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from refmg.atomic import write_atomically
 from refmg_backends import RefmgError
+from refmg_validation.damage import told_as_damage
+
+MODEL, MOMENTUM = "model.", "momentum."  # before the names of parameters
 
 
 @dataclass(frozen=True)
@@ -114,23 +119,32 @@ def _varied(images: Tensor, margin: int, generator: torch.Generator) -> Tensor:
 def _resume(path: Path, plan: TrainingPlan, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
     if not path.exists():
         return 0
-    saved = torch.load(path, weights_only=True)
-    if saved["plan"] != asdict(plan):
-        raise RefmgError(f"{path}: found a network trained with other settings; expected {asdict(plan)}")
-    model.load_state_dict(saved["model"])
-    optimizer.load_state_dict(saved["optimizer"])
-    return int(saved["epoch"])
+    with told_as_damage(f"{path} is no training of this study", "delete it to train again"):
+        about, tensors = _read(path)
+        if json.loads(about["plan"]) != asdict(plan):
+            raise RefmgError(f"{path}: found a network trained with other settings; expected {asdict(plan)}")
+        model.load_state_dict({name: tensors[MODEL + name] for name in model.state_dict()})
+        for name, parameter in model.named_parameters():
+            if MOMENTUM + name in tensors:
+                optimizer.state[parameter]["momentum_buffer"] = tensors[MOMENTUM + name]
+        return int(about["epoch"])
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise RefmgError(f"cannot read {path}: {error}; delete it to train again") from error
 
 
 def _save(
     path: Path, plan: TrainingPlan, epoch: int, model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> None:
-    buffer = BytesIO()
-    content = {
-        "plan": asdict(plan),
-        "epoch": epoch,
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-    }
-    torch.save(content, buffer)
-    write_atomically(path, buffer.getvalue())
+    tensors = {MODEL + name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    for name, parameter in model.named_parameters():
+        momentum = optimizer.state[parameter].get("momentum_buffer")
+        if momentum is not None:
+            tensors[MOMENTUM + name] = momentum.contiguous()
+    metadata = {"plan": json.dumps(asdict(plan)), "epoch": str(epoch)}
+    write_atomically(path, save(tensors, metadata=metadata))

@@ -11,6 +11,7 @@ from refmg import Network, load_network, random_network, save_network
 from refmg.multilevel import ImagePyramid, LevelSwitch, Position, Scores, evaluate, multilevel_descent
 from refmg.optimization import RuleState
 from refmg_backends import RefmgError
+from refmg_validation.damage import told_as_damage
 from refmg_validation.multilevel.paths import TrainingPath
 from refmg_validation.multilevel.warm_up import warm_up
 from refmg_validation.runs import RunFolder, check_fingerprint, checkpoint_steps
@@ -109,7 +110,8 @@ class SavedPath:
             raise RefmgError(f"{error}; delete it to go on from the last checkpoint") from error
         check_fingerprint(self.file, notes.get("fingerprint", {}), self.fingerprint)
         # Files from before sessions were kept have none.
-        return FinishedPath(notes["records"], notes.get("sessions", []))
+        with told_as_damage(f"{self.file} is damaged", "delete it to go on from the last checkpoint"):
+            return FinishedPath(list(notes["records"]), list(notes.get("sessions", [])))
 
     def _trained(
         self, folder: RunFolder, pyramids: dict[str, ImagePyramid], told: Told
@@ -147,9 +149,12 @@ def _resumed(folder: RunFolder) -> tuple[Position | None, list[Record], list[Rec
     found = folder.latest()
     if found is None:
         return None, [], []
-    state = RuleState.from_arrays(dict(found.arrays), found.network.backend) if found.arrays else None
-    position = Position(**found.notes["position"], network=found.network, optimizer=state)
-    return position, found.notes["records"], found.notes.get("sessions", [])
+    with told_as_damage(
+        f"the last checkpoint in {folder.path} is damaged", "delete it to go on from the one before"
+    ):
+        state = RuleState.from_arrays(dict(found.arrays), found.network.backend) if found.arrays else None
+        position = Position(**found.notes["position"], network=found.network, optimizer=state)
+        return position, list(found.notes["records"]), list(found.notes.get("sessions", []))
 
 
 def _tell_last(records: list[Record], told: Told) -> None:

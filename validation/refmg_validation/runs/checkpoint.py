@@ -84,4 +84,7 @@ def read_checkpoint(
     found = (about.get("format"), about.get("step"))
     if found != (FORMAT, step):
         raise RefmgError(f"{path}: found format and step {found}; expected {(FORMAT, step)}")
+    parts = (about.get("notes"), about.get("fingerprint"))
+    if not all(isinstance(part, dict) for part in parts):
+        raise RefmgError(f"{path} is damaged: it has no notes, or does not say by which settings it was made")
     return Checkpoint(step, saved.network, about["notes"], saved.arrays), about["fingerprint"]

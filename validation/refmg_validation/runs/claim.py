@@ -8,11 +8,13 @@ from typing import Any
 
 from refmg.atomic import write_atomically
 from refmg_backends import RefmgError
+from refmg_validation.damage import told_as_damage
 from refmg_validation.run_format import RUN_FILE
 from refmg_validation.runs.fingerprint import check_fingerprint
 
 CLAIM = "experiment.json"
 FORMAT = "refmg-experiment-1"
+WAY_OUT = "delete it to go on: every checkpoint says whose it is as well"
 
 
 def check_claim(folder: Path, fingerprint: dict[str, Any]) -> None:
@@ -60,13 +62,9 @@ def claim_folder(folder: Path, fingerprint: dict[str, Any]) -> None:
 
 
 def _claimed(path: Path) -> dict[str, Any]:
-    try:
+    with told_as_damage(f"{path} is damaged", WAY_OUT):
         found = json.loads(path.read_bytes())
         if found["format"] != FORMAT:
             raise RefmgError(f"{path}: found the format {found['format']!r}; expected {FORMAT!r}")
         fingerprint: dict[str, Any] = dict(found["fingerprint"])
         return fingerprint
-    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise RefmgError(
-            f"{path} is damaged ({error!r}); delete it to go on: every checkpoint says whose it is as well"
-        ) from error

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from refmg_backends import RefmgError
+from refmg_validation.damage import told_as_damage
 
 SHOWN = 4  # more differences than that do not fit one line
 
@@ -33,10 +34,11 @@ def check_fingerprint(place: str | Path, found: dict[str, Any], wanted: dict[str
         ...
     refmg_backends.errors.RefmgError: out belongs to a run with other settings (run.seed: 0 there, 1 now); ...
     """
-    there, now = _leaves(found), _leaves(json.loads(json.dumps(wanted)))
-    names = [name for name in sorted({*there, *now}) if there.get(name) != now.get(name)]
-    if names:
+    with told_as_damage(f"{place} does not say by which settings it was made", "delete it to start again"):
+        there, now = _leaves(found), _leaves(json.loads(json.dumps(wanted)))
+        names = [name for name in sorted({*there, *now}) if there.get(name) != now.get(name)]
         pairs = [f"{name}: {there.get(name)} there, {now.get(name)} now" for name in names[:SHOWN]]
+    if names:
         more = [f"and {len(names) - SHOWN} more"] if len(names) > SHOWN else []
         raise RefmgError(
             f"{place} belongs to a run with other settings ({'; '.join(pairs + more)}); name another "

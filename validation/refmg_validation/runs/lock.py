@@ -12,6 +12,7 @@ from types import TracebackType
 
 from refmg.atomic import remove_parts
 from refmg_backends import RefmgError
+from refmg_validation.damage import MISFITS
 
 try:
     import fcntl
@@ -132,5 +133,5 @@ def _named(content: bytes) -> str:
     try:
         owner = json.loads(content)
         return f"process {owner['pid']} on {owner['host']} ({owner['command']})"
-    except (ValueError, KeyError, TypeError):  # it has not written its name yet
+    except MISFITS:  # it has not written its name yet
         return "another run"
