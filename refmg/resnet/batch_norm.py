@@ -1,0 +1,1 @@
+"""Batch normalisation with its exact adjoint, in training and in evaluation mode."""
