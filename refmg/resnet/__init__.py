@@ -1,10 +1,12 @@
 """Residual networks with batch normalisation (ResNet-34 of the paper's ImageNet experiment)."""
 
 from refmg.resnet.architecture import BlockSpec, ConvolutionSpec, ResNetArchitecture
+from refmg.resnet.epoch import ResNetEpoch
 from refmg.resnet.network import ResNet, ResNetPass, random_resnet, resnet_from_arrays
+from refmg.resnet.settings import ResNetTraining
 from refmg.resnet.state_dict import from_state_dict, to_state_dict
 from refmg.resnet.statistics import reestimate_statistics
-from refmg.resnet.training import ResNetEpoch, ResNetTraining, evaluate_resnet, train_resnet
+from refmg.resnet.training import evaluate_resnet, train_resnet
 from refmg.resnet.transfer import (
     LayerFit,
     ResNetSwitch,

@@ -2,124 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from math import isfinite, prod
+from time import perf_counter
 from typing import Any
 
-import numpy as np
-
-from refmg.evaluation import Evaluation
-from refmg.optimization.rules import RuleState
-from refmg.resnet.architecture import ResNetArchitecture
-from refmg.resnet.network import ResNet
-from refmg_backends import Backend
+from refmg.evaluation import Evaluation, Totals, correct
+from refmg.losses import SoftmaxCrossEntropy
+from refmg.optimization.rules import RuleState, momentum_rule
+from refmg.resnet.epoch import ResNetEpoch
+from refmg.resnet.network import Arrays, ResNet
+from refmg.resnet.settings import ResNetTraining
+from refmg_backends import RefmgError
+from refmg_backends.backend import Array
 
 # Images (in_channels, n_1, n_2, m), host or backend, and integer labels (m,) or one-hot (classes, m).
 LabelledBatch = tuple[Any, Any]
-
-
-@dataclass(frozen=True)
-class ResNetTraining:
-    """How to train.
-
-    Parameters
-    ----------
-    learning_rate, momentum, weight_decay : float
-        Of SGD, PyTorch's conventions; the decay acts on all parameters.
-    schedule : {"constant", "cosine", "steps"}
-        Of the learning rate, by epochs: ``"cosine"`` falls to 0 after `epochs`; ``"steps"`` multiplies by
-        `factor` at every epoch of `milestones`.
-    milestones : tuple of int
-    factor : float
-    epochs : int
-        At most.
-    patience : int
-        Epochs without a lower loss after which training stops (the paper's rule: 10).
-    precision : {"full", "mixed"}
-        ``"mixed"`` keeps features for the way back in float16.
-    statistics_momentum : float
-        Of the running batch-norm statistics.
-    """
-
-    learning_rate: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
-    schedule: str = "constant"
-    milestones: tuple[int, ...] = ()
-    factor: float = 0.1
-    epochs: int = 100
-    patience: int = 10
-    precision: str = "full"
-    statistics_momentum: float = 0.1
-
-    def rate(self, epoch: int) -> float:
-        """Return the learning rate of an epoch, counted from 0."""
-        raise NotImplementedError
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values, ready for JSON."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class ResNetEpoch:
-    """The state after an epoch: all that a resumed run needs, to the last bit.
-
-    Attributes
-    ----------
-    net : ResNet
-    epoch : int
-        Number of the last finished epoch, from 0; -1 before the first.
-    optimizer : RuleState
-        Momentum.
-    loss, accuracy : float
-        Means over the epoch's training batches, each before its step.
-    monitored : float
-        What early stopping looks at: `loss`, or what the caller's monitor returned.
-    best : float
-        Lowest so far.
-    stale : int
-        Epochs since then.
-    seconds : float
-        That this epoch took, without the monitor.
-    images : int
-        Examples of this epoch.
-    finished : bool
-        Whether training ends here.
-    reason : str
-        Why, in words; empty before.
-    """
-
-    net: ResNet
-    epoch: int = -1
-    optimizer: RuleState = field(default_factory=RuleState)
-    loss: float = float("nan")
-    accuracy: float = float("nan")
-    monitored: float = float("nan")
-    best: float = float("inf")
-    stale: int = 0
-    seconds: float = 0.0
-    images: int = 0
-    finished: bool = False
-    reason: str = ""
-
-    def as_arrays(self) -> dict[str, np.ndarray]:
-        """Return everything as named host arrays, to be saved (as safetensors, say)."""
-        raise NotImplementedError
-
-    @classmethod
-    def from_arrays(
-        cls,
-        architecture: ResNetArchitecture,
-        arrays: Mapping[str, np.ndarray],
-        backend: Backend | str | None = None,
-    ) -> ResNetEpoch:
-        """Return the state that :meth:`as_arrays` named."""
-        raise NotImplementedError
-
-    def record(self) -> dict[str, Any]:
-        """Return everything but network and momentum, ready for JSON."""
-        raise NotImplementedError
 
 
 def train_resnet(
@@ -143,12 +42,117 @@ def train_resnet(
         From the network after an epoch to what early stopping shall look at, lower is better: the epoch's
         own training loss by default. Never hand in a validation split that shall stay unseen.
 
+    Yields
+    ------
+    ResNetEpoch
+        One an epoch. A finished state yields nothing more.
+
     Raises
     ------
     RefmgError
         If an epoch has no batch, shapes do not fit, or the loss is not finite.
+
+    Notes
+    -----
+    Momentum is PyTorch's: ``v = momentum v + g + weight_decay p``, ``p = p - rate v``. The first ``v`` is
+    the first ``g + weight_decay p``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from refmg.resnet import ResNetArchitecture, random_resnet
+    >>> net = random_resnet(ResNetArchitecture((8, 8), 2, 1, blocks=(1,), widths=(4,)), 0, backend="numpy")
+    >>> x = np.random.default_rng(0).standard_normal((1, 8, 8, 16)).astype("float32")
+    >>> labels = (x.mean(axis=(0, 1, 2)) > 0).astype(int)
+    >>> states = list(train_resnet(net, lambda epoch: [(x, labels)], ResNetTraining(epochs=5)))
+    >>> states[-1].loss < states[0].loss, states[-1].reason
+    (True, '5 epochs')
     """
-    raise NotImplementedError
+    state = start if isinstance(start, ResNetEpoch) else ResNetEpoch(start)
+    while not state.finished and state.epoch + 1 < settings.epochs:
+        begin = perf_counter()
+        state = _trained(state, batches(state.epoch + 1), settings)
+        state = replace(state, seconds=perf_counter() - begin)
+        monitored = state.loss if monitor is None else float(monitor(state.net))
+        state = judged(replace(state, monitored=monitored), settings)
+        yield state
+
+
+def judged(state: ResNetEpoch, settings: ResNetTraining) -> ResNetEpoch:
+    """Return the state of an epoch with early stopping's verdict on what was monitored.
+
+    Raises
+    ------
+    RefmgError
+        If loss or monitored number are not finite.
+    """
+    if not (isfinite(state.loss) and isfinite(state.monitored)):
+        raise RefmgError(
+            f"found the loss {state.loss} (monitored: {state.monitored}) in epoch {state.epoch}; expected a "
+            "finite one: lower the learning rate, or look for NaN in the images"
+        )
+    better = state.monitored < state.best
+    stale = 0 if better else state.stale + 1
+    reason = f"{stale} epochs without improvement" if stale >= settings.patience else ""
+    if not reason and state.epoch + 1 >= settings.epochs:
+        reason = f"{settings.epochs} epochs"
+    return replace(state, best=min(state.best, state.monitored), stale=stale, reason=reason)
+
+
+def _trained(state: ResNetEpoch, batches: Iterable[LabelledBatch], settings: ResNetTraining) -> ResNetEpoch:
+    """Return the state after one epoch's steps; the losses are read once, at its end."""
+    net, optimizer, images = state.net, state.optimizer, 0
+    totals, epoch = Totals(net.backend), state.epoch + 1
+    for x, labels in batches:
+        Y = net.backend.asarray(x, dtype=net.dtype)
+        targets = net.targets(labels, Y.shape[-1])
+        found = net.loss_and_gradient(Y, targets, settings.statistics_momentum, settings.storage)
+        totals.add(found.loss * Y.shape[-1], correct(net.backend.xp, found.logits, targets))
+        parameters, optimizer = sgd_step(net, found.gradient, optimizer, settings, epoch)
+        net, images = net.with_arrays(parameters, found.statistics), images + Y.shape[-1]
+    if not images:
+        raise RefmgError(f"found no batch in epoch {epoch}; expected training images")
+    mean = totals.evaluation(images, net.backend.xp.zeros(()))
+    return replace(
+        state,
+        net=net,
+        epoch=epoch,
+        optimizer=optimizer,
+        loss=mean.loss,
+        accuracy=mean.accuracy,
+        images=images,
+    )
+
+
+def sgd_step(
+    net: ResNet, gradient: Arrays, state: RuleState, settings: ResNetTraining, epoch: int
+) -> tuple[Arrays, RuleState]:
+    """Return the parameters after one step of SGD, and what momentum remembers.
+
+    Parameters
+    ----------
+    net : ResNet
+    gradient : dict of str to array
+    state : RuleState
+    settings : ResNetTraining
+    epoch : int
+        Gives the learning rate.
+    """
+    xp, names = net.backend.xp, net.architecture.parameter_shapes
+    vector, slope = (_flat(xp, arrays, names) for arrays in (net.parameters, gradient))
+    # A Python number keeps the precision of the arrays.
+    slope = slope + settings.weight_decay * vector if settings.weight_decay else slope
+    step, state = momentum_rule(settings.rate(epoch), settings.momentum)(state, slope)
+    moved, first, parameters = vector + step, 0, Arrays()
+    for name, shape in names.items():
+        size = prod(shape)
+        parameters[name] = xp.reshape(moved[first : first + size], shape)
+        first += size
+    return parameters, state
+
+
+def _flat(xp: Any, arrays: Arrays, names: Iterable[str]) -> Array:
+    return xp.concat([xp.reshape(arrays[name], (-1,)) for name in names])
 
 
 def evaluate_resnet(net: ResNet, batches: Iterable[LabelledBatch]) -> Evaluation:
@@ -159,5 +163,33 @@ def evaluate_resnet(net: ResNet, batches: Iterable[LabelledBatch]) -> Evaluation
     net : ResNet
     batches : iterable of pairs of images and labels
         As for :func:`train_resnet`.
+
+    Returns
+    -------
+    Evaluation
+        Its regulariser is 0.
+
+    Raises
+    ------
+    RefmgError
+        If there is no batch, or shapes do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from refmg.resnet import ResNetArchitecture, random_resnet
+    >>> net = random_resnet(ResNetArchitecture((8, 8), blocks=(1,), widths=(2,)), 0, backend="numpy")
+    >>> zeros = {name: 0 * p for name, p in net.parameters.items()}
+    >>> found = evaluate_resnet(net.with_arrays(zeros), [(np.ones((3, 8, 8, 2)), [0, 1])])
+    >>> round(found.loss, 6), found.accuracy
+    (2.302585, 0.5)
     """
-    raise NotImplementedError
+    totals, images, xp = Totals(net.backend), 0, net.backend.xp
+    for x, labels in batches:
+        Y = net.backend.asarray(x, dtype=net.dtype)
+        targets, logits = net.targets(labels, Y.shape[-1]), net.logits(Y)
+        totals.add(SoftmaxCrossEntropy().value(xp, logits, targets), correct(xp, logits, targets))
+        images += Y.shape[-1]
+    if not images:
+        raise RefmgError("found no batch; expected images to evaluate on")
+    return totals.evaluation(images, xp.zeros(()))

@@ -1,0 +1,102 @@
+"""Pooling with exact adjoints: the mean over all cells, and the maximum over a window."""
+
+from __future__ import annotations
+
+from functools import lru_cache, reduce
+from types import ModuleType
+
+import numpy as np
+
+from refmg_backends import Backend, Geometry
+from refmg_backends.backend import Array
+from refmg_backends.geometry import OUTSIDE
+
+
+def average_pool(xp: ModuleType, Y: Array) -> Array:
+    """Return the mean over all cells of features ``(C, cells, m)``; shape ``(C, m)``.
+
+    Examples
+    --------
+    >>> average_pool(np, np.array([[[1.0], [3.0]]]))
+    array([[2.]])
+    """
+    return xp.mean(Y, axis=1)
+
+
+def average_pool_adjoint(xp: ModuleType, P: Array, cells: int) -> Array:
+    """Return the cotangent ``(C, cells, m)`` of the features for `P` of shape ``(C, m)``.
+
+    Examples
+    --------
+    >>> average_pool_adjoint(np, np.array([[1.0]]), 2).ravel()
+    array([0.5, 0.5])
+    """
+    shape = (P.shape[0], cells, P.shape[1])
+    return xp.broadcast_to((P / cells)[:, None, :], shape)
+
+
+@lru_cache(maxsize=128)
+def _tables(backend: Backend, geometry: Geometry) -> tuple[list[Array], list[tuple[int, Array]]]:
+    """Return the cells that each tap reads and, for the adjoint, the outputs that read each cell."""
+
+    def upload(row: np.ndarray, outside: int) -> Array:
+        return backend.xp.asarray(np.where(row == OUTSIDE, outside, row).tolist())
+
+    forward = [upload(row, geometry.cells) for row in geometry.table]
+    backward = [(tap, upload(row, geometry.out_cells)) for tap, row in geometry.transpose_table]
+    return forward, backward
+
+
+def _with_cell(xp: ModuleType, X: Array, value: float) -> Array:
+    return xp.concat([X, xp.full((X.shape[0], 1, X.shape[2]), value, dtype=X.dtype)], axis=1)
+
+
+def max_pool(backend: Backend, Y: Array, geometry: Geometry) -> Array:
+    """Return the largest number in the window around each output cell.
+
+    Parameters
+    ----------
+    backend : Backend
+    Y : array, shape (C, cells, m)
+    geometry : Geometry
+        Window, boundary and stride; outside of ``"zero"`` lies nothing (minus infinity), not 0.
+
+    Returns
+    -------
+    array, shape (C, out_cells, m)
+
+    Examples
+    --------
+    >>> from refmg_backends import get_backend
+    >>> window = Geometry((4,), (3,), "zero", (2,))
+    >>> max_pool(get_backend("numpy"), np.array([-1.0, -2.0, 5.0, 4.0]).reshape(1, 4, 1), window).ravel()
+    array([-1.,  5.])
+    """
+    xp, padded = backend.xp, _with_cell(backend.xp, Y, -float("inf"))
+    rows, _ = _tables(backend, geometry)
+    return reduce(xp.maximum, (xp.take(padded, row, axis=1) for row in rows))
+
+
+def max_pool_adjoint(backend: Backend, Y: Array, pooled: Array, P: Array, geometry: Geometry) -> Array:
+    """Return the cotangent of `Y`: each number of `P` goes to the first tap that has the maximum.
+
+    Parameters
+    ----------
+    backend : Backend
+    Y : array, shape (C, cells, m)
+    pooled, P : array, shape (C, out_cells, m)
+        What :func:`max_pool` returned, and its cotangent.
+    geometry : Geometry
+
+    Returns
+    -------
+    array, shape (C, cells, m)
+    """
+    xp, padded = backend.xp, _with_cell(backend.xp, Y, -float("inf"))
+    rows, back = _tables(backend, geometry)
+    parts, left = [], P
+    for row in rows:
+        hit = xp.take(padded, row, axis=1) == pooled
+        parts.append(_with_cell(xp, xp.where(hit, left, xp.zeros_like(left)), 0.0))
+        left = xp.where(hit, xp.zeros_like(left), left)
+    return reduce(lambda total, part: total + part, (xp.take(parts[tap], row, axis=1) for tap, row in back))
