@@ -19,8 +19,8 @@ from rich.table import Table
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from refmg.data import Photographs, load_photographs
 from refmg.torch import ModelReport, TransferOptions, transfer_model
-from refmg_validation.model_study.photographs import Photographs, load_photographs
 from refmg_validation.model_study.seed_run import SIZE, TARGETS, SeedRun, StudyPlan
 from refmg_validation.model_study.training import TrainingPlan, train
 from refmg_validation.model_study.variants import predictions
