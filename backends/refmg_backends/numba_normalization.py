@@ -42,8 +42,8 @@ def normalized(X: Real, mean: Real, scale: Real, shift: Real, base: Real | None,
         check_shape("base", base.shape, X.shape)
     under = out if base is None else base
     flat, below, result = _rows(X, under, out)
-    numbers = _whole(mean, scale, shift)
-    loops.normalize(flat, *numbers, below, base is not None, rectify, result)
+    mean, scale, shift = _whole(mean, scale, shift)
+    loops.normalize(flat, mean, scale, shift, below, base is not None, rectify, result)
     return out
 
 
@@ -66,6 +66,7 @@ def combined(Q: Real, X: Real, mean: Real, a: Real, b: Real, c: Real) -> Real:
     check_channels(X, mean=mean, a=a, b=b, c=c)
     check_shape("cotangent", Q.shape, X.shape)
     out = aligned_empty(X.shape, X.dtype)
-    flat = _rows(Q, X)
-    loops.combine(*flat, *_whole(mean, a, b, c), out.reshape(X.shape[0], -1))
+    Q, X, result = _rows(Q, X, out)
+    mean, a, b, c = _whole(mean, a, b, c)
+    loops.combine(Q, X, mean, a, b, c, result)
     return out

@@ -35,9 +35,16 @@ def average_pool_adjoint(xp: ModuleType, P: Array, cells: int) -> Array:
     return xp.broadcast_to((P / cells)[:, None, :], shape)
 
 
-@lru_cache(maxsize=128)
-def _tables(backend: Backend, geometry: Geometry) -> tuple[list[Array], list[tuple[int, Array]]]:
+Tables = tuple[list[Array], list[tuple[int, Array]]]
+
+
+def _tables(backend: Backend, geometry: Geometry) -> Tables:
     """Return the cells that each tap reads and, for the adjoint, the outputs that read each cell."""
+    return _uploaded(backend, geometry)  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=128)  # moved to the device once, not once a step
+def _uploaded(backend: Backend, geometry: Geometry) -> Tables:
 
     def upload(row: np.ndarray, outside: int) -> Array:
         return backend.xp.asarray(np.where(row == OUTSIDE, outside, row).tolist())
@@ -100,3 +107,32 @@ def max_pool_adjoint(backend: Backend, Y: Array, pooled: Array, P: Array, geomet
         parts.append(_with_cell(xp, xp.where(hit, left, xp.zeros_like(left)), 0.0))
         left = xp.where(hit, xp.zeros_like(left), left)
     return reduce(lambda total, part: total + part, (xp.take(parts[tap], row, axis=1) for tap, row in back))
+
+
+def gathered(backend: Backend, Y: Array, geometry: Geometry) -> Array:
+    """Return what each tap of a convolution reads in each channel, 0 outside.
+
+    Parameters
+    ----------
+    backend : Backend
+    Y : array, shape (C, cells, m)
+    geometry : Geometry
+
+    Returns
+    -------
+    array, shape (C * taps, out_cells, m)
+        Channels after another, ordered as a stencil ``(C_out, C, k_1, k_2)`` is.
+
+    Examples
+    --------
+    >>> from refmg_backends import get_backend
+    >>> Y = np.array([1.0, 2.0, 3.0]).reshape(1, 3, 1)
+    >>> gathered(get_backend("numpy"), Y, Geometry((3,), (3,), "zero"))[..., 0]
+    array([[0., 1., 2.],
+           [1., 2., 3.],
+           [2., 3., 0.]])
+    """
+    xp, padded = backend.xp, _with_cell(backend.xp, Y, 0.0)
+    rows, _ = _tables(backend, geometry)
+    taps = xp.stack([xp.take(padded, row, axis=1) for row in rows], axis=1)
+    return xp.reshape(taps, (Y.shape[0] * geometry.taps, geometry.out_cells, Y.shape[-1]))

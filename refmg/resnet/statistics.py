@@ -47,8 +47,7 @@ def reestimate_statistics(net: ResNet, batches: Iterable[Array]) -> ResNet:
     >>> net = random_resnet(ResNetArchitecture((8, 8), blocks=(1,), widths=(2,)), 0, backend="numpy")
     >>> images = np.random.default_rng(0).standard_normal((3, 8, 8, 20)).astype("float32")
     >>> one, two = (reestimate_statistics(net, x) for x in ([images], [images[..., :7], images[..., 7:]]))
-    >>> names = net.statistics
-    >>> max(abs(one.statistics[name] - two.statistics[name]).max() for name in names) < 1e-5
+    >>> all(np.allclose(one.statistics[name], two.statistics[name]) for name in net.statistics)
     True
     """
     place = net.backend
@@ -56,10 +55,7 @@ def reestimate_statistics(net: ResNet, batches: Iterable[Array]) -> ResNet:
     if not images:
         raise RefmgError("found no image; expected one batch or more")
     run = Reestimation(net)
-    run.features = images
-    run.opening()
-    for block in net.architecture.every_block():
-        run.block(block)
+    run(images)
     return net.with_arrays(statistics=run.statistics)
 
 
@@ -76,10 +72,20 @@ class Reestimation:
         self.statistics: Arrays = dict(net.statistics)
         self.features: Batches = []
 
+    def __call__(self, images: Batches) -> None:
+        """Take flat images through all layers."""
+        self.features = images
+        self.opening()
+        for block in self.net.architecture.every_block():
+            self.block(block)
+
     def opening(self) -> None:
         """Take the features through opening and maximum."""
-        outputs = self.unit(self.net.architecture.opening, self.features)
-        self.features = [self.run.pooled(Y) for Y in outputs]
+        self.features = self.pooled(self.unit(self.net.architecture.opening, self.features))
+
+    def pooled(self, features: Batches) -> Batches:
+        """Return the maxima that follow the opening, if there are."""
+        return [self.run.pooled(Y) for Y in features]
 
     def block(self, block: BlockSpec) -> None:
         """Take the features through a block."""
@@ -106,8 +112,7 @@ class Reestimation:
             )
         names = f"{spec.norm}.running_mean", f"{spec.norm}.running_var"
         self.statistics.update(zip(names, (mean, variance * (count / (count - 1))), strict=True))
-        weights = (self.net.parameters[f"{spec.norm}.{part}"] for part in ("weight", "bias"))
-        gamma, beta = weights
+        gamma, beta = (self.net.parameters[f"{spec.norm}.{part}"] for part in ("weight", "bias"))
         return [
             batch_norm(self.backend, A, gamma, beta, (mean, variance), under, rectify).output
             for A, under in zip(responses, base or [None] * len(responses), strict=True)
