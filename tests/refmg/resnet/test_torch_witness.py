@@ -14,7 +14,7 @@ from refmg.resnet import (
 )
 
 torch = pytest.importorskip("torch")
-from torch_resnet import TorchResNet, for_torch, torch_twin  # noqa: E402
+from refmg_validation.bench.torch_resnet import TorchResNet, for_torch, torch_twin  # noqa: E402
 
 EPS = np.finfo(np.float64).eps
 SHAPES = {
