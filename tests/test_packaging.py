@@ -35,6 +35,7 @@ PUBLIC = (
     "refmg.losses",
     "refmg.multilevel",
     "refmg.optimization",
+    "refmg.resnet",
     "refmg.torch",
     "refmg_backends",
     "refmg_validation.conformance",

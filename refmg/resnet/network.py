@@ -127,9 +127,10 @@ class ResNet:
         classes = self.architecture.classes
         found = self.backend.asarray(as_targets(labels, classes), dtype=self.dtype) if host else labels
         if tuple(found.shape) != (classes, examples):
+            shape = np.shape(labels) if host else tuple(found.shape)
             raise RefmgError(
-                f"found labels of shape {tuple(labels.shape)} for {examples} examples of {classes} classes; "
-                "expected (examples,) on the host, or one-hot labels (classes, examples)"
+                f"found labels of shape {shape} for {examples} examples of {classes} classes; expected "
+                "(examples,) on the host, or one-hot labels (classes, examples)"
             )
         return found
 
