@@ -322,6 +322,13 @@ def test_both_grids_begin_with_the_same_stencils():
     assert all(np.array_equal(fine.parameters[name], p) for name, p in coarse.parameters.items())
 
 
+@pytest.mark.gpu
+def test_a_gpu_learns_as_well(stripes, tmp_path, monkeypatch):
+    monkeypatch.setenv("REFMG_BACKEND", "cupy")
+    assert run(stripes, tmp_path) == 0
+    assert json.loads((tmp_path / "run.json").read_text())["backend"] == "cupy"
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not os.environ.get("REFMG_DATA"), reason="REFMG_DATA names no folder of photographs")
 def test_tiny_on_real_photographs(tmp_path, monkeypatch):

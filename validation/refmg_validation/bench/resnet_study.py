@@ -201,9 +201,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=224, help="cells a side of the images")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--precision", choices=["full", "mixed"], default="full")
-    parser.add_argument(
-        "--quick", action="store_true", help="1/8 of the channels, 1/3 of the depth"
-    )
+    parser.add_argument("--quick", action="store_true", help="1/8 of the channels, 1/3 of the depth")
     parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile")
     return parser.parse_args(arguments)
 

@@ -36,6 +36,6 @@ def table_1(rows: list[dict[str, Any]], title: str) -> Table:
         cells = [words(row[key], scale, digits) for key, scale, digits in COLUMNS.values()]
         table.add_row(row["path"], *cells, end_section=row is rows[-1])
     for name, (seconds, accuracy) in PAPER.items():
-        cells = {"seconds": seconds, "validation %": accuracy}
-        table.add_row(f"{name} (paper)", *(cells.get(column, "") for column in COLUMNS))
+        printed = {"seconds": seconds, "validation %": accuracy}
+        table.add_row(f"{name} (paper)", *(printed.get(column, "") for column in COLUMNS))
     return table
