@@ -125,6 +125,7 @@ class Training:
         if pool is not None:
             Y = max_pool(self.net.backend, Y, pool)
             kept = self.run.keep(Y)
+        self.entered = kept
         for block in self.architecture.every_block():
             Y, kept = self._block(block, Y, kept)
         return Y
@@ -147,7 +148,6 @@ class Training:
             P, _ = self.run.back(steps.first, inside, add_to=base)
         pool = self.architecture.pool
         if pool is not None:
-            # The maximum is found again in the features as they were kept.
-            Y = self.opened.Y.get()
-            P = max_pool_adjoint(self.net.backend, Y, max_pool(self.net.backend, Y, pool), P, pool)
+            # Rounding keeps order, so what is kept of the maxima are the maxima of what is kept.
+            P = max_pool_adjoint(self.net.backend, self.opened.Y.get(), self.entered.get(), P, pool)
         self.run.back(self.opened, P, inner=False)

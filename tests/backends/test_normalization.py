@@ -1,11 +1,28 @@
 """The kernels of batch normalisation against loops over channels, on every backend."""
 
+import itertools
+
 import numpy as np
 import pytest
+from cuda_on_cpu import NO_COMPILER, ORDER, cupy_on_cpu, has_compiler
+from every_backend import BACKENDS
 
-from refmg_backends import RefmgError
+from refmg_backends import RefmgError, get_backend
 
 C, CELLS, M = 3, 8, 4  # 32 numbers a channel: means of integers are exact
+
+ON_CPU = "CUDA kernels on the CPU"
+ORDERS = list(itertools.product([False, True], repeat=2))
+
+
+@pytest.fixture(params=[*BACKENDS, ON_CPU])
+def backend(request):
+    """Every backend, and the kernels of the GPU's run on the CPU."""
+    if request.param != ON_CPU:
+        return get_backend(request.param)
+    if not has_compiler():
+        pytest.skip(NO_COMPILER)
+    return cupy_on_cpu()
 
 
 def integers(*shape, seed=0):
@@ -118,3 +135,33 @@ def test_inputs_may_be_read_only_and_are_not_changed(backend):
     backend.rectified_sums(P, X, mean, Y)
     backend.combined(P, X, mean, scale, shift, mean)
     assert all(np.array_equal(a, b) for a, b in zip(given, kept, strict=True))
+
+
+def every_result(backend, host):
+    X, P, Y, base, mean, scale, shift = map(backend.asarray, host)
+    found = (
+        *backend.moments(X),
+        backend.normalized(X, mean, scale, shift, base, True),
+        *backend.rectified_sums(P, X, mean, Y),
+        backend.combined(P, X, mean, scale, shift, mean),
+    )
+    return [np.array(backend.to_numpy(a)) for a in found]
+
+
+@pytest.mark.skipif(not has_compiler(), reason=NO_COMPILER)
+@pytest.mark.parametrize("order", ORDERS, ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [(2, 100, 128), (2, 99, 127)], ids=["whole loads", "single numbers"])
+def test_no_order_of_threads_changes_what_several_blocks_sum_up(monkeypatch, order, dtype, sizes):
+    """Integers below 10: sums of 13,000 products stay below 2^24, so that == holds in float32 too."""
+    for name, value in zip(("backwards", "at_once"), order, strict=True):
+        monkeypatch.setattr(ORDER, name, value)
+    shapes = [sizes] * 4 + [sizes[:1]] * 3
+    host = [integers(*shape, seed=k).astype(dtype) for k, shape in enumerate(shapes)]
+    ours, truth = (every_result(b, host) for b in (cupy_on_cpu(), get_backend("numpy")))
+    exact = host[0].astype(np.longdouble)
+    eps = np.finfo(dtype).eps
+    assert np.abs(ours[0] - exact.mean(axis=(1, 2))).max() <= 4 * eps
+    assert np.abs(ours[1] - exact.var(axis=(1, 2))).max() <= 4 * eps * exact.var()
+    for a, b in zip(ours[2:], truth[2:], strict=True):
+        assert np.array_equal(a, b)
