@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from refmg import get_backend
 from refmg.data import Photographs, flip_and_shift, prefetched, split_numbers
 from refmg.data.photographs import MEAN, STD
-from refmg_backends import RefmgError
+from refmg_backends import Backend, RefmgError
 from refmg_validation.imagenet10.presets import ImageNetPreset
 
 Batch = tuple[Any, NDArray[np.int64]]
@@ -115,19 +115,44 @@ class LevelImages:
 
     def unlabelled(self) -> NDArray[Any]:
         """Return some training images as they are, on the host, shape ``(3, n, n, m)``."""
-        return self._normalized(self.stored("train")[: self.preset.unlabelled])
+        host = get_backend("numpy")
+        images = self.stored("train")[: self.preset.unlabelled]
+        return host.to_numpy(normalized(host, images, self.preset.dtype))
 
     def _ready(self, images: NDArray[Any]) -> Any:
         """Return images on the device."""
-        return self._backend.asarray(self._normalized(images), dtype=self.preset.dtype)
-
-    def _normalized(self, images: NDArray[Any]) -> NDArray[Any]:
-        last = np.ascontiguousarray(np.moveaxis(images, 0, -1)).astype(self.preset.dtype)
-        mean, std = (np.array(of, self.preset.dtype)[:, None, None, None] for of in (MEAN, STD))
-        scale = 255 if images.dtype == np.uint8 else 1
-        result: NDArray[Any] = (last - scale * mean) / (scale * std)
-        return result
+        return normalized(self._backend, images, self.preset.dtype)
 
     @cached_property
-    def _backend(self) -> Any:
+    def _backend(self) -> Backend:
         return get_backend()
+
+
+def normalized(backend: Backend, images: NDArray[Any], dtype: str) -> Any:
+    """Return images as a network wants them: less the mean of ImageNet's, over their deviation.
+
+    Bytes travel to the device as bytes; all else is done there.
+
+    Parameters
+    ----------
+    backend : Backend
+    images : ndarray, shape (m, 3, n, n)
+        Bytes, or floats in [0, 1], examples first.
+    dtype : str
+
+    Returns
+    -------
+    array, shape (3, n, n, m)
+
+    Examples
+    --------
+    >>> white = np.full((2, 3, 1, 1), 255, np.uint8)
+    >>> normalized(get_backend("numpy"), white, "float64")[:, 0, 0, 0].round(2)
+    array([2.25, 2.43, 2.64])
+    """
+    xp, scale = backend.xp, 255 if images.dtype == np.uint8 else 1
+    x = xp.astype(backend.asarray(images), getattr(xp, dtype))
+    mean, std = (backend.asarray(scale * np.array(of, dtype)[:, None, None]) for of in (MEAN, STD))
+    result = xp.empty((*images.shape[1:], len(images)), dtype=x.dtype)
+    result[...] = xp.permute_dims((x - mean) / std, (1, 2, 3, 0))
+    return result
