@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -103,10 +104,10 @@ def decoded(pictures: Sequence[PictureFile], size: int, workers: int | None = No
     if count == 1:
         yield from map(one, pictures)
         return
-    # Started anew: a copy of a process that has threads may wait for ever.
+    # Started anew: a copy of a process that has threads may wait for ever. Ctrl-C is this process' to answer.
     fresh = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(count, mp_context=fresh) as pool:
+        with ProcessPoolExecutor(count, fresh, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
             try:
                 for first in range(0, len(pictures), AHEAD):
                     yield from pool.map(one, pictures[first : first + AHEAD], chunksize=CHUNK)

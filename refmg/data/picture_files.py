@@ -104,7 +104,8 @@ def find_pictures(data: str | Path | None = None) -> PictureSet:
     for folder in (Path(named), Path(named) / FOLDER):
         if tars := sorted(folder.glob("*-*.tar")):
             return _of_tars(tars)
-    for folder in (Path(named), Path(named) / FOLDER):
+    # The subfolder first: it would be taken for a class of its parent.
+    for folder in (Path(named) / FOLDER, Path(named)):
         if found := _of_folders(folder):
             return found
     raise RefmgError(
@@ -132,7 +133,12 @@ def _members(tar: Path, label: int) -> list[PictureFile]:
         raise RefmgError(f"cannot read {tar}: {error}; expected an uncompressed tar of pictures") from error
     for member in members:
         _check(tar, member)
-    return [PictureFile(f"{tar.name}:{m.name}", label, tar, m.offset_data, m.size) for m in members]
+    return [PictureFile(_shown(f"{tar.name}:{m.name}"), label, tar, m.offset_data, m.size) for m in members]
+
+
+def _shown(name: str) -> str:
+    """Return a name that a terminal may be given: what cannot be printed is escaped."""
+    return name if name.isprintable() else ascii(name)[1:-1]
 
 
 def _check(tar: Path, member: tarfile.TarInfo) -> None:
@@ -155,7 +161,7 @@ def _of_folders(folder: Path) -> PictureSet | None:
     }
     filled = {name: paths for name, paths in found.items() if paths}
     pictures = [
-        PictureFile(path.relative_to(folder).as_posix(), label, path, 0, path.stat().st_size)
+        PictureFile(_shown(path.relative_to(folder).as_posix()), label, path, 0, path.stat().st_size)
         for label, paths in enumerate(filled.values())
         for path in paths
     ]

@@ -121,6 +121,22 @@ def test_a_corrupt_picture_is_named_and_left_out(folder, content, said):
         load(folder, strict=True)
 
 
+@pytest.mark.parametrize("name", ["n02/\x1b[31mred.jpg", "n02/\udcff.jpg", "n02/a\nb.jpg"])
+def test_names_that_a_terminal_must_not_be_given_are_escaped(folder, name):
+    write_tar(folder / "imagenet10" / "n02-2.tar", [(name, b"junk")])
+    found, lines = load(folder)
+    assert found.skipped[0][0] == f"n02-2.tar:{ascii(name)[1:-1]}"
+    assert all(line.isprintable() for line in lines)
+
+
+def test_folders_of_classes_may_lie_in_the_subfolder(tmp_path):
+    for name in ("n01", "n02"):
+        (tmp_path / "imagenet10" / name).mkdir(parents=True)
+        (tmp_path / "imagenet10" / name / "0.png").write_bytes(b"not looked at")
+    assert find_pictures(tmp_path).classes == ("n01", "n02")
+    assert find_pictures(tmp_path / "imagenet10").classes == ("n01", "n02")
+
+
 def bomb(width, height):
     """A PNG that says it is this large, in a few hundred bytes."""
 

@@ -30,7 +30,7 @@ class Watching:
 
     def tell(self, line: str) -> None:
         """Print a line."""
-        self.console.print(line, style="dim", highlight=False)
+        self.console.print(line, style="dim", highlight=False, markup=False)
 
     def begin(self, stages: Sequence[SavedStage]) -> None:
         """Take note of everything that is to be done."""
