@@ -4,7 +4,13 @@ from refmg.resnet.architecture import BlockSpec, ConvolutionSpec, ResNetArchitec
 from refmg.resnet.batch_norm import BatchNorm, BatchNormAdjoint, batch_norm
 from refmg.resnet.epoch import ResNetEpoch
 from refmg.resnet.network import ResNet, ResNetPass, random_resnet, resnet_from_arrays
-from refmg.resnet.pooling import average_pool, average_pool_adjoint, max_pool, max_pool_adjoint
+from refmg.resnet.pooling import (
+    average_pool,
+    average_pool_adjoint,
+    max_pool,
+    max_pool_adjoint,
+    max_pool_choice,
+)
 from refmg.resnet.response_fit import LayerFit
 from refmg.resnet.settings import ResNetTraining
 from refmg.resnet.state_dict import from_state_dict, to_state_dict
@@ -33,6 +39,7 @@ __all__ = [
     "from_state_dict",
     "max_pool",
     "max_pool_adjoint",
+    "max_pool_choice",
     "random_resnet",
     "reestimate_statistics",
     "resnet_from_arrays",

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 from refmg.losses import SoftmaxCrossEntropy
 from refmg.resnet.architecture import BlockSpec, ConvolutionSpec, ResNetArchitecture
 from refmg.resnet.batch_norm import batch_norm
-from refmg.resnet.pooling import average_pool, average_pool_adjoint, max_pool, max_pool_adjoint
+from refmg.resnet.pooling import (
+    average_pool,
+    average_pool_adjoint,
+    max_pool,
+    max_pool_adjoint,
+    max_pool_choice,
+)
 from refmg.resnet.steps import Kept, Step, TrainingRun
 from refmg_backends.backend import Array
 
@@ -123,9 +129,8 @@ class Training:
         Y, self.opened = self.run.forward(self.architecture.opening, Y, Kept(self.net.backend, Y, False))
         kept, pool = self.opened.Y, self.architecture.pool
         if pool is not None:
-            Y = max_pool(self.net.backend, Y, pool)
+            Y, self.choice = max_pool_choice(self.net.backend, Y, pool)
             kept = self.run.keep(Y)
-        self.entered = kept
         for block in self.architecture.every_block():
             Y, kept = self._block(block, Y, kept)
         return Y
@@ -148,6 +153,5 @@ class Training:
             P, _ = self.run.back(steps.first, inside, add_to=base)
         pool = self.architecture.pool
         if pool is not None:
-            # Rounding keeps order, so what is kept of the maxima are the maxima of what is kept.
-            P = max_pool_adjoint(self.net.backend, self.opened.Y.get(), self.entered.get(), P, pool)
+            P = max_pool_adjoint(self.net.backend, self.choice, P, pool)
         self.run.back(self.opened, P, inner=False)

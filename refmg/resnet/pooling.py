@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache, reduce
 from types import ModuleType
 
@@ -79,34 +80,70 @@ def max_pool(backend: Backend, Y: Array, geometry: Geometry) -> Array:
     >>> max_pool(get_backend("numpy"), np.array([-1.0, -2.0, 5.0, 4.0]).reshape(1, 4, 1), window).ravel()
     array([-1.,  5.])
     """
-    xp, padded = backend.xp, _with_cell(backend.xp, Y, -float("inf"))
-    rows, _ = _tables(backend, geometry)
-    return reduce(xp.maximum, (xp.take(padded, row, axis=1) for row in rows))
+    return reduce(backend.xp.maximum, _windows(backend, Y, geometry))
 
 
-def max_pool_adjoint(backend: Backend, Y: Array, pooled: Array, P: Array, geometry: Geometry) -> Array:
-    """Return the cotangent of `Y`: each number of `P` goes to the first tap that has the maximum.
+def max_pool_choice(backend: Backend, Y: Array, geometry: Geometry) -> tuple[Array, Array]:
+    """Return the maxima and, for the adjoint, which tap has each: the first of equal ones.
+
+    Parameters
+    ----------
+    backend, Y, geometry
+        As for :func:`max_pool`.
+
+    Returns
+    -------
+    array, shape (C, out_cells, m)
+    array of int8, shape (C, out_cells, m)
+
+    Examples
+    --------
+    >>> from refmg_backends import get_backend
+    >>> window = Geometry((4,), (3,), "zero", (2,))
+    >>> Y = np.array([-1.0, -2.0, 5.0, 5.0]).reshape(1, 4, 1)
+    >>> max_pool_choice(get_backend("numpy"), Y, window)[1].ravel()
+    array([1, 1], dtype=int8)
+    """
+    xp, windows = backend.xp, _windows(backend, Y, geometry)
+    best = next(windows)
+    choice = xp.zeros(best.shape, dtype=xp.int8)
+    for tap, X in enumerate(windows, start=1):
+        choice = xp.where(best < X, xp.full_like(choice, tap), choice)
+        best = xp.maximum(best, X)
+    return best, choice
+
+
+def _windows(backend: Backend, Y: Array, geometry: Geometry) -> Iterator[Array]:
+    """Yield what each tap reads."""
+    padded = _with_cell(backend.xp, Y, -float("inf"))
+    for row in _tables(backend, geometry)[0]:
+        yield backend.xp.take(padded, row, axis=1)
+
+
+def max_pool_adjoint(backend: Backend, choice: Array, P: Array, geometry: Geometry) -> Array:
+    """Return the cotangent of the features: each number of `P` goes to the tap that had the maximum.
 
     Parameters
     ----------
     backend : Backend
-    Y : array, shape (C, cells, m)
-    pooled, P : array, shape (C, out_cells, m)
-        What :func:`max_pool` returned, and its cotangent.
+    choice : array of int8, shape (C, out_cells, m)
+        From :func:`max_pool_choice`.
+    P : array, shape (C, out_cells, m)
+        Cotangent of the maxima.
     geometry : Geometry
 
     Returns
     -------
     array, shape (C, cells, m)
     """
-    xp, padded = backend.xp, _with_cell(backend.xp, Y, -float("inf"))
-    rows, back = _tables(backend, geometry)
-    parts, left = [], P
-    for row in rows:
-        hit = xp.take(padded, row, axis=1) == pooled
-        parts.append(_with_cell(xp, xp.where(hit, left, xp.zeros_like(left)), 0.0))
-        left = xp.where(hit, xp.zeros_like(left), left)
-    return reduce(lambda total, part: total + part, (xp.take(parts[tap], row, axis=1) for tap, row in back))
+    xp, zeros = backend.xp, backend.xp.zeros_like(P)
+
+    def part(tap: int, row: Array) -> Array:
+        chosen = _with_cell(xp, xp.where(choice == tap, P, zeros), 0.0)
+        return xp.take(chosen, row, axis=1)
+
+    _, back = _tables(backend, geometry)
+    return reduce(lambda total, pair: total + part(*pair), back[1:], part(*back[0]))
 
 
 def gathered(backend: Backend, Y: Array, geometry: Geometry) -> Array:

@@ -5,7 +5,13 @@ import pytest
 import scipy.ndimage
 
 from refmg import convolution_matrix
-from refmg.resnet import average_pool, average_pool_adjoint, max_pool, max_pool_adjoint
+from refmg.resnet import (
+    average_pool,
+    average_pool_adjoint,
+    max_pool,
+    max_pool_adjoint,
+    max_pool_choice,
+)
 from refmg.resnet.grid_means import GridMeans
 from refmg.resnet.pooling import gathered
 from refmg_backends import Geometry
@@ -43,8 +49,10 @@ def test_the_maximum_and_its_adjoint_are_a_selection_and_its_transpose(backend, 
     # Few values, so that maxima are often reached twice; all negative in one channel: outside is not 0.
     Y = np.stack([integers(geometry.cells, 3, seed=1) % 3, -1 - integers(geometry.cells, 3, least=0)])
     P = integers(2, geometry.out_cells, 3, seed=2)
-    pooled = max_pool(backend, backend.asarray(Y), geometry)
-    back = max_pool_adjoint(backend, backend.asarray(Y), pooled, backend.asarray(P), geometry)
+    pooled, choice = max_pool_choice(backend, backend.asarray(Y), geometry)
+    back = max_pool_adjoint(backend, choice, backend.asarray(P), geometry)
+    alone = max_pool(backend, backend.asarray(Y), geometry)
+    assert np.array_equal(backend.to_numpy(alone), backend.to_numpy(pooled))
     for c, m in np.ndindex(2, 3):
         S = selection(Y[c, :, m], geometry)
         assert np.array_equal(backend.to_numpy(pooled)[c, :, m], S @ Y[c, :, m])
