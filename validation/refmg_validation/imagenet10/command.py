@@ -40,7 +40,8 @@ class Request:
     def run(self, console: Console) -> None:
         """Run for all seeds, print Table 1 and write Figure 3, ``run.json`` and the page.
 
-        ``run.json`` is also written after every stage, marked as incomplete.
+        ``run.json`` is also written after every stage, marked as incomplete; where the time is up, all of
+        them are, as far as paths have ended.
 
         Raises
         ------
@@ -52,7 +53,9 @@ class Request:
         with FolderLock(self.output):
             try:
                 results = experiment.run(self.seeds, Watching(console), deadline, self._so_far)
-            except TimeIsUpError:
+            except TimeIsUpError as error:
+                if summary(error.results, self.preset):
+                    self._report(error.results, console)
                 console.print("stopped, as --time-limit asked; the same command goes on from here")
                 return
             self._report(results, console)

@@ -25,7 +25,17 @@ SEED = re.compile(r"seed-(\d+)")
 
 
 class TimeIsUpError(Exception):
-    """The time that was given is over; everything is saved."""
+    """The time that was given is over; everything is saved.
+
+    Parameters
+    ----------
+    results : list of dict, optional
+        Of the stages that have ended.
+    """
+
+    def __init__(self, results: Results | None = None) -> None:
+        super().__init__("the time that was given is over")
+        self.results: Results = results or []
 
 
 @dataclass
@@ -134,7 +144,10 @@ class Experiment:
             images = dict[int, LevelImages]()
             for saved in plan[seed]:
                 if not saved.file.exists():
-                    self._train(saved, images, photographs, watching, deadline)
+                    try:
+                        self._train(saved, images, photographs, watching, deadline)
+                    except TimeIsUpError as error:
+                        raise TimeIsUpError(results) from error
                     results = self._results(plan, photographs)
                     finished(results)
         return results
@@ -151,7 +164,7 @@ class Experiment:
         if size not in images:
             images[size] = LevelImages(photographs, saved.preset, size)
         source = saved.stage.before
-        before = None if source is None else replace(saved, stage=source).finished()[0]
+        before = None if source is None else replace(saved, stage=source).network()
         with watching.stage(saved) as told:
 
             def note(record: dict[str, Any]) -> None:
@@ -198,7 +211,7 @@ class Experiment:
 
 
 def _result(seed: int, plan: list[SavedStage], photographs: Photographs) -> dict[str, Any]:
-    found = {saved.stage.name: saved.finished()[1] for saved in plan if saved.file.exists()}
+    found = {saved.stage.name: saved.notes() for saved in plan if saved.file.exists()}
     parts = parts_of(plan[0].preset, len(photographs))
     about = {name: len(numbers) for name, numbers in parts.items()}
     return {

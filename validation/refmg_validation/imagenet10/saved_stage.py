@@ -68,16 +68,19 @@ class SavedStage:
         """Return whether there is anything of this stage."""
         return self.file.exists() or self.state.exists()
 
-    def finished(self) -> tuple[ResNet, Record]:
-        """Return the network and the notes: ``"records"``, ``"sessions"``, ``"test"``.
+    def network(self) -> ResNet:
+        """Return the network that was taken.
 
         Raises
         ------
         RefmgError
             If the file is missing, damaged, or of a run with other settings.
         """
-        arrays, notes = read_state(self.file, self._fingerprint())
-        return resnet_from_arrays(self._architecture, arrays), notes
+        return resnet_from_arrays(self._architecture, read_state(self.file, self._fingerprint())[0])
+
+    def notes(self) -> Record:
+        """Return ``"records"``, ``"sessions"``, ``"test"`` and ``"test_loss"``; as :meth:`network` else."""
+        return read_state(self.file, self._fingerprint())[1]
 
     def go(self, before: ResNet | None, images: LevelImages, told: Told) -> None:
         """Train to the end, or go on from where it was interrupted.
