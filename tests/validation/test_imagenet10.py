@@ -275,8 +275,12 @@ def test_verdicts_say_what_the_numbers_say(tests, seconds, said):
     assert said in verdicts(rows)[0]
     assert f"at most {PAPER_RATIO:.3f} in {int(seconds < 7)}" in verdicts(rows)[0]
     assert rows[1]["work ratio"]["mean"] == pytest.approx(1.25)  # a quarter of the cells, and all of them
-    console = Console(width=200, record=True, quiet=True)
-    console.print(table_1(rows, "made up"))
+    console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    console.print(*table_1(rows, "made up"))
+    printed = console.export_text()
+    assert "59122 +- 7540" in printed
+    assert "82.67 +- 0.93" in printed
+    assert "…" not in printed
 
 
 def test_the_network_taken_is_that_of_the_lowest_monitored_loss():

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from refmg_backends import RefmgError
-from refmg_validation.doc_tables import exponents, networks
+from refmg_validation.doc_tables import exponents, imagenet10, networks
 
 ROOT = Path(__file__).parents[3]
 DOCS, RESULTS = ROOT / "docs", ROOT / "validation" / "results"
@@ -49,6 +49,7 @@ def _image_counts(record: dict[str, Any]) -> list[str]:
 
 
 BLOCKS = {
+    "imagenet10": Block("imagenet10.md", "imagenet10-tiny/run.json", imagenet10.imagenet10),
     "exponents": Block("image-maps.md", "exponents/exponents.json", exponents.exponents),
     "classifier-rule": Block("moving-networks.md", "exponents/moving.json", exponents.classifier_rule),
     "image-counts": Block("moving-networks.md", "exponents/moving.json", _image_counts),

@@ -70,7 +70,7 @@ class Request:
         write_figure(self.output / FIGURE, draw_figure3(results, self.preset))
         write_run(self.output, record_of(results, self.preset, rows, notes, [(FIGURE, CAPTION)]))
         write_atomically(self.output / PAGE, report_page(self.output).encode())
-        console.print(table_1(rows, title_of(results, self.preset)))
+        console.print(*table_1(rows, title_of(results, self.preset)))
         for line in [*notes, *([f"Incomplete: {missing}"] if (missing := missing_words(results)) else [])]:
             console.print(line)
         console.print(f"{FIGURE}, run.json and {PAGE} are in {self.output}")

@@ -28,7 +28,8 @@ def draw_figure3(results: list[dict[str, Any]], preset: ImageNetPreset) -> Figur
             for name, last in paths_of(preset).items():
                 _draw_path(axes, results, (preset, last), (cost, key, scale), (name, colors[name]))
             axes.grid(alpha=0.3)
-            axes.set_xlabel(below if row is panels[1] else "")
+            axes.set_xlabel(below)
+            axes.label_outer()
         row[0].set_ylabel(label)
     panels[1, 0].set_yscale("log")
     if panels[0, 0].get_legend_handles_labels()[1]:
@@ -55,6 +56,8 @@ def _draw_path(
             points = [(r[cost], r[key]) for r in rows if r["size"] == size and r[key] is not None]
             x, y = np.array(points).T
             fine = size == last.size
-            axes.plot(x, scale * y, "-" if fine else "--", color=color, alpha=0.8 if fine else 0.3, lw=1)
+            # Paths share the first level: its line is drawn over itself, in the colour of none.
+            shown = {"color": color, "alpha": 0.8} if fine else {"color": "0.6", "linestyle": "--"}
+            axes.plot(x, scale * y, linewidth=1, **shown)
         axes.plot(chosen[cost], scale * chosen[key], "o", color=color, markersize=5, label=name)
         name = "_again"  # an underscore keeps it out of the legend
