@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -275,7 +276,7 @@ def test_verdicts_say_what_the_numbers_say(tests, seconds, said):
     assert said in verdicts(rows)[0]
     assert f"at most {PAPER_RATIO:.3f} in {int(seconds < 7)}" in verdicts(rows)[0]
     assert rows[1]["work ratio"]["mean"] == pytest.approx(1.25)  # a quarter of the cells, and all of them
-    console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    console = Console(width=120, record=True, file=StringIO())
     console.print(*table_1(rows, "made up"))
     printed = console.export_text()
     assert "59122 +- 7540" in printed
