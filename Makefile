@@ -91,16 +91,19 @@ GPU_NEEDS ?= array-api-compat array-api-strict hypothesis iniconfig jinja2 markd
 
 # Everything that needs a GPU, from source. Without one the first step stops it with status 2; it never falls back to the CPU. The
 # other steps do not depend on each other: one that fails does not stop the next, and the status at the end says so.
-# OUT gets 8 files. GPU_BACKEND=adversarial-numpy GPU_TESTS= GPU_BENCH=--quick tries the commands on a CPU.
+# OUT gets 8 files. GPU_BACKEND=adversarial-numpy GPU_TESTS= GPU_BENCH=--quick
+# GPU_RESNET='--quick --size 32 --batch 8 --no-compile' tries the commands on a CPU.
 GPU_BACKEND ?= cupy
 GPU_TESTS ?= -m gpu
 GPU_FILES := tests/backends/test_backend_kernels.py tests/backends/test_backend_batches.py tests/backends/test_on_gpu.py \
   tests/backends/test_host_reads.py tests/refmg/test_convolution.py tests/refmg/test_convolution_types.py tests/refmg/test_network_transfer.py tests/refmg/test_training.py \
   tests/refmg/control/test_classifier_point.py tests/refmg/control/test_multiscale.py tests/refmg/control/test_sensitivities.py \
-  tests/refmg/multilevel/test_descent.py tests/refmg/multilevel/test_time.py tests/validation/conformance/test_adapters.py
+  tests/refmg/multilevel/test_descent.py tests/refmg/multilevel/test_time.py tests/validation/conformance/test_adapters.py \
+  tests/validation/test_imagenet10.py
 GPU_BENCH ?=
+GPU_RESNET ?=
 GPU_WORK ?= build/gpu
-GPU_STEPS := tests verify conformance bench-mnist bench-resnet bench-tf32 resolution
+GPU_STEPS := tests verify conformance bench-mnist bench-resnet bench-tf32 resnet34 resnet34-mixed resolution
 GPU_PATH ?= .:backends:validation:.gpu-site
 # The peer is PyTorch where it can be imported; the log says which it was.
 GPU_AGAINST ?= $(shell PYTHONPATH=$(GPU_PATH) $(PYTHON) -c "import torch" 2> /dev/null && echo --against torch)
@@ -123,6 +126,16 @@ gpu:
 	  echo "== $$step: $$state"; tail -n 12 $(GPU_WORK)/step.txt; done; \
 	  if [ -n "$$failed" ]; then echo "make gpu: failed:$$failed; see $(OUT)/log.txt"; exit 1; fi
 
+# Figure 3 and Table 1, which take hours: in pieces of eight minutes, each of which goes on where the last one stopped.
+# make gpu-imagenet10 GPU_DATA=DIR GPU_PRESET=paper GPU_SPLITS=5
+GPU_PRESET ?= paper
+GPU_SPLITS ?= 5
+.PHONY: gpu-imagenet10
+gpu-imagenet10:
+	@test -n "$(GPU_DATA)" || { echo "make gpu-imagenet10: expected GPU_DATA=DIR with tars or folders of photographs"; exit 2; }
+	$(GPU_REFMG) reproduce imagenet10 --preset $(GPU_PRESET) --data $(GPU_DATA) --splits $(GPU_SPLITS) --time-limit 8 \
+	  --output $(OUT)/imagenet10
+
 # Each step alone: make gpu-tests, make gpu-verify and so on. None takes more than nine minutes.
 $(GPU_STEPS:%=gpu-%): gpu-folders
 gpu-folders:
@@ -137,13 +150,20 @@ gpu-conformance:
 	$(GPU_REFMG) conformance run refmg_validation.adapters.backends --dtype float32 --json $(GPU_WORK)/conformance-float32.json
 gpu-bench-mnist:
 	$(GPU_TIME) --shapes mnist --json $(GPU_WORK)/bench-mnist.json
-	cp $(GPU_WORK)/bench-mnist.json $(GPU_WORK)/bench-mnist.png $(OUT)
+	cp $(GPU_WORK)/bench-mnist.json $(OUT)
 gpu-bench-resnet:
 	$(GPU_TIME) --shapes resnet --json $(GPU_WORK)/bench-resnet.json
 	cp $(GPU_WORK)/bench-resnet.json $(OUT)
 gpu-bench-tf32:
 	REFMG_TF32=1 $(GPU_TIME) --shapes resnet --json $(GPU_WORK)/bench-tf32.json
 	cp $(GPU_WORK)/bench-tf32.json $(OUT)
+# A training step of the whole ResNet-34, and its share of what the machine can do.
+GPU_STEP = REFMG_BACKEND=$(GPU_BACKEND) $(GPU_RUN) refmg_validation.bench.resnet_study $(GPU_AGAINST) $(GPU_RESNET)
+gpu-resnet34:
+	$(GPU_STEP) --json $(OUT)/resnet34.json
+# Its table goes into the log.
+gpu-resnet34-mixed:
+	$(GPU_STEP) --precision mixed
 gpu-resolution:
 	$(GPU_REFMG) reproduce resolution --output $(GPU_WORK)/resolution
 	cp $(GPU_WORK)/resolution/resolution.json $(GPU_WORK)/resolution/resolution.png $(OUT)

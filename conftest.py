@@ -7,6 +7,7 @@ NEEDS_TORCH = (
     "refmg/torch",
     "validation/refmg_validation/model_study",
     "validation/refmg_validation/adapters/torch",
+    "validation/refmg_validation/bench/torch_resnet.py",
     "docs/moving-models.md",
     "docs/gallery/batch_norm.py",
     "docs/examples/conformance",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import IO
 
 from refmg_backends import RefmgError
 
@@ -40,9 +42,40 @@ def write_atomically(path: str | Path, content: bytes) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         _replace(target, content)
     except OSError as error:
-        raise RefmgError(
-            f"could not write {target}: {error.strerror or error}; what was there before is unharmed"
-        ) from error
+        raise _not_written(target, error) from error
+
+
+@contextmanager
+def written_atomically(path: str | Path) -> Iterator[IO[bytes]]:
+    """Open a file that is written piece by piece, for content that memory shall not hold at once.
+
+    Parameters
+    ----------
+    path : path
+        The file; its folder is made if missing. It is there, whole, when the context ends; an error inside
+        leaves what was there before.
+
+    Raises
+    ------
+    RefmgError
+        If the disk is full or the place cannot be written.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> path = Path(mkdtemp(), "numbers")
+    >>> with written_atomically(path) as stream:
+    ...     _ = stream.write(b"one "), stream.write(b"two"), path.exists()
+    >>> path.read_text()
+    'one two'
+    """
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _replacing(target) as stream:
+            yield stream
+    except OSError as error:
+        raise _not_written(target, error) from error
 
 
 def remove_parts(folder: str | Path) -> None:
@@ -64,12 +97,24 @@ def remove_parts(folder: str | Path) -> None:
             part.unlink()
 
 
+def _not_written(target: Path, error: OSError) -> RefmgError:
+    return RefmgError(
+        f"could not write {target}: {error.strerror or error}; what was there before is unharmed"
+    )
+
+
 def _replace(target: Path, content: bytes) -> None:
+    with _replacing(target) as stream:
+        stream.write(content)
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[IO[bytes]]:
     prefix = f".{target.name}."
     with NamedTemporaryFile(dir=target.parent, prefix=prefix, suffix=PART, delete=False) as stream:
         part = Path(stream.name)
         try:
-            stream.write(content)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
             # The temporary file is private to its owner; the result gets the usual permissions.

@@ -95,7 +95,7 @@ def test_the_folder_of_results_has_eight_files():
     copied = [line.split()[1:-1] for line in recipes.splitlines() if line.startswith("\tcp ")]
     written = {path.split("/")[-1] for paths in copied for path in paths}
     written |= set(re.findall(r"--json \$\(OUT\)/(\S+)", recipes)) | {"log.txt"}
-    assert written == {"log.txt", "verify.json", "bench-mnist.json", "bench-mnist.png", "bench-resnet.json",
+    assert written == {"log.txt", "verify.json", "bench-mnist.json", "resnet34.json", "bench-resnet.json",
                        "bench-tf32.json", "resolution.json", "resolution.png"}  # fmt: skip
 
 
@@ -154,6 +154,25 @@ def test_the_suite_for_other_implementations_is_put_to_the_gpu_in_both_precision
         record = json.loads((tmp_path / "work" / f"conformance-{dtype}.json").read_text())
         assert (record["dtype"], record["passed"], record["counts"]["wrong"]) == (dtype, True, 0)
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@needs_make
+def test_the_experiment_on_photographs_asks_for_them(tmp_path):
+    found = make(tmp_path, "GPU_BACKEND=numpy", goal="gpu-imagenet10")
+    assert found.returncode == 2
+    assert found.stdout == "make gpu-imagenet10: expected GPU_DATA=DIR with tars or folders of photographs\n"
+    command = make(tmp_path, "--dry-run", "GPU_DATA=photographs", goal="gpu-imagenet10").stdout
+    assert "reproduce imagenet10 --preset paper --data photographs --splits 5 --time-limit 8" in command
+
+
+@needs_make
+def test_a_step_of_the_resnet_runs_on_a_cpu(tmp_path):
+    small = "GPU_RESNET=--quick --size 16 --batch 4"
+    found = make(tmp_path, "GPU_BACKEND=numpy", "GPU_AGAINST=", small, goal="gpu-resnet34")
+    assert found.returncode == 0, found.stderr
+    record = json.loads((tmp_path / "out" / "resnet34.json").read_text())
+    assert [row["implementation"] for row in record["rows"]] == ["refmg, numpy"]
+    assert len(record["layers"]) == 14
 
 
 @needs_make

@@ -37,6 +37,7 @@ PUBLIC = (
     "refmg.losses",
     "refmg.multilevel",
     "refmg.optimization",
+    "refmg.resnet",
     "refmg.torch",
     "refmg_backends",
     "refmg_validation.conformance",

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from refmg_backends import normalization
 from refmg_backends.activation import Activation
 from refmg_backends.backend import (
     Array,
@@ -214,3 +215,29 @@ class ArrayBackend:
     ) -> ResidualNetwork | None:
         """Return None: one layer after the other."""
         return None
+
+    def moments(self, X: Array) -> tuple[Array, Array]:
+        """Return mean and biased variance of each channel."""
+        return normalization.moments(self.xp, X)
+
+    def normalized(
+        self,
+        X: Array,
+        mean: Array,
+        scale: Array,
+        shift: Array,
+        base: Array | None = None,
+        rectify: bool = False,
+    ) -> Array:
+        """Return ``base + scale (X - mean) + shift``, rectified on request."""
+        return normalization.normalized(self.xp, X, mean, scale, shift, base, rectify)
+
+    def rectified_sums(
+        self, P: Array, X: Array, mean: Array, Y: Array | None = None
+    ) -> tuple[Array, Array, Array]:
+        """Return ``Q = P`` where ``Y > 0``, and the sums by channel of Q and of ``Q (X - mean)``."""
+        return normalization.rectified_sums(self.xp, P, X, mean, Y)
+
+    def combined(self, Q: Array, X: Array, mean: Array, a: Array, b: Array, c: Array) -> Array:
+        """Return ``a Q + b (X - mean) + c``."""
+        return normalization.combined(self.xp, Q, X, mean, a, b, c)

@@ -28,6 +28,10 @@ KERNELS = (
     "weight_gradient",
     "fixed_features",
     "residual_network",
+    "moments",
+    "normalized",
+    "rectified_sums",
+    "combined",
     "map",
 )
 
@@ -216,3 +220,31 @@ class Backend(Protocol):
         geometry: Geometry,
     ) -> ResidualNetwork | None:
         """Prepare a residual network as a whole; None where one layer after the other is as quick."""
+
+    def moments(self, X: Array) -> tuple[Array, Array]:
+        """Return mean and biased variance of each channel of `X`, shape ``(C, cells, m)``."""
+
+    def normalized(
+        self,
+        X: Array,
+        mean: Array,
+        scale: Array,
+        shift: Array,
+        base: Array | None = None,
+        rectify: bool = False,
+    ) -> Array:
+        """Return ``base + scale (X - mean) + shift``, and of that ``max(., 0)`` with `rectify`.
+
+        Features ``(C, cells, m)``, one mean, scale and shift a channel; no `base` counts as zero.
+        """
+
+    def rectified_sums(
+        self, P: Array, X: Array, mean: Array, Y: Array | None = None
+    ) -> tuple[Array, Array, Array]:
+        """Return ``Q = P`` where ``Y > 0``, else 0, its sums by channel, and those of ``Q (X - mean)``.
+
+        Without `Y`, the output of a rectified normalisation, ``Q`` is `P` itself.
+        """
+
+    def combined(self, Q: Array, X: Array, mean: Array, a: Array, b: Array, c: Array) -> Array:
+        """Return ``a Q + b (X - mean) + c`` with one a, b, c and mean a channel."""

@@ -13,7 +13,7 @@ from refmg_backends.activation import Activation
 from refmg_backends.backend import Array, ConvolutionKernel
 from refmg_backends.cuda_choice import METHODS, Shape, faster, gradient_seconds
 from refmg_backends.cuda_convolution import CupyConvolution
-from refmg_backends.cuda_kernels import direct, pointwise
+from refmg_backends.cuda_kernels import direct, normalize, pointwise
 from refmg_backends.cuda_kernels.launch import Kernels, activation_code, same_floats
 from refmg_backends.environment import tf32_asked
 from refmg_backends.errors import BackendUnavailableError, RefmgError, one_of
@@ -314,6 +314,38 @@ class CupyBackend(GemmBackend):
         if not same_floats(slope, P):
             return super().cotangent(slope, P, scale)
         return pointwise.cotangent(self, slope, P, scale)
+
+    def moments(self, X: Array) -> tuple[Array, Array]:
+        """Return mean and biased variance of each channel, in one pass."""
+        return normalize.moments(self, X) if same_floats(X) else super().moments(X)
+
+    def normalized(
+        self,
+        X: Array,
+        mean: Array,
+        scale: Array,
+        shift: Array,
+        base: Array | None = None,
+        rectify: bool = False,
+    ) -> Array:
+        """Return ``base + scale (X - mean) + shift``, rectified on request, in one pass."""
+        if not same_floats(X, mean, scale, shift, *([] if base is None else [base])):
+            return super().normalized(X, mean, scale, shift, base, rectify)
+        return normalize.normalized(self, X, mean, scale, shift, base, rectify)
+
+    def rectified_sums(
+        self, P: Array, X: Array, mean: Array, Y: Array | None = None
+    ) -> tuple[Array, Array, Array]:
+        """Return ``Q = P`` where ``Y > 0``, and the sums of Q and of ``Q (X - mean)``, in one pass."""
+        if not same_floats(P, X, mean, *([] if Y is None else [Y])):
+            return super().rectified_sums(P, X, mean, Y)
+        return normalize.rectified_sums(self, P, X, mean, Y)
+
+    def combined(self, Q: Array, X: Array, mean: Array, a: Array, b: Array, c: Array) -> Array:
+        """Return ``a Q + b (X - mean) + c``, in one pass."""
+        if not same_floats(Q, X, mean, a, b, c):
+            return super().combined(Q, X, mean, a, b, c)
+        return normalize.combined(self, Q, X, mean, a, b, c)
 
     def synchronize(self) -> None:
         """Wait until everything that was begun is finished."""

@@ -11,7 +11,7 @@ VARIABLES = {
     "REFMG_BACKEND": "name of the array backend (default: numpy)",
     "REFMG_DTYPE": "float32 or float64 (default: float64)",
     "REFMG_TF32": "1 lets float32 products on a GPU be rounded to TF32; 0, the default, does not",
-    "REFMG_DATA": "folder with the IDX files of MNIST, or one that has a subfolder mnist",
+    "REFMG_DATA": "folder with MNIST's IDX files or tars of photographs, or with subfolders of those",
 }
 DTYPES = ("float32", "float64")
 

@@ -11,6 +11,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from refmg_backends import numba_normalization
 from refmg_backends.activation import ACTIVATIONS, Activation
 from refmg_backends.backend import ConvolutionKernel, FixedFeatures, ResidualNetwork, ResidualParameters
 from refmg_backends.errors import RefmgError, check_shape
@@ -189,3 +190,35 @@ class NumbaBackend(NumpyBackend):
     def threads(self) -> int:
         """Return how many threads the kernels use."""
         return int(numba.get_num_threads())
+
+    def moments(self, X: Real) -> tuple[Real, Real]:
+        """Return mean and biased variance of each channel."""
+        if not has_kernels(X):
+            return super().moments(X)
+        return numba_normalization.moments(X)
+
+    def normalized(
+        self,
+        X: Real,
+        mean: Real,
+        scale: Real,
+        shift: Real,
+        base: Real | None = None,
+        rectify: bool = False,
+    ) -> Real:
+        """Return ``base + scale (X - mean) + shift``, rectified on request."""
+        if not has_kernels(X, mean, scale, shift, *([] if base is None else [base])):
+            return super().normalized(X, mean, scale, shift, base, rectify)
+        return numba_normalization.normalized(X, mean, scale, shift, base, rectify)
+
+    def rectified_sums(self, P: Real, X: Real, mean: Real, Y: Real | None = None) -> tuple[Real, Real, Real]:
+        """Return ``Q = P`` where ``Y > 0``, and the sums by channel of Q and of ``Q (X - mean)``."""
+        if not has_kernels(P, X, mean, *([] if Y is None else [Y])):
+            return super().rectified_sums(P, X, mean, Y)
+        return numba_normalization.rectified_sums(P, X, mean, Y)
+
+    def combined(self, Q: Real, X: Real, mean: Real, a: Real, b: Real, c: Real) -> Real:
+        """Return ``a Q + b (X - mean) + c``."""
+        if not has_kernels(Q, X, mean, a, b, c):
+            return super().combined(Q, X, mean, a, b, c)
+        return numba_normalization.combined(Q, X, mean, a, b, c)

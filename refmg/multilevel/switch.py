@@ -25,7 +25,7 @@ class SwitchPart:
     name : str
         ``"opening"``, ``"stencils"``, ``"biases"``, ``"W"``, ``"mu"``, ``"momentum"`` or
         ``"batch-norm statistics"``.
-    action : {"moved", "kept", "restarted", "dropped", "none"}
+    action : {"moved", "kept", "re-estimated", "restarted", "dropped", "none"}
         Of parameters: ``"kept"`` if they are the same to the last bit. ``"dropped"``: the new level has no
         use for it; ``"none"``: there was no such part.
     how : str

@@ -190,6 +190,10 @@ def bits_of_every_kernel(backend, dtype, channels=(6, 5)):
         "weight_gradient": [backend.weight_gradient(F, G)],
         "fixed_features": of_fixed_features(backend, F, G, W),
         "residual_network": of_residual_network(backend, s, Y, bias, geometry),
+        "moments": backend.moments(Z),
+        "normalized": [backend.normalized(Z, bias, bias, bias, Z, True)],
+        "rectified_sums": backend.rectified_sums(Z, Z, bias, Z),
+        "combined": [backend.combined(Z, Z, bias, bias, bias, bias)],
         "map": list(backend.map(lambda k: K.apply((k + 1) / 7 * Y), range(4))),
     }
     return {name: [backend.to_numpy(a).tobytes() for a in arrays] for name, arrays in found.items()}

@@ -15,7 +15,7 @@ from refmg_backends.cuda_kernels.launch import Variant, source
 
 
 def test_the_source_asks_for_exact_arithmetic():
-    for file in ("convolve.cu", "gradient.cu", "pointwise.cu"):
+    for file in ("convolve.cu", "gradient.cu", "normalize.cu", "pointwise.cu"):
         text = source(file)
         assert not re.search(r"\b(__\w+f|atomic\w*|tanh\.approx|use_fast_math)\b", text.replace("fmaf", ""))
         options = Variant(file, "float32", 4).options
@@ -27,6 +27,7 @@ def variants():
         itemsize = np.dtype(dtype).itemsize
         for vector in vectors:
             yield Variant("pointwise.cu", dtype, vector, activation=1)
+            yield Variant("normalize.cu", dtype, vector)
             for channels in (8, 16, 32, 64):
                 for activation in (0, 1):
                     tile = tiles.convolution_tile(channels, itemsize, vector)
@@ -73,6 +74,5 @@ def test_every_activation_of_the_backends_has_a_number_in_the_source():
     names = re.search(r"enum \{ (.*) \}", text).group(1).lower().replace("_", "-").split(", ")
     assert names == ["none", *launch.ACTIVATION_CODES]
     assert set(launch.ACTIVATION_CODES) == set(ACTIVATIONS)
-    assert (
-        direct.THREADS == pointwise.THREADS == int(re.search(r"THREADS = (\d+)", source("pointwise.cu"))[1])
-    )
+    found = {int(re.search(r"THREADS = (\d+)", source(f))[1]) for f in ("pointwise.cu", "normalize.cu")}
+    assert found == {direct.THREADS} == {pointwise.THREADS}

@@ -187,6 +187,7 @@ def test_older_records_are_read_and_say_how_many_images_calibration_saw(tmp_path
     [
         (["reproduce", "depth"], True),
         (["reproduce", "resolution"], True),
+        (["reproduce", "imagenet10"], True),
         (["reproduce", "example1"], False),
         (["verify"], False),
         (["fetch"], False),

@@ -286,7 +286,7 @@ def _set(run, value, *place):
     [
         ([1], ("series", 0, "rows", 2), r"series\[0\].rows\[2\] is 1 cells; expected 3, one a column"),
         ("epoch", ("series", 0, "x"), "'epoch'; expected one of the columns"),
-        ("lost", ("switches", 0, "items", 0, "fate"), "moved, restarted, kept, dropped or none"),
+        ("lost", ("switches", 0, "items", 0, "fate"), "moved, re-estimated, restarted, kept, dropped, none"),
         ({}, ("tables", 0, "rows", 0, 1), "an object; expected a number"),
         (None, ("settings",), "settings is missing; expected an object"),
         ("0", ("seeds", 0), "a text; expected a whole number"),

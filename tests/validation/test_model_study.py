@@ -17,7 +17,6 @@ from refmg.torch import TransferOptions  # noqa: E402
 from refmg_validation.model_study import resnet18, seed_run  # noqa: E402
 from refmg_validation.model_study.__main__ import main  # noqa: E402
 from refmg_validation.model_study.network import SmallResNet  # noqa: E402
-from refmg_validation.model_study.photographs import load_photographs, split  # noqa: E402
 from refmg_validation.model_study.tables import markdown, summarize  # noqa: E402
 from refmg_validation.model_study.training import TrainingPlan, train  # noqa: E402
 from refmg_validation.model_study.variants import jobs, variants  # noqa: E402
@@ -49,61 +48,6 @@ def arguments(data, tmp_path, *more):
     sizes = ["--seeds", 2, "--epochs", 1, "--width", 2, "--test", 4, "--validation", 4, "--unlabelled", 6]
     places = ["--data", data, "--cache", tmp_path / "cache", "--output", tmp_path / "out"]
     return [*map(str, [*sizes, *places, *more])]
-
-
-def test_photographs_are_decoded_once_and_averaged(data, tmp_path, monkeypatch):
-    photographs = load_photographs(data, tmp_path / "cache")
-    assert photographs.classes == ("n01", "n02")
-    assert photographs.labels.tolist() == [0] * 12 + [1] * 12
-    assert photographs.pixels.shape == (24, 3, 128, 128)
-    some = np.array([5, 1, 13])
-    fine, coarse = photographs.at(128, some), photographs.at(64, some)
-    assert np.array_equal(fine * np.float32(255), photographs.pixels[some].astype(np.float32)) or (
-        np.abs(fine * 255 - photographs.pixels[some]).max() < 1e-4  # rounding of one division in float32
-    )
-    blocks = fine.reshape(3, 3, 64, 2, 64, 2).mean((3, 5))
-    assert np.abs(coarse - blocks).max() < 1e-6  # sums of four in float32
-    monkeypatch.setattr("refmg_validation.model_study.photographs._decode", None)
-    assert np.array_equal(load_photographs(data, tmp_path / "cache").labels, photographs.labels)
-
-
-def test_missing_and_damaged_photographs_are_refused(data, tmp_path):
-    with pytest.raises(RefmgError, match="expected --data or REFMG_DATA"):
-        load_photographs(None, tmp_path)
-    with pytest.raises(RefmgError, match="found no <class>-<part>"):
-        load_photographs(tmp_path / "cache", tmp_path)
-    (data / "imagenet10" / "n01-2.tar").write_bytes(b"junk")
-    with pytest.raises(RefmgError, match=r"cannot read .*n01-2\.tar"):
-        load_photographs(data, tmp_path / "cache")
-
-
-def test_seed_0_tests_on_the_images_that_it_always_had():
-    order = np.random.default_rng(20260101).permutation(50)
-    part = split(50, 10, 15, 0)
-    assert np.array_equal(part["test"], order[:10])
-    rest = np.random.default_rng([20260101, 0]).permutation(order[10:])
-    assert np.array_equal(part["validation"], rest[:15])
-    assert np.array_equal(part["train"], rest[15:])
-
-
-def test_later_seeds_test_on_images_that_no_choice_has_seen():
-    parts = [split(50, 10, 15, seed) for seed in range(4)]
-    for part in parts:
-        assert sorted(np.concatenate(list(part.values()))) == list(range(50))
-        assert [len(part[name]) for name in ("test", "validation", "train")] == [10, 15, 25]
-    seen = {*parts[0]["test"], *parts[0]["validation"]}
-    tests = [set(part["test"]) for part in parts[1:]]
-    assert not any(test & seen for test in tests)
-    assert not tests[0] & tests[1]
-    assert tests[0] & tests[2]  # 25 unseen images are not enough for three tests of ten
-    assert tests[0] != tests[2]
-
-
-def test_too_few_images_for_a_fresh_test_are_refused():
-    split(35, 10, 15, 1)
-    split(34, 10, 15, 0)
-    with pytest.raises(RefmgError, match=r"found 9 images besides .* at least the 10 that seed 1"):
-        split(34, 10, 15, 1)
 
 
 def test_what_earlier_versions_left_for_a_later_seed_is_not_taken(data, tmp_path):

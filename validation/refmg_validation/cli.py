@@ -29,7 +29,7 @@ Resume = Annotated[
 
 INTERRUPTED = "interrupted"
 GOES_ON = f"{INTERRUPTED}; the same command goes on after the last finished iteration"
-WITH_CHECKPOINTS = ("resolution", "depth", "pyramid")  # of reproduce
+WITH_CHECKPOINTS = ("resolution", "depth", "pyramid", "imagenet10")  # of reproduce
 HELP = "--help"
 SIGINT_STATUS = 130  # what typer makes of Ctrl-C
 
@@ -294,6 +294,41 @@ def pyramid(
     chosen = named(PYRAMID_KIND.presets, preset, regularization)
     chosen = replace(chosen, transfers=tuple(transfer)) if transfer else chosen
     Request(PYRAMID_KIND, chosen, data, range(seed, seed + seeds), output, resume).run(_console())
+
+
+@reproduce.command()
+def imagenet10(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with tars <class>-<part>.tar or a folder a class; REFMG_DATA.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="tiny, small or paper.")] = "tiny",
+    sizes: Annotated[
+        str, typer.Option(help="Cells a side of every level, as 56,112,224; those of the preset by default.")
+    ] = "",
+    splits: Annotated[int, typer.Option(min=1, help="Divisions, one a seed from --seed on.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of division, initial stencils, order; 0 is for choosing settings.")
+    ] = 1,
+    output: Output = Path("imagenet10-output"),
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder for decoded photographs; below --output by default.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail if a picture cannot be read; else it is left out.")
+    ] = False,
+    time_limit: Annotated[
+        float | None, typer.Option(min=0, help="Minutes; the same command goes on where it stopped.")
+    ] = None,
+) -> None:
+    """Train a ResNet on the fine grid alone and coarse to fine, by every transfer (Figure 3, Table 1)."""
+    from refmg_validation.imagenet10.command import Request
+    from refmg_validation.imagenet10.experiment import Source
+    from refmg_validation.imagenet10.presets import named, parse_sizes
+
+    chosen = named(preset, seed, parse_sizes(sizes))
+    source = Source(data, cache or output / "decoded", strict)
+    seconds = float("inf") if time_limit is None else 60 * time_limit
+    Request(chosen, source, range(seed, seed + splits), output, seconds).run(_console())
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -10,7 +10,7 @@ from refmg_validation.run_values import first_unfit
 
 RUN_FILE = "run.json"
 SCHEMA = 1
-FATES = ("moved", "restarted", "kept", "dropped", "none")
+FATES = ("moved", "re-estimated", "restarted", "kept", "dropped", "none")
 TOP: dict[str, type] = {
     "title": str,
     "command": str,
@@ -141,7 +141,7 @@ def _switch(check: _Check, part: Any, place: str) -> None:
         at = f"{place}.items[{number}]"
         check.names(item, {"what": str, "fate": str, "how": str}, at)
         if item["fate"] not in FATES:
-            check.refuse(f"{at}.fate", repr(item["fate"]), "moved, restarted, kept, dropped or none")
+            check.refuse(f"{at}.fate", repr(item["fate"]), ", ".join(FATES))
     for number, norm in enumerate(part["norms"]):
         at = f"{place}.norms[{number}]"
         check.names(norm, {"what": str}, at)

@@ -138,7 +138,8 @@ def switch_of(
     origin, target : str
         The levels.
     items : iterable of (str, str, str)
-        What; ``moved``, ``restarted``, ``kept``, ``dropped``, or ``none``, where there is no such part; how.
+        What; ``moved``, ``re-estimated``, ``restarted``, ``kept``, ``dropped``, or ``none``, where there is
+        no such part; how.
     norms : iterable of (str, float, float)
         Of what; before and after the switch.
     before, after : mapping, optional

@@ -28,7 +28,7 @@ def activate(
     """Return ``base + scale * sigma(X + b)`` for arrays ``(C, cells, m)`` and, with `slope`, the slope."""
     out, rate = (device.empty(X.shape, X.dtype.name) if wanted else None for wanted in (True, slope))
     X, bias, base = _fitting(device, X.shape, X=X, bias=bias, base=base)
-    vector, grid, length = _division(X, *(a for a in (base, out, rate) if a is not None))
+    vector, grid, length = division(X, *(a for a in (base, out, rate) if a is not None))
     arguments = X, bias, real(X.dtype.name, scale), _or_absent(base), length, out, _or_absent(rate)
     variant = Variant("pointwise.cu", X.dtype.name, vector, activation=activation)
     device.kernels(variant, "activate", grid, THREADS, arguments)
@@ -41,7 +41,7 @@ def tangent(
     """Return ``base + scale * slope * (X + b)`` for arrays ``(C, cells, m)``."""
     out = device.empty(X.shape, X.dtype.name)
     slope, X, bias, base = _fitting(device, X.shape, slope=slope, X=X, bias=bias, base=base)
-    vector, grid, length = _division(X, slope, out, *([] if base is None else [base]))
+    vector, grid, length = division(X, slope, out, *([] if base is None else [base]))
     arguments = slope, X, bias, real(X.dtype.name, scale), _or_absent(base), length, out
     device.kernels(Variant("pointwise.cu", X.dtype.name, vector), "tangent", grid, THREADS, arguments)
     return out
@@ -51,7 +51,7 @@ def cotangent(device: Device, slope: Array, P: Array, scale: float = 1.0) -> tup
     """Return ``Q = scale * slope * P`` for arrays ``(C, cells, m)``, and its sums by channel."""
     Q, dtype = device.empty(P.shape, P.dtype.name), P.dtype
     slope, P = _fitting(device, P.shape, slope=slope, P=P)
-    vector, grid, length = _division(P, slope, Q)
+    vector, grid, length = division(P, slope, Q)
     parts = device.empty(grid, dtype.name)
     arguments = slope, P, real(dtype.name, scale), length, Q, parts
     variant = Variant("pointwise.cu", dtype.name, vector)
@@ -67,7 +67,7 @@ def _fitting(device: Device, shape: tuple[int, ...], **arrays: Array | None) -> 
     return [None if array is None else device.contiguous(array) for array in arrays.values()]
 
 
-def _division(X: Array, *others: Array) -> tuple[int, tuple[int, int], Any]:
+def division(X: Array, *others: Array) -> tuple[int, tuple[int, int], Any]:
     """Return numbers a load, the grid of blocks (which the shapes alone decide), numbers a channel."""
     length = X.shape[1] * X.shape[2]
     # As if loads were wide always: the blocks decide the order of the sums.

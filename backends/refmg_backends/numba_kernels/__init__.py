@@ -13,6 +13,7 @@ with keyed_by_sources():
         gradient,
         memory,
         network,
+        normalize,
         pointwise,
         readout,
         tiles,

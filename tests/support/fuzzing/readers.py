@@ -19,7 +19,7 @@ from fuzzing.file_mutations import (
 )
 from fuzzing.json_mutations import json_bytes
 from refmg import load_saved_network
-from refmg.data import load_images, read_idx
+from refmg.data import load_images, load_photographs, read_idx
 from refmg.model_transfer import ResolutionChange, TensorSelection
 from refmg_validation.conformance.catalogue import cases
 from refmg_validation.conformance.check import check
@@ -29,7 +29,6 @@ from refmg_validation.conformance.reading import read_cases
 from refmg_validation.conformance.vectors import read_npy
 from refmg_validation.conformance.xfails import read_xfails
 from refmg_validation.html_report import compare_page, report_page
-from refmg_validation.model_study.photographs import load_photographs
 from refmg_validation.move_model import MoveRequest, move_model
 from refmg_validation.pictures import load_pictures
 from refmg_validation.run_reading import read_run

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from refmg_backends import RefmgError
-from refmg_validation.doc_tables import control, exponents, networks, readme, replication
+from refmg_validation.doc_tables import control, exponents, imagenet10, networks, readme, replication
 
 ROOT = Path(__file__).parents[3]
 DOCS, RESULTS = ROOT / "docs", ROOT / "validation" / "results"
@@ -65,6 +65,7 @@ def _results(weak: dict[str, Any]) -> list[str]:
 _STUDY = "replication.md"
 _PAPER = "--preset paper --data FOLDER_WITH_MNIST --seeds 5"
 BLOCKS = {
+    "imagenet10": Block("imagenet10.md", "imagenet10-tiny/run.json", imagenet10.imagenet10),
     "exponents": Block("image-maps.md", "exponents/exponents.json", exponents.exponents),
     "classifier-rule": Block("moving-networks.md", "exponents/moving.json", exponents.classifier_rule),
     "image-counts": Block("moving-networks.md", "exponents/moving.json", _image_counts),
@@ -85,7 +86,12 @@ BLOCKS = {
     "pyramid-paper": Block(
         _STUDY, "pyramid-paper/run.json", replication.pyramid, f"refmg reproduce pyramid {_PAPER}"
     ),
-    "imagenet10": Block(_STUDY, "imagenet10/run.json", replication.any_run, "refmg reproduce imagenet10"),
+    "imagenet10-paper": Block(
+        _STUDY,
+        "imagenet10-paper/run.json",
+        replication.any_run,
+        "refmg reproduce imagenet10 --preset paper --data FOLDER --splits 5",
+    ),
     "starts": Block(_STUDY, "starts/starts.json", replication.starts),
     "orders": Block("optimal-control.md", "checks.json", control.orders),
     "all-at-once": Block("optimal-control.md", "checks.json", control.all_at_once),

@@ -16,8 +16,8 @@ from time import monotonic
 import torch
 from rich.console import Console
 
+from refmg.data import load_photographs
 from refmg_backends import RefmgError
-from refmg_validation.model_study.photographs import load_photographs
 from refmg_validation.model_study.seed_run import SeedRun, StudyPlan
 from refmg_validation.model_study.tables import markdown, study_table, summarize, title, verdicts
 from refmg_validation.model_study.training import TrainingPlan

@@ -20,8 +20,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from refmg.atomic import write_atomically
+from refmg.data import Photographs, load_photographs
 from refmg.torch import ModelReport, TransferOptions, transfer_model
-from refmg_validation.model_study.photographs import Photographs, load_photographs
 from refmg_validation.model_study.seed_run import SIZE, TARGETS, SeedRun, StudyPlan
 from refmg_validation.model_study.training import TrainingPlan, train
 from refmg_validation.model_study.variants import predictions

@@ -12,19 +12,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from refmg.data import Photographs, split_numbers
+from refmg.data.photographs import MEAN, STD
 from refmg.torch import TransferOptions
 from refmg_backends import RefmgError
 from refmg_validation.damage import read_json
 from refmg_validation.model_study.network import SmallResNet
-from refmg_validation.model_study.photographs import Photographs, split
 from refmg_validation.model_study.training import TrainingPlan, train
 from refmg_validation.model_study.variants import jobs, predictions, variants
 from refmg_validation.records import write_json
 
 SIZE = 64
 TARGETS = {"coarse": SIZE // 2, "fine": 2 * SIZE}
-# Of ImageNet's photographs, by channel.
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 Tell = Callable[[str], None]
 
 
@@ -150,4 +149,4 @@ class SeedRun:
     @cached_property
     def _parts(self) -> dict[str, Any]:
         plan = self.plan
-        return split(len(self.photographs.labels), plan.test, plan.validation, self.seed)
+        return split_numbers(len(self.photographs.labels), plan.test, plan.validation, self.seed)

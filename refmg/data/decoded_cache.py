@@ -1,0 +1,130 @@
+"""Decoded pixels in a memory-mapped file, known by the content that they come from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from hashlib import file_digest, sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refmg.atomic import write_atomically, written_atomically
+from refmg.data.decoding import decoded
+from refmg.data.picture_files import PictureSet
+from refmg_backends import RefmgError
+
+FORMAT = "refmg-pixels-1"
+SHOWN = 12  # digits of the key in names of files
+Tell = Callable[[str], None]
+
+
+def cached_pixels(
+    found: PictureSet, folder: Path, size: int, workers: int | None, tell: Tell
+) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    """Return the pixels, read or decoded, and what is known of them.
+
+    Parameters
+    ----------
+    found : PictureSet
+        The pictures.
+    folder : path
+        Gets ``<key>.pixels`` and, once those are whole, ``<key>.json``: a process that is killed leaves
+        nothing that another one takes for whole.
+    size : int
+        Cells a side.
+    workers : int, optional
+        Processes that decode.
+    tell : callable
+        Is told what is done.
+
+    Returns
+    -------
+    ndarray of uint8, shape (m, 3, size, size)
+        Memory-mapped, read-only.
+    dict
+        ``"labels"``, ``"skipped"`` and ``"sha256"`` of pixels and labels.
+    """
+    key = content_key(found, size)
+    place = folder / f"{key[:SHOWN]}.json"
+    try:
+        about = _read(place, key, size)
+    except _UselessError as error:
+        tell(f"decoding {len(found.pictures)} pictures to {size} x {size} ({error})")
+        _decode(found, place, key, size, workers)
+        about = _read(place, key, size)
+    return _mapped(place, about, size), about
+
+
+def content_key(found: PictureSet, size: int) -> str:
+    """Return a SHA-256 of all that decides the pixels: content of the files, labels, size, decoder."""
+    from PIL import __version__ as pillow
+
+    digest = sha256(json.dumps([FORMAT, size, pillow, found.classes]).encode())
+    for path in found.files:
+        with path.open("rb") as stream:
+            digest.update(file_digest(stream, "sha256").digest())
+    digest.update(json.dumps([[picture.label, picture.offset] for picture in found.pictures]).encode())
+    return digest.hexdigest()
+
+
+class _UselessError(Exception):
+    """What is there cannot be used: it is missing, of other files, or damaged."""
+
+
+def _pixels(place: Path) -> Path:
+    return place.with_suffix(".pixels")
+
+
+def _read(place: Path, key: str, size: int) -> dict[str, Any]:
+    try:
+        about: dict[str, Any] = json.loads(place.read_bytes())
+        if (about["format"], about["key"]) != (FORMAT, key):
+            raise _UselessError("what is there is of other files")
+        if _digest(_pixels(place), about["labels"], size) != about["sha256"]:
+            raise _UselessError(f"{_pixels(place)} is damaged")
+    except FileNotFoundError:
+        raise _UselessError("nothing is there yet") from None
+    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise _UselessError(f"{place} is damaged") from error
+    return about
+
+
+def _digest(pixels: Path, labels: list[int], size: int) -> str:
+    if pixels.stat().st_size != len(labels) * 3 * size * size:
+        raise _UselessError(f"{pixels} has another length than it says")
+    with pixels.open("rb") as stream:
+        return _signed(file_digest(stream, "sha256").hexdigest(), labels)
+
+
+def _signed(pixels: str, labels: list[int]) -> str:
+    return sha256(json.dumps([pixels, labels]).encode()).hexdigest()
+
+
+def _decode(found: PictureSet, place: Path, key: str, size: int, workers: int | None) -> None:
+    labels, skipped, digest = list[int](), list[tuple[str, str]](), sha256()
+    results = decoded(found.pictures, size, workers)
+    with written_atomically(_pixels(place)) as stream:
+        for picture, result in zip(found.pictures, results, strict=True):
+            if isinstance(result, str):
+                skipped.append((picture.name, result))
+                continue
+            labels.append(picture.label)
+            content = result.tobytes()
+            digest.update(content)
+            stream.write(content)
+    if not labels:
+        raise RefmgError(
+            f"none of {len(found.pictures)} pictures can be read, first {': '.join(skipped[0])}; expected "
+            "JPEG, PNG, BMP or WebP"
+        )
+    about = {"format": FORMAT, "key": key, "labels": labels, "skipped": skipped}
+    about |= {"sha256": _signed(digest.hexdigest(), labels)}
+    write_atomically(place, json.dumps(about).encode())
+
+
+def _mapped(place: Path, about: dict[str, Any], size: int) -> NDArray[np.uint8]:
+    shape = (len(about["labels"]), 3, size, size)
+    return np.memmap(_pixels(place), np.uint8, "r", shape=shape)

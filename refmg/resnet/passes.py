@@ -1,0 +1,157 @@
+"""All blocks of a ResNet: forward in evaluation mode, forward and back in training mode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from refmg.losses import SoftmaxCrossEntropy
+from refmg.resnet.architecture import BlockSpec, ConvolutionSpec, ResNetArchitecture
+from refmg.resnet.batch_norm import batch_norm
+from refmg.resnet.pooling import (
+    average_pool,
+    average_pool_adjoint,
+    max_pool,
+    max_pool_adjoint,
+    max_pool_choice,
+)
+from refmg.resnet.steps import Kept, Step, TrainingRun
+from refmg_backends.backend import Array
+
+if TYPE_CHECKING:
+    from refmg.resnet.network import ResNet
+
+LOSS = SoftmaxCrossEntropy()
+
+
+class EvaluationRun:
+    """Runs the parts of a network in evaluation mode.
+
+    Parameters
+    ----------
+    net : ResNet
+    """
+
+    def __init__(self, net: ResNet) -> None:
+        self.net, self.backend = net, net.backend
+
+    def response(self, spec: ConvolutionSpec, X: Array) -> Array:
+        """Return what a convolution gives, before its norm."""
+        stencil = self.net.parameters[f"{spec.name}.weight"]
+        return self.backend.convolution(stencil, spec.geometry).apply(X)
+
+    def norm(self, spec: ConvolutionSpec, A: Array, base: Array | None = None, rectify: bool = True) -> Array:
+        """Return the normalised response."""
+        p, s = self.net.parameters, self.net.statistics
+        running = s[f"{spec.norm}.running_mean"], s[f"{spec.norm}.running_var"]
+        weights = p[f"{spec.norm}.weight"], p[f"{spec.norm}.bias"]
+        return batch_norm(self.backend, A, *weights, running, base, rectify).output
+
+    def unit(self, spec: ConvolutionSpec, X: Array, base: Array | None = None, rectify: bool = True) -> Array:
+        """Return convolution, norm and rectifier together."""
+        return self.norm(spec, self.response(spec, X), base, rectify)
+
+    def pooled(self, Y: Array) -> Array:
+        """Return the features after the maximum that follows the opening, if there is one."""
+        pool = self.net.architecture.pool
+        return Y if pool is None else max_pool(self.backend, Y, pool)
+
+    def block(self, block: BlockSpec, Y: Array) -> Array:
+        """Return what a basic block gives."""
+        base = Y if block.shortcut is None else self.unit(block.shortcut, Y, rectify=False)
+        return self.unit(block.second, self.unit(block.first, Y), base)
+
+    def classify(self, Y: Array) -> Array:
+        """Return the logits of the final features."""
+        return classify(self.net, average_pool(self.backend.xp, Y))
+
+    def logits(self, Y: Array) -> Array:
+        """Return the logits of flat images ``(in_channels, cells, m)``."""
+        Y = self.pooled(self.unit(self.net.architecture.opening, Y))
+        for block in self.net.architecture.every_block():
+            Y = self.block(block, Y)
+        return self.classify(Y)
+
+
+def classify(net: ResNet, means: Array) -> Array:
+    """Return the logits of averaged features ``(C, m)``."""
+    W, bias = net.parameters["fc.weight"], net.parameters["fc.bias"]
+    return W @ means + bias[:, None]
+
+
+@dataclass(frozen=True)
+class BlockSteps:
+    """A block that was run."""
+
+    first: Step
+    second: Step
+    shortcut: Step | None
+
+
+class Training:
+    """One pass through a network in training mode, and back.
+
+    Parameters
+    ----------
+    net : ResNet
+    momentum : float
+        Of the running statistics.
+    half : bool
+        Whether what is kept is rounded to float16.
+    """
+
+    def __init__(self, net: ResNet, momentum: float, half: bool) -> None:
+        self.net, self.xp = net, net.backend.xp
+        self.run = TrainingRun(net.backend, net.parameters, net.statistics, momentum, half)
+        self.done: list[BlockSteps] = []
+
+    @property
+    def architecture(self) -> ResNetArchitecture:
+        """That of the network."""
+        return self.net.architecture
+
+    def __call__(self, Y: Array, targets: Array) -> tuple[Array, Array]:
+        """Return mean loss and logits of flat images; the gradient is in `run`."""
+        Y = self._forward(Y)
+        means, cells = average_pool(self.xp, Y), Y.shape[1]
+        del Y
+        logits, m = classify(self.net, means), targets.shape[1]
+        point = LOSS.linearize(self.xp, logits, targets)
+        G = point.gradient / m
+        self.run.gradient["fc.weight"] = G @ self.xp.matrix_transpose(means)
+        self.run.gradient["fc.bias"] = self.xp.sum(G, axis=1)
+        P = self.xp.matrix_transpose(self.net.parameters["fc.weight"]) @ G
+        self._back(average_pool_adjoint(self.xp, P, cells))
+        return point.value / m, logits
+
+    def _forward(self, Y: Array) -> Array:
+        # Images come from outside, and are kept as they are.
+        Y, self.opened = self.run.forward(self.architecture.opening, Y, Kept(self.net.backend, Y, False))
+        kept, pool = self.opened.Y, self.architecture.pool
+        if pool is not None:
+            Y, self.choice = max_pool_choice(self.net.backend, Y, pool)
+            kept = self.run.keep(Y)
+        for block in self.architecture.every_block():
+            Y, kept = self._block(block, Y, kept)
+        return Y
+
+    def _block(self, block: BlockSpec, Y: Array, kept: Kept) -> tuple[Array, Kept]:
+        base, shortcut = Y, None
+        if block.shortcut is not None:
+            base, shortcut = self.run.forward(block.shortcut, Y, kept, rectify=False)
+        inside, first = self.run.forward(block.first, Y, kept)
+        out, second = self.run.forward(block.second, inside, first.Y, base)
+        self.done.append(BlockSteps(first, second, shortcut))
+        return out, second.Y
+
+    def _back(self, P: Array) -> None:
+        while self.done:
+            steps = self.done.pop()  # what it kept is free from here
+            inside, base = self.run.back(steps.second, P)
+            if steps.shortcut is not None:
+                base, _ = self.run.back(steps.shortcut, base)
+            P, _ = self.run.back(steps.first, inside, add_to=base)
+        pool = self.architecture.pool
+        if pool is not None:
+            P = max_pool_adjoint(self.net.backend, self.choice, P, pool)
+        self.run.back(self.opened, P, inner=False)

@@ -1,0 +1,137 @@
+"""Batch-norm statistics of other images than those of training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from refmg.resnet.architecture import BlockSpec, ConvolutionSpec
+from refmg.resnet.batch_norm import batch_norm
+from refmg.resnet.network import Arrays, ResNet
+from refmg.resnet.passes import EvaluationRun
+from refmg_backends import RefmgError
+from refmg_backends.backend import Array
+
+Batches = list[Array]
+
+
+def reestimate_statistics(net: ResNet, batches: Iterable[Array]) -> ResNet:
+    """Return the network with the statistics of these images; nothing else changes.
+
+    Parameters
+    ----------
+    net : ResNet
+    batches : iterable of array, shape (in_channels, n_1, n_2, m)
+        Images on the network's own grid, host or backend, without labels; gone through once. Memory grows
+        with all of them together: take some hundred.
+
+    Returns
+    -------
+    ResNet
+
+    Raises
+    ------
+    RefmgError
+        If there is no image, they do not fit, or a layer has a single number a channel.
+
+    Notes
+    -----
+    Running mean and (unbiased) variance become those of one pass in training mode with all images in a
+    single batch: each layer normalises by the moments of all images, whatever the batches. So layers are
+    taken one after the other, with the features of all batches kept between them. Training normalises by
+    the biased variance and stores the unbiased one, and so does this.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from refmg.resnet import ResNetArchitecture, random_resnet
+    >>> net = random_resnet(ResNetArchitecture((8, 8), blocks=(1,), widths=(2,)), 0, backend="numpy")
+    >>> images = np.random.default_rng(0).standard_normal((3, 8, 8, 20)).astype("float32")
+    >>> one, two = (reestimate_statistics(net, x) for x in ([images], [images[..., :7], images[..., 7:]]))
+    >>> all(np.allclose(one.statistics[name], two.statistics[name]) for name in net.statistics)
+    True
+    """
+    place = net.backend
+    images = [net.flat(place.asarray(x, dtype=net.dtype)) for x in batches]
+    if not images:
+        raise RefmgError("found no image; expected one batch or more")
+    run = Reestimation(net)
+    run(images)
+    return net.with_arrays(statistics=run.statistics)
+
+
+class Reestimation:
+    """Takes features of all batches through a network, each norm by the moments of all together.
+
+    Parameters
+    ----------
+    net : ResNet
+    """
+
+    def __init__(self, net: ResNet) -> None:
+        self.net, self.run, self.backend = net, EvaluationRun(net), net.backend
+        self.statistics: Arrays = dict(net.statistics)
+        self.features: Batches = []
+
+    def __call__(self, images: Batches) -> None:
+        """Take flat images through all layers."""
+        self.features = images
+        self.opening()
+        for block in self.net.architecture.every_block():
+            self.block(block)
+
+    def opening(self) -> None:
+        """Take the features through opening and maximum."""
+        self.features = self.pooled(self.unit(self.net.architecture.opening, self.features))
+
+    def pooled(self, features: Batches) -> Batches:
+        """Return the maxima that follow the opening, if there are."""
+        return [self.run.pooled(Y) for Y in features]
+
+    def block(self, block: BlockSpec) -> None:
+        """Take the features through a block."""
+        base: Batches = self.features
+        if block.shortcut is not None:
+            base = self.unit(block.shortcut, self.features, rectify=False)
+        inside = self.unit(block.first, self.features)
+        self.features = self.unit(block.second, inside, base)
+
+    def unit(
+        self, spec: ConvolutionSpec, features: Batches, base: Batches | None = None, rectify: bool = True
+    ) -> Batches:
+        """Return what convolution and norm give for every batch, and note the statistics."""
+        return self.norm(spec, [self.run.response(spec, X) for X in features], base, rectify)
+
+    def norm(
+        self, spec: ConvolutionSpec, responses: Batches, base: Batches | None = None, rectify: bool = True
+    ) -> Batches:
+        """Return the normalised responses, and note the statistics."""
+        mean, variance, count = joint_moments(self.net, responses)
+        if count < 2:
+            raise RefmgError(
+                f"found one number a channel in {spec.norm}; expected more images, or larger ones"
+            )
+        names = f"{spec.norm}.running_mean", f"{spec.norm}.running_var"
+        self.statistics.update(zip(names, (mean, variance * (count / (count - 1))), strict=True))
+        gamma, beta = (self.net.parameters[f"{spec.norm}.{part}"] for part in ("weight", "bias"))
+        return [
+            batch_norm(self.backend, A, gamma, beta, (mean, variance), under, rectify).output
+            for A, under in zip(responses, base or [None] * len(responses), strict=True)
+        ]
+
+
+def joint_moments(net: ResNet, parts: Batches) -> tuple[Array, Array, int]:
+    """Return mean, biased variance and how many numbers a channel all parts have together.
+
+    Notes
+    -----
+    The variance of a union is the mean of the variances and of the squared distances of the means,
+    weighted by the numbers (Chan, Golub and LeVeque, 1983).
+    """
+    found = [net.backend.moments(X) for X in parts]
+    sizes = [X.shape[1] * X.shape[2] for X in parts]
+    count, xp = sum(sizes), net.backend.xp
+    mean = sum(n / count * mu for n, (mu, _) in zip(sizes, found, strict=True))
+    within = sum(n / count * v for n, (_, v) in zip(sizes, found, strict=True))
+    between = sum(n / count * (mu - mean) ** 2 for n, (mu, _) in zip(sizes, found, strict=True))
+    dtype = found[0][0].dtype
+    return xp.astype(mean, dtype), xp.astype(within + between, dtype), count

@@ -1,0 +1,146 @@
+"""One convolution with its batch norm, forward and back, with what is kept in between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from refmg.resnet.architecture import ConvolutionSpec
+from refmg.resnet.batch_norm import BatchNorm, batch_norm, updated_statistics
+from refmg_backends import Backend, RefmgError
+from refmg_backends.backend import Array
+
+Arrays = dict[str, Array]
+STORAGES = ("full", "half")
+
+
+class Kept:
+    """Features that are kept for the way back, in their own precision or rounded to float16.
+
+    Parameters
+    ----------
+    backend : Backend
+    X : array
+    half : bool
+        Whether to round.
+
+    Raises
+    ------
+    RefmgError
+        If the backend has no float16.
+    """
+
+    def __init__(self, backend: Backend, X: Array, half: bool) -> None:
+        self._xp, self._dtype = backend.xp, X.dtype
+        if half and not hasattr(backend.xp, "float16"):
+            raise RefmgError(f"found no float16 in the backend {backend.name!r}; expected storage='full'")
+        self._kept = backend.xp.astype(X, backend.xp.float16) if half else X
+
+    def get(self) -> Array:
+        """Return the features in the precision that they had."""
+        return self._xp.astype(self._kept, self._dtype) if self._kept.dtype != self._dtype else self._kept
+
+
+@dataclass(frozen=True)
+class Step:
+    """A convolution and its batch norm that were run.
+
+    Attributes
+    ----------
+    spec : ConvolutionSpec
+    kernel : ConvolutionKernel
+    X, A, Y : Kept
+        Input, response of the convolution, output.
+    norm : BatchNorm
+        Without its output, which is `Y`.
+    """
+
+    spec: ConvolutionSpec
+    kernel: Any
+    X: Kept
+    A: Kept
+    Y: Kept
+    norm: BatchNorm
+
+
+class TrainingRun:
+    """Runs convolutions in training mode and back, and gathers statistics and gradients by name.
+
+    Parameters
+    ----------
+    backend : Backend
+    parameters, statistics : dict of str to array
+    momentum : float
+        Of the running statistics.
+    half : bool
+        Whether what is kept is rounded to float16.
+    """
+
+    def __init__(
+        self, backend: Backend, parameters: Arrays, statistics: Arrays, momentum: float, half: bool
+    ) -> None:
+        self.backend, self.parameters, self.momentum, self.half = backend, parameters, momentum, half
+        self.statistics, self.gradient = dict(statistics), Arrays()
+
+    def keep(self, X: Array) -> Kept:
+        """Keep features for the way back."""
+        return Kept(self.backend, X, self.half)
+
+    def forward(
+        self,
+        spec: ConvolutionSpec,
+        X: Array,
+        kept: Kept,
+        base: Array | None = None,
+        rectify: bool = True,
+    ) -> tuple[Array, Step]:
+        """Return the output of one convolution with its norm, and what the way back needs.
+
+        Parameters
+        ----------
+        spec : ConvolutionSpec
+        X : array, shape (C_in, cells, m)
+        kept : Kept
+            The same, as it is kept.
+        base : array, shape (C_out, out_cells, m), optional
+            Added before the rectifier.
+        rectify : bool
+        """
+        p = self.parameters
+        kernel = self.backend.convolution(p[f"{spec.name}.weight"], spec.geometry)
+        A = kernel.apply(X)
+        norm = batch_norm(
+            self.backend, A, p[f"{spec.norm}.weight"], p[f"{spec.norm}.bias"], None, base, rectify
+        )
+        self._count(spec, norm, A.shape[1] * A.shape[2])
+        Y, output = self.keep(norm.output), norm.output
+        bare = BatchNorm(self.backend, None, norm.weight, norm.mean, norm.variance, True, rectify)
+        return output, Step(spec, kernel, kept, self.keep(A), Y, bare)
+
+    def _count(self, spec: ConvolutionSpec, norm: BatchNorm, numbers: int) -> None:
+        names = f"{spec.norm}.running_mean", f"{spec.norm}.running_var"
+        running = tuple(self.statistics[name] for name in names)
+        found = updated_statistics(running, norm, numbers, self.momentum)  # type: ignore[arg-type]
+        self.statistics.update(zip(names, found, strict=True))
+
+    def back(
+        self, step: Step, P: Array, add_to: Array | None = None, inner: bool = True
+    ) -> tuple[Array, Array]:
+        """Add to the gradient; return the cotangents of input and base.
+
+        Parameters
+        ----------
+        step : Step
+        P : array, shape (C_out, out_cells, m)
+            Cotangent of the output.
+        add_to : array, shape (C_in, cells, m), optional
+            What the cotangent of the input is added to.
+        inner : bool
+            Whether the cotangent of the input is wanted, else None is returned in its place.
+        """
+        spec = step.spec
+        found = step.norm.adjoint(P, step.A.get(), step.Y.get())
+        self.gradient[f"{spec.norm}.weight"], self.gradient[f"{spec.norm}.bias"] = found.weight, found.bias
+        taps = self.backend.stencil_gradient(step.X.get(), found.features, spec.geometry)
+        self.gradient[f"{spec.name}.weight"] = taps
+        return (step.kernel.apply_transpose(found.features, add_to) if inner else None), found.base

@@ -1,0 +1,395 @@
+"""Photographs: folders and tars, the cache, damaged and hostile files, varied images, prefetching."""
+
+import json
+import struct
+import tarfile
+import threading
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from photographs import encoded, noise, write_tar
+
+from refmg import RefmgError, restriction_matrix
+from refmg.data import (
+    Photographs,
+    PictureFile,
+    PictureSet,
+    decode,
+    find_pictures,
+    flip_and_shift,
+    load_photographs,
+    prefetched,
+    split_numbers,
+)
+from refmg.data.decoding import MOST_PIXELS, decoded
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Two classes in three tars; the second class comes first by its name's order in the folder."""
+    monkeypatch.delenv("REFMG_DATA", raising=False)
+    rng = np.random.default_rng(0)
+    for part in ("n02-1", "n01-1", "n01-2"):
+        pictures = [(f"{part[:3]}/{i}.jpg", encoded(noise(rng))) for i in range(4)]
+        write_tar(tmp_path / "data" / "imagenet10" / f"{part}.tar", pictures)
+    return tmp_path / "data"
+
+
+def load(folder, **more):
+    lines = []
+    found = load_photographs(folder, folder.parent / "cache", 8, tell=lines.append, **more)
+    return found, lines
+
+
+def test_tars_are_read_whatever_parts_are_there(folder):
+    found, lines = load(folder)
+    assert found.classes == ("n01", "n02")
+    assert found.labels.tolist() == [0] * 8 + [1] * 4
+    assert found.pixels.shape == (12, 3, 8, 8)
+    assert lines == ["decoding 12 pictures to 8 x 8 (nothing is there yet)"]
+    assert len(found) == 12
+    again, lines = load(folder)
+    assert lines == []
+    assert (again.sha256, again.skipped) == (found.sha256, ())
+    assert np.array_equal(again.pixels, found.pixels)
+    with pytest.raises(ValueError, match="read-only"):
+        again.pixels[0] = 0
+
+
+def test_the_parent_folder_and_the_variable_name_the_same_pictures(folder, monkeypatch):
+    assert find_pictures(folder) == find_pictures(folder / "imagenet10")
+    monkeypatch.setenv("REFMG_DATA", str(folder))
+    found = find_pictures()
+    assert isinstance(found, PictureSet)
+    assert isinstance(found.pictures[0], PictureFile)
+    assert found == find_pictures(folder)
+
+
+def test_unpacked_tars_give_the_same_images_of_each_class(folder, tmp_path):
+    for tar in (folder / "imagenet10").glob("*.tar"):
+        with tarfile.open(tar) as archive:
+            archive.extractall(tmp_path / "unpacked" / tar.stem, filter="data")
+    for tar in ("n01-1", "n02-1"):
+        (tmp_path / "folders").mkdir(exist_ok=True)
+        (tmp_path / "unpacked" / tar / tar[:3]).rename(tmp_path / "folders" / tar[:3])
+    packed, unpacked = load(folder)[0], load_photographs(tmp_path / "folders", tmp_path / "cache", 8)
+    assert unpacked.classes == ("n01", "n02")
+    assert np.array_equal(unpacked.pixels[:4], packed.pixels[:4])
+    assert np.array_equal(unpacked.pixels[4:], packed.pixels[8:])
+
+
+def test_coarse_photographs_are_restrictions_of_the_fine_ones(folder):
+    found = load(folder)[0]
+    some = np.array([5, 1, 11])
+    fine, coarse = found.features(8, some), found.features(4, some)
+    assert fine.shape == (3, 8, 8, 3)
+    assert np.array_equal(found.at(8, some), found.pixels[some].astype(np.float32) / np.float32(255))
+    R = restriction_matrix((8, 8), "linear")
+    # A mean of four in single precision, and one division: a few rounding errors of numbers up to 1.
+    for channel, expected in zip(coarse, fine, strict=True):
+        assert np.abs(R @ expected.reshape(64, -1) - channel.reshape(16, -1)).max() < 8 * np.finfo("f4").eps
+    with pytest.raises(RefmgError, match="photographs of 8 cells a side, 3 wanted"):
+        found.at(3, some)
+
+
+def test_processes_give_what_one_process_gives(folder):
+    pictures = find_pictures(folder).pictures
+    alone, two = (list(decoded(pictures, 8, workers)) for workers in (1, 2))
+    assert np.array_equal(alone, two)
+
+
+CORRUPT = [
+    (b"", "not a JPEG"),
+    (b"junk", "not a JPEG"),
+    (encoded(np.zeros((30, 30, 3), np.uint8))[:300], "not a JPEG|damaged"),
+    (encoded(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))[:3000], "damaged"),
+    (b"%PDF-1.4", "not a JPEG"),
+]
+
+
+@pytest.mark.parametrize(("content", "said"), CORRUPT)
+def test_a_corrupt_picture_is_named_and_left_out(folder, content, said):
+    write_tar(folder / "imagenet10" / "n02-2.tar", [("n02/bad.jpg", content)])
+    found, lines = load(folder)
+    assert len(found) == 12
+    assert found.skipped[0][0] == "n02-2.tar:n02/bad.jpg"
+    assert any(line.startswith("left out: n02-2.tar:n02/bad.jpg: ") for line in lines)
+    with pytest.raises(RefmgError, match=rf"^1 of 13 pictures cannot be read, first n02-2\.tar.*({said})"):
+        load(folder, strict=True)
+
+
+@pytest.mark.parametrize("name", ["n02/\x1b[31mred.jpg", "n02/\udcff.jpg", "n02/a\nb.jpg"])
+def test_names_that_a_terminal_must_not_be_given_are_escaped(folder, name):
+    write_tar(folder / "imagenet10" / "n02-2.tar", [(name, b"junk")])
+    found, lines = load(folder)
+    assert found.skipped[0][0] == f"n02-2.tar:{ascii(name)[1:-1]}"
+    assert all(line.isprintable() for line in lines)
+
+
+def test_folders_of_classes_may_lie_in_the_subfolder(tmp_path):
+    for name in ("n01", "n02"):
+        (tmp_path / "imagenet10" / name).mkdir(parents=True)
+        (tmp_path / "imagenet10" / name / "0.png").write_bytes(b"not looked at")
+    assert find_pictures(tmp_path).classes == ("n01", "n02")
+    assert find_pictures(tmp_path / "imagenet10").classes == ("n01", "n02")
+
+
+def bomb(width, height):
+    """A PNG that says it is this large, in a few hundred bytes."""
+
+    def chunk(kind, content):
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(100)))
+
+
+@pytest.mark.parametrize("side", [int(MOST_PIXELS**0.5) + 1, 10_000, 30_000, 2**31 - 1])
+def test_a_decompression_bomb_is_refused_before_it_is_decoded(side):
+    with pytest.raises(RefmgError, match=r"pixels|damaged: Image size|not a JPEG"):
+        decode(bomb(side, side), 8)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "WEBP"])
+def test_other_formats_and_grey_pictures_are_read(kind):
+    grey = np.full((16, 16), 128, np.uint8)
+    assert np.abs(decode(encoded(grey, kind), 4).astype(int) - 128).max() <= 2  # WebP is lossy
+    with pytest.raises(RefmgError, match="not a JPEG"):
+        decode(encoded(grey, "TIFF"), 4)
+
+
+HOSTILE = [
+    (("../../etc/passwd", b"x"), "leads out of the folder"),
+    (("/etc/passwd", b"x"), "leads out of the folder"),
+    (("n01\\..\\..\\x", b"x"), "leads out of the folder"),
+    (("n01/link.jpg", b"", tarfile.SYMTYPE, "/etc/passwd"), "a link, device"),
+    (("n01/hard.jpg", b"", tarfile.LNKTYPE, "n01/0.jpg"), "a link, device"),
+    (("n01/pipe", b"", tarfile.FIFOTYPE), "a link, device"),
+]
+
+
+@pytest.mark.parametrize(("entry", "said"), HOSTILE)
+def test_a_hostile_tar_is_refused(folder, entry, said):
+    write_tar(folder / "imagenet10" / "n01-3.tar", [entry])
+    with pytest.raises(RefmgError, match=said):
+        load(folder)
+
+
+def test_a_tar_that_promises_too_much_is_refused(folder):
+    path = folder / "imagenet10" / "n01-3.tar"
+    member = tarfile.TarInfo("n01/huge.jpg")
+    member.size = 2**40
+    path.write_bytes(member.tobuf())
+    with pytest.raises(RefmgError, match=r"cannot read .*n01-3\.tar|expected at most"):
+        load(folder)
+
+
+@pytest.mark.parametrize("content", [b"junk", b"x" * 2000])
+def test_damaged_tars_and_missing_folders_are_refused(folder, tmp_path, content):
+    with pytest.raises(RefmgError, match="expected --data or REFMG_DATA"):
+        find_pictures()
+    with pytest.raises(RefmgError, match="found no <class>-<part>"):
+        find_pictures(tmp_path / "elsewhere")
+    (folder / "imagenet10" / "n01-3.tar").write_bytes(content)
+    with pytest.raises(RefmgError, match=r"cannot read .*n01-3\.tar"):
+        load(folder)
+
+
+def test_a_truncated_tar_is_refused(folder):
+    path = folder / "imagenet10" / "n01-2.tar"
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(RefmgError, match=r"cannot read .*n01-2\.tar"):
+        load(folder)
+
+
+def test_a_compressed_tar_is_refused(folder):
+    write_tar(folder / "imagenet10" / "n03-1.tar", [("n03/0.jpg", b"x")], "w:gz")
+    with pytest.raises(RefmgError, match="expected an uncompressed tar"):
+        load(folder)
+
+
+def test_a_class_without_a_picture_that_can_be_read_is_refused(folder):
+    write_tar(folder / "imagenet10" / "n03-1.tar", [("n03/0.jpg", b"x")])
+    with pytest.raises(RefmgError, match="no picture that can be read of n03"):
+        load(folder)
+    for path in (folder / "imagenet10").glob("*.tar"):
+        write_tar(path, [("0.jpg", b"x")])
+    with pytest.raises(RefmgError, match="none of 4 pictures can be read"):
+        load(folder)
+
+
+def cache_files(folder):
+    cache = folder.parent / "cache"
+    return next(cache.glob("*.json")), next(cache.glob("*.pixels"))
+
+
+def flip_one_byte(about, pixels):
+    content = bytearray(pixels.read_bytes())
+    content[7] ^= 1
+    pixels.write_bytes(content)
+
+
+def cut(about, pixels):
+    pixels.write_bytes(pixels.read_bytes()[:-1])
+
+
+def other_labels(about, pixels):
+    found = json.loads(about.read_bytes())
+    found["labels"][0] = 1
+    about.write_text(json.dumps(found))
+
+
+def other_key(about, pixels):
+    about.write_text(json.dumps(json.loads(about.read_bytes()) | {"key": "0" * 64}))
+
+
+DAMAGES = [
+    (flip_one_byte, "is damaged"),
+    (cut, "another length"),
+    (other_labels, "is damaged"),
+    (other_key, "of other files"),
+    (lambda about, pixels: about.write_text("{"), "is damaged"),
+    (lambda about, pixels: about.write_text("[1]"), "is damaged"),
+    (lambda about, pixels: pixels.unlink(), "nothing is there"),
+]
+
+
+@pytest.mark.parametrize(("damage", "said"), DAMAGES)
+def test_a_damaged_cache_is_made_again(folder, damage, said):
+    good = load(folder)[0]
+    pixels = np.array(good.pixels)
+    damage(*cache_files(folder))
+    found, lines = load(folder)
+    assert len(lines) == 1
+    assert said in lines[0]
+    assert np.array_equal(found.pixels, pixels)
+    assert load(folder)[1] == []
+
+
+def test_a_stale_cache_is_not_taken(folder):
+    before = load(folder)[0].sha256
+    path = folder / "imagenet10" / "n02-1.tar"
+    rng = np.random.default_rng(1)
+    write_tar(path, [(f"n02/{i}.jpg", encoded(noise(rng))) for i in range(4)])
+    found, lines = load(folder)
+    assert lines[0].startswith("decoding 12 pictures")
+    assert found.sha256 != before
+
+
+def test_a_process_that_is_killed_while_it_decodes_leaves_nothing_that_counts(folder, monkeypatch):
+    from refmg.data import decoded_cache
+
+    def killed(*arguments):
+        yield np.zeros((3, 8, 8), np.uint8)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(decoded_cache, "decoded", killed)
+        with pytest.raises(KeyboardInterrupt):
+            load(folder)
+    assert list((folder.parent / "cache").iterdir()) == []
+    assert len(load(folder)[0]) == 12
+
+
+def test_photographs_need_no_file():
+    made = Photographs(np.zeros((2, 3, 4, 4), np.uint8), np.array([0, 1]), ("a", "b"))
+    assert made.features(2, np.array([1])).shape == (3, 2, 2, 1)
+
+
+@given(st.integers(1, 5), st.integers(0, 3), st.integers(0, 2**32))
+def test_varied_images_are_shifted_views_of_the_reflected_ones(m, margin, seed):
+    x = np.random.default_rng(0).integers(0, 256, (m, 3, 4, 6), dtype=np.uint8)
+    varied = flip_and_shift(x, margin, np.random.default_rng(seed))
+    assert varied.dtype == x.dtype
+    assert np.array_equal(varied, flip_and_shift(x, margin, np.random.default_rng(seed)))
+    for image, found in zip(x, varied, strict=True):
+        wide = np.pad(image, ((0, 0), (margin, margin), (margin, margin)), mode="reflect")
+        views = [wide[:, a : a + 4, b : b + 6] for a in range(2 * margin + 1) for b in range(2 * margin + 1)]
+        assert any(np.array_equal(found, v) or np.array_equal(found, v[..., ::-1]) for v in views)
+
+
+def test_without_margin_images_are_mirrored_or_not_and_too_large_a_margin_is_refused():
+    x = np.arange(100 * 4).reshape(100, 1, 2, 2)
+    varied = flip_and_shift(x, 0, np.random.default_rng(0))
+    mirrored = (varied == x[..., ::-1]).all((1, 2, 3))
+    assert np.array_equal(varied[~mirrored], x[~mirrored])
+    assert 25 < mirrored.sum() < 75  # five standard deviations of a fair coin
+    with pytest.raises(RefmgError, match="shifts of up to 2 cells"):
+        flip_and_shift(x, 2, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 3])
+def test_prefetching_keeps_the_order_and_one_thread(ahead):
+    threads, begun = set(), []
+
+    def prepare(item):
+        threads.add(threading.get_ident())
+        begun.append(item)
+        return -item
+
+    found = []
+    for value in prefetched(range(6), prepare, ahead):
+        found.append(value)
+        assert len(begun) <= len(found) + ahead + 1
+    assert found == [-item for item in range(6)]
+    assert begun == list(range(6))
+    assert len(threads) == 1
+    assert (threading.get_ident() in threads) is (ahead == 0)
+
+
+def test_an_error_while_preparing_comes_where_its_batch_would():
+    def prepare(item):
+        if item == 2:
+            raise RefmgError("no picture")
+        return item
+
+    found = []
+    with pytest.raises(RefmgError, match="no picture"):
+        found.extend(prefetched(range(5), prepare, 2))
+    assert found == [0, 1]
+    with pytest.raises(RefmgError, match="-1 items"):
+        list(prefetched([1], prepare, -1))
+
+
+def test_who_stops_early_leaves_no_thread():
+    before = threading.active_count()
+    batches = prefetched(range(100), lambda item: item, 2)
+    next(batches)
+    batches.close()
+    assert threading.active_count() == before
+
+
+def test_seed_0_tests_on_the_images_that_it_always_had():
+    order = np.random.default_rng(20260101).permutation(50)
+    part = split_numbers(50, 10, 15, 0)
+    assert np.array_equal(part["test"], order[:10])
+    rest = np.random.default_rng([20260101, 0]).permutation(order[10:])
+    assert np.array_equal(part["validation"], rest[:15])
+    assert np.array_equal(part["train"], rest[15:])
+
+
+def test_later_seeds_test_on_images_that_no_choice_has_seen():
+    parts = [split_numbers(50, 10, 15, seed) for seed in range(4)]
+    for part in parts:
+        assert sorted(np.concatenate(list(part.values()))) == list(range(50))
+        assert [len(part[name]) for name in ("test", "validation", "train")] == [10, 15, 25]
+    seen = {*parts[0]["test"], *parts[0]["validation"]}
+    tests = [set(part["test"]) for part in parts[1:]]
+    assert not any(test & seen for test in tests)
+    assert not tests[0] & tests[1]
+    assert tests[0] & tests[2]  # 25 unseen images are not enough for three tests of ten
+    assert tests[0] != tests[2]
+
+
+def test_too_few_images_for_a_fresh_test_are_refused():
+    split_numbers(35, 10, 15, 1)
+    split_numbers(34, 10, 15, 0)
+    with pytest.raises(RefmgError, match=r"found 9 images besides .* at least the 10 that seed 1"):
+        split_numbers(34, 10, 15, 1)
+    with pytest.raises(RefmgError, match="some left to train"):
+        split_numbers(25, 10, 15, 0)

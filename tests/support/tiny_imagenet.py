@@ -1,0 +1,34 @@
+"""``refmg`` with a preset of the ImageNet experiment that takes seconds; runs as a program too."""
+
+import sys
+from dataclasses import replace
+
+from refmg.resnet import ResNetArchitecture
+from refmg_validation.imagenet10 import presets
+
+ARCHITECTURE = ResNetArchitecture(
+    (16, 16), classes=3, blocks=(1, 1), widths=(4, 8), opening_stride=1, opening_pool="none"
+)
+MICRO = replace(
+    presets.PRESETS["tiny"],
+    name="micro",
+    sizes=(8, 16),
+    architecture=ARCHITECTURE,
+    training=replace(presets.PRESETS["tiny"].training, epochs=3, patience=2),
+    batch_size=8,
+    test=0.15,
+    validation=0.15,
+    stopping=0.1,
+    train=24,
+    unlabelled=16,
+    ways=(
+        presets.Way("unchanged", batch_norm=False),
+        *map(presets.Way, ("unchanged", "linear", "calibrated")),
+    ),
+)
+presets.PRESETS["micro"] = MICRO
+
+if __name__ == "__main__":
+    from refmg_validation.cli import main
+
+    raise SystemExit(main(sys.argv[1:]))

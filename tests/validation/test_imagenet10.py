@@ -1,0 +1,350 @@
+"""ImageNet-10 on made-up pictures of stripes: whole runs, pieces of runs, killed runs, and their numbers."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_imagenet
+from photographs import write_stripes
+from rich.console import Console
+
+from refmg import RefmgError
+from refmg.data import load_photographs
+from refmg.resnet import ResNetArchitecture, random_resnet
+from refmg_validation.cli import main
+from refmg_validation.imagenet10 import costs, experiment
+from refmg_validation.imagenet10.images import LevelImages, parts_of
+from refmg_validation.imagenet10.presets import PRESETS, Way, named, parse_sizes
+from refmg_validation.imagenet10.stages import FINE, paths_of, stages_of
+from refmg_validation.imagenet10.state_file import read_state, write_state
+from refmg_validation.imagenet10.summary import PAPER_RATIO, seed_rows, taken, verdicts
+from refmg_validation.imagenet10.tables import table_1
+
+MICRO = tiny_imagenet.MICRO
+TIMES = ("seconds", "processor", "elapsed", "elapsed_processor")
+
+
+@pytest.fixture(scope="module")
+def stripes(tmp_path_factory):
+    return write_stripes(tmp_path_factory.mktemp("pictures"), classes=3, each=30)
+
+
+def run(stripes, output, *more):
+    command = ["reproduce", "imagenet10", "--preset", "micro", "--data", stripes, "--output", output]
+    return main([*map(str, [*command, *more])])
+
+
+@pytest.fixture(scope="module")
+def whole(stripes, tmp_path_factory):
+    """The output of a run of two splits that nothing interrupted."""
+    output = tmp_path_factory.mktemp("runs") / "whole"
+    assert run(stripes, output, "--splits", 2) == 0
+    return output
+
+
+def test_a_run_leaves_figure_record_and_page(whole):
+    record = json.loads((whole / "run.json").read_text())
+    assert "incomplete" not in record
+    assert record["seeds"] == [1, 2]
+    assert record["settings"]["data"][0] | {"sha256": ""} == {
+        "train": 24, "stopping": 9, "validation": 14, "test": 14, "skipped": 0, "sha256": "",
+    }  # fmt: skip
+    names = [row["path"] for row in record["summary"]]
+    assert names == [FINE, *(way.name for way in MICRO.ways)]
+    assert "random" not in names
+    assert all(len(row["test"]["values"]) == 2 for row in record["summary"])
+    assert (whole / "figure3.png").read_bytes().startswith(b"\x89PNG")
+    page = (whole / "report.html").read_text()
+    assert "re-estimated" in page
+    assert "Table 1" in page
+
+
+def test_it_learns_more_than_chance(whole):
+    """Three kinds of stripes: 1/3 by chance, with a standard deviation of 0.13 for 14 images."""
+    record = json.loads((whole / "run.json").read_text())
+    assert max(row["validation"]["mean"] for row in record["summary"]) > 1 / 3 + 2 * 0.13 / 2**0.5
+
+
+def numbers(output):
+    """All that two runs must share: arrays and records but for times."""
+    found = {}
+    for path in sorted(output.glob("seed-*/*.safetensors")):
+        content = path.read_bytes()
+        length = int.from_bytes(content[:8], "little")
+        notes = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["content"])["notes"]
+        records = [without_times(record) for record in notes["records"]]
+        found[path.relative_to(output).as_posix()] = (content[8 + length :], records, notes["test"])
+    return found
+
+
+def without_times(record):
+    if isinstance(record, dict):
+        return {name: without_times(part) for name, part in record.items() if name not in TIMES}
+    return [without_times(part) for part in record] if isinstance(record, list) else record
+
+
+def test_pieces_give_what_a_whole_run_gives_to_the_last_bit(whole, stripes, tmp_path, capsys):
+    stopped = "stopped, as --time-limit asked; the same command goes on from here"
+    pieces = 0
+    while pieces == 0 or stopped in capsys.readouterr().out:
+        assert run(stripes, tmp_path, "--time-limit", 0) == 0
+        pieces += 1
+        assert pieces < 40
+        if pieces == 12:  # fine-only training has ended long since
+            assert "not yet" in json.loads((tmp_path / "run.json").read_text())["incomplete"]
+            assert "not yet" in (tmp_path / "report.html").read_text()
+    assert pieces > 12
+    assert "incomplete" not in json.loads((tmp_path / "run.json").read_text())
+    alone = {name: value for name, value in numbers(whole).items() if name.startswith("seed-1/")}
+    assert numbers(tmp_path) == alone
+
+
+def process(stripes, output):
+    places = ["--data", stripes, "--output", output]
+    command = [
+        sys.executable,
+        tiny_imagenet.__file__,
+        "reproduce",
+        "imagenet10",
+        "--preset",
+        "micro",
+        *places,
+    ]
+    environment = os.environ | {"REFMG_BACKEND": "numpy", "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    pipe = subprocess.PIPE
+    return subprocess.Popen([*map(str, command)], stdout=pipe, stderr=pipe, text=True, env=environment)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_run_goes_on_to_the_same_bits(whole, stripes, tmp_path, number):
+    begun = process(stripes, tmp_path)
+    told = 0
+    while told < 4:
+        line = begun.stdout.readline()
+        assert line, begun.communicate()[1]
+        told += "iteration" in line
+    begun.send_signal(number)
+    _, error = begun.communicate()
+    if number == signal.SIGINT:
+        assert begun.returncode in (2, -signal.SIGINT)
+        assert "the same command goes on" in error
+    assert run(stripes, tmp_path) == 0
+    alone = {name: value for name, value in numbers(whole).items() if name.startswith("seed-1/")}
+    assert numbers(tmp_path) == alone
+
+
+def test_another_run_may_not_write_here(whole, stripes, tmp_path, capsys):
+    shutil.copytree(whole, tmp_path / "copy")
+    assert run(stripes, tmp_path / "copy", "--sizes", "4,16") == 2
+    assert "other settings (preset.sizes" in capsys.readouterr().err
+    other = write_stripes(tmp_path / "other", classes=3, each=30, seed=1)
+    assert run(other, tmp_path / "copy") == 2
+    assert "other settings (data:" in capsys.readouterr().err
+    path = next((tmp_path / "copy" / "seed-1").glob("*.safetensors"))
+    path.write_bytes(path.read_bytes()[:-8] + bytes(8))
+    assert run(stripes, tmp_path / "copy") == 2
+    assert "delete it to go on" in capsys.readouterr().err
+
+
+def test_corrupt_pictures_are_counted_or_fail(stripes, tmp_path, capsys):
+    data = tmp_path / "data"
+    shutil.copytree(stripes, data)
+    from photographs import write_tar
+
+    write_tar(data / "n00-2.tar", [("n00/bad.jpg", b"junk")])
+    assert run(data, tmp_path / "out", "--strict") == 2
+    assert "1 of 91 pictures cannot be read, first n00-2.tar:n00/bad.jpg" in capsys.readouterr().err
+    assert run(data, tmp_path / "out", "--time-limit", 0) == 0
+    assert "left out: n00-2.tar:n00/bad.jpg" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--sizes", "8,12"], "each a divisor of the next"),
+        (["--sizes", "16"], "two or more"),
+        (["--sizes", "a"], "expected whole numbers"),
+        (["--data", "nowhere"], "found no <class>-<part>.tar"),
+    ],
+)
+def test_bad_input_is_one_line(stripes, tmp_path, capsys, more, said):
+    assert run(stripes, tmp_path / "out", *more) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert said in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_few_classes_or_images_are_refused(stripes, tmp_path, capsys):
+    assert main(["reproduce", "imagenet10", "--preset", "huge"]) == 2
+    assert "unknown preset 'huge'" in capsys.readouterr().err
+    place = ["--data", str(stripes), "--output", str(tmp_path / "out")]
+    assert main(["reproduce", "imagenet10", *place]) == 2
+    assert "found 3 classes of photographs; expected 10" in capsys.readouterr().err
+    with pytest.raises(RefmgError, match="left to train on"):
+        parts_of(MICRO, 34)
+
+
+def test_three_levels_are_data_and_share_the_first_one(stripes, tmp_path):
+    three = replace(MICRO.on((4, 8, 16)), ways=(Way("unchanged"), Way("calibrated")))
+    assert [stage.name for stage in stages_of(three)] == [
+        "from random, 16", "from random, 4", "unchanged + BN, 8", "unchanged + BN, 16",
+        "calibrated + BN, 8", "calibrated + BN, 16",
+    ]  # fmt: skip
+    source = experiment.Source(stripes, tmp_path / "cache")
+    session = {"date": "today", "command": "a test"}
+    found = experiment.Experiment(three, source, tmp_path / "out", session)
+    from refmg_validation.imagenet10.watching import Watching
+
+    results = found.run([1], Watching(Console(quiet=True)), experiment.Deadline())
+    rows = seed_rows(results[0], three)
+    assert [row["path"] for row in rows] == [FINE, "unchanged + BN", "calibrated + BN"]
+    assert rows[1]["epochs before"] <= 2 * three.training.epochs
+
+
+@pytest.fixture
+def photographs(stripes, tmp_path):
+    return load_photographs(stripes, tmp_path / "cache", 16)
+
+
+def test_no_image_is_in_two_parts_and_coarse_images_are_restrictions(photographs):
+    parts = parts_of(MICRO, len(photographs))
+    together = np.concatenate(list(parts.values()))
+    assert len(set(together)) == len(together)
+    coarse, fine = (LevelImages(photographs, MICRO, size).stored("validation") for size in (8, 16))
+    means = fine.astype(np.float64).reshape(-1, 3, 8, 2, 8, 2).mean((3, 5)) / 255
+    assert np.abs(coarse - means).max() < 4 * np.finfo("f4").eps  # a sum of four and a division
+
+
+def test_epochs_depend_on_seed_and_number_alone(photographs):
+    images, again = (LevelImages(photographs, MICRO, 16) for _ in range(2))
+    list(again.epoch(0))
+    for (x, labels), (y, others) in zip(images.epoch(3), again.epoch(3), strict=True):
+        assert np.array_equal(x, y)
+        assert np.array_equal(labels, others)
+    first, second = (np.concatenate([labels for _, labels in images.epoch(n)]) for n in (0, 1))
+    assert not np.array_equal(first, second)
+
+
+def test_operations_are_counted_as_a_stencil_sees_cells():
+    architecture = ResNetArchitecture((8, 8), blocks=(1,), widths=(4,), opening_pool="none")
+    # 3 to 4 channels on 4 x 4 cells, then twice 4 to 4, each 9 products and sums.
+    assert costs.image_flops(architecture) == 2 * 9 * 16 * (3 * 4 + 2 * 4 * 4)
+    halved = costs.predicted_seconds(architecture, 8, {"GF/s": 2.0, "GB/s": 1e9})
+    assert halved == pytest.approx(costs.predicted_seconds(architecture, 8, {"GF/s": 1.0, "GB/s": 1e9}) / 2)
+    slow_memory = costs.predicted_seconds(architecture, 8, {"GF/s": 1e9, "GB/s": 1.0})
+    moved = sum(8 * layer.moved + layer.weights for layer in costs.layer_costs(architecture))
+    assert slow_memory == pytest.approx(3 * 4 * moved / 1e9)
+
+
+def made_up(fine_test, other_test, other_seconds):
+    def notes(test, seconds, size):
+        epochs = [
+            {"kind": "epoch", "seconds": seconds, "processor": seconds, "monitored": 1.0 - test,
+             "validation": test, "epoch": 0}
+        ]  # fmt: skip
+        start = {"kind": "start", "seconds": 0.0, "processor": 0.0, "validation": 0.1}
+        return {"records": [start, *epochs], "test": test}
+
+    preset = replace(MICRO, ways=(Way("unchanged"),))
+    names = [stage.name for stage in stages_of(preset)]
+    found = [notes(fine_test, 10.0, 16), notes(0.3, 1.0, 8), notes(other_test, other_seconds, 16)]
+    return {"seed": 1, "stages": dict(zip(names, found, strict=True)), "missing": []}, preset
+
+
+@pytest.mark.parametrize(
+    ("tests", "seconds", "said"),
+    [
+        ((0.5, 0.6), 5.0, "+10.0 points against fine only, at least as high in 1 of 1 splits; 0.600 of"),
+        ((0.6, 0.5), 8.0, "-10.0 points against fine only, at least as high in 0 of 1 splits; 0.900 of"),
+    ],
+)
+def test_verdicts_say_what_the_numbers_say(tests, seconds, said):
+    from refmg_validation.imagenet10.summary import summary
+
+    found, preset = made_up(*tests, seconds)
+    rows = summary([found], preset)
+    assert said in verdicts(rows)[0]
+    assert f"at most {PAPER_RATIO:.3f} in {int(seconds < 7)}" in verdicts(rows)[0]
+    assert rows[1]["work ratio"]["mean"] == pytest.approx(1.25)  # a quarter of the cells, and all of them
+    console = Console(width=120, record=True, file=StringIO())
+    console.print(*table_1(rows, "made up"))
+    printed = console.export_text()
+    assert "59122 +- 7540" in printed
+    assert "82.67 +- 0.93" in printed
+    assert "…" not in printed
+
+
+def test_the_network_taken_is_that_of_the_lowest_monitored_loss():
+    epochs = [{"kind": "epoch", "monitored": m, "validation": v} for m, v in ((2, 0.9), (1, 0.2), (3, 0.8))]
+    assert taken([{"kind": "start"}, *epochs])["validation"] == 0.2
+
+
+def test_no_row_before_fine_only_training_has_ended():
+    found, preset = made_up(0.5, 0.6, 5.0)
+    last = paths_of(preset)[FINE].name
+    del found["stages"][last]
+    assert seed_rows(found, preset) == []
+
+
+def test_states_are_read_as_they_were_written_and_damage_is_refused(tmp_path):
+    path = tmp_path / "a.state"
+    write_state(path, {"x": np.arange(3.0)}, {"epoch": 1}, {"seed": 1})
+    arrays, notes = read_state(path, {"seed": 1})
+    assert arrays["x"].tolist() == [0, 1, 2]
+    assert notes == {"epoch": 1}
+    with pytest.raises(RefmgError, match=r"other settings \(seed: 1 there, 2 now\)"):
+        read_state(path, {"seed": 2})
+    content = path.read_bytes()
+    for damaged in (content[:-1], content[:-1] + b"\x01", b"", b"junk" * 10):
+        path.write_bytes(damaged)
+        with pytest.raises(RefmgError, match=r"is damaged|cannot read"):
+            read_state(path, {"seed": 1})
+
+
+def test_the_presets_are_those_of_the_issue():
+    paper = named("paper", 3)
+    assert (paper.sizes, paper.architecture.depth, paper.architecture.widths[0]) == ((112, 224), 34, 64)
+    assert (paper.training.patience, paper.train, paper.seed) == (10, 0, 3)
+    assert named("small").sizes == (56, 112)
+    assert named("paper", sizes=parse_sizes("56,112,224")).sizes == (56, 112, 224)
+    assert {PRESETS[name].training.as_dict()["momentum"] for name in ("tiny", "small", "paper")} == {0.9}
+    with pytest.raises(RefmgError, match="found seed -1"):
+        named("tiny", -1)
+    with pytest.raises(RefmgError, match="empty part"):
+        replace(MICRO, test=0.0)
+    with pytest.raises(RefmgError, match="no part left"):
+        replace(MICRO, test=0.9)
+
+
+def test_both_grids_begin_with_the_same_stencils():
+    coarse, fine = (random_resnet(MICRO.architecture.on((n, n)), 1, backend="numpy") for n in (8, 16))
+    assert all(np.array_equal(fine.parameters[name], p) for name, p in coarse.parameters.items())
+
+
+@pytest.mark.gpu
+def test_a_gpu_learns_as_well(stripes, tmp_path, monkeypatch):
+    monkeypatch.setenv("REFMG_BACKEND", "cupy")
+    assert run(stripes, tmp_path) == 0
+    assert json.loads((tmp_path / "run.json").read_text())["backend"] == "cupy"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get("REFMG_DATA"), reason="REFMG_DATA names no folder of photographs")
+def test_tiny_on_real_photographs(tmp_path, monkeypatch):
+    if not list(Path(os.environ["REFMG_DATA"]).rglob("*-*.tar")):
+        pytest.skip("no tars of photographs below REFMG_DATA")
+    monkeypatch.setenv("REFMG_BACKEND", "numba")
+    assert main(["reproduce", "imagenet10", "--output", str(tmp_path)]) == 0
+    record = json.loads((tmp_path / "run.json").read_text())
+    # Ten classes: three standard deviations above chance on 540 images.
+    assert min(row["test"]["mean"] for row in record["summary"]) > 0.1 + 3 * 0.013

@@ -1,0 +1,222 @@
+"""The experiment: its stages, trained for every seed, in pieces of any length."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from refmg import get_backend
+from refmg.atomic import remove_parts
+from refmg.data import Photographs, load_photographs
+from refmg_backends import RefmgError
+from refmg_validation.imagenet10.images import LevelImages, parts_of
+from refmg_validation.imagenet10.presets import ImageNetPreset
+from refmg_validation.imagenet10.saved_stage import SavedStage
+from refmg_validation.imagenet10.stages import stages_of
+from refmg_validation.imagenet10.watching import Watching
+from refmg_validation.runs import check_claim, claim_folder
+
+Results = list[dict[str, Any]]
+SEED = re.compile(r"seed-(\d+)")
+
+
+class TimeIsUpError(Exception):
+    """The time that was given is over; everything is saved.
+
+    Parameters
+    ----------
+    results : list of dict, optional
+        Of the stages that have ended.
+    """
+
+    def __init__(self, results: Results | None = None) -> None:
+        super().__init__("the time that was given is over")
+        self.results: Results = results or []
+
+
+@dataclass
+class Deadline:
+    """A limit of the time of this process.
+
+    Parameters
+    ----------
+    seconds : float
+        From now on.
+    """
+
+    seconds: float = float("inf")
+    begin: float = field(default_factory=monotonic)
+    last: float = field(default_factory=monotonic)
+
+    def check(self) -> None:
+        """Raise :class:`TimeIsUpError` if another piece as long as the last one would be too late."""
+        now = monotonic()
+        piece, self.last = now - self.last, now
+        if now - self.begin + piece > self.seconds:
+            raise TimeIsUpError
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the photographs come from.
+
+    Parameters
+    ----------
+    data : pathlib.Path, optional
+        As in :func:`refmg.data.find_pictures`.
+    cache : pathlib.Path
+        Folder for the decoded ones.
+    strict : bool
+        Fail if one cannot be read.
+    """
+
+    data: Path | None
+    cache: Path
+    strict: bool = False
+
+    def load(self, size: int, tell: Callable[[str], None]) -> Photographs:
+        """Return the photographs at this size."""
+        return load_photographs(self.data, self.cache, size, strict=self.strict, tell=tell)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What to run.
+
+    Parameters
+    ----------
+    preset : ImageNetPreset
+        Sizes and settings; its seed is not used.
+    source : Source
+    output : pathlib.Path
+        Gets a folder a seed. The caller holds its lock.
+    session : dict
+        Where this process' results come from.
+    """
+
+    preset: ImageNetPreset
+    source: Source
+    output: Path
+    session: dict[str, Any]
+
+    def run(
+        self,
+        seeds: Sequence[int],
+        watching: Watching,
+        deadline: Deadline,
+        finished: Callable[[Results], None] = lambda results: None,
+    ) -> Results:
+        """Train every stage for every seed, or go on where a run was interrupted.
+
+        Parameters
+        ----------
+        seeds : sequence of int
+            What to train. Finished stages of other seeds in the same output are in the results as well.
+        watching : Watching
+            Is told what happens.
+        deadline : Deadline
+            Is asked after every epoch.
+        finished : callable
+            Is given the results so far after each stage that was trained.
+
+        Returns
+        -------
+        list of dict
+            One a seed: ``"seed"``, ``"data"``, ``"stages"``, the notes of finished ones by name, and
+            ``"missing"``, names of the others.
+
+        Raises
+        ------
+        RefmgError
+            For bad input, or an output that belongs to another run.
+        TimeIsUpError
+            When the deadline says so.
+        """
+        photographs = self.source.load(self.preset.sizes[-1], watching.tell)
+        plan = self._opened(seeds, photographs)
+        results = self._results(plan, photographs)  # what is damaged is found before anything is trained
+        watching.begin([saved for seed in seeds for saved in plan[seed] if not saved.file.exists()])
+        for seed in seeds:
+            images = dict[int, LevelImages]()
+            for saved in plan[seed]:
+                if not saved.file.exists():
+                    try:
+                        self._train(saved, images, photographs, watching, deadline)
+                    except TimeIsUpError as error:
+                        raise TimeIsUpError(results) from error
+                    results = self._results(plan, photographs)
+                    finished(results)
+        return results
+
+    def _train(
+        self,
+        saved: SavedStage,
+        images: dict[int, LevelImages],
+        photographs: Photographs,
+        watching: Watching,
+        deadline: Deadline,
+    ) -> None:
+        size = saved.stage.size
+        if size not in images:
+            images[size] = LevelImages(photographs, saved.preset, size)
+        source = saved.stage.before
+        before = None if source is None else replace(saved, stage=source).network()
+        with watching.stage(saved) as told:
+
+            def note(record: dict[str, Any]) -> None:
+                told(record)
+                deadline.check()
+
+            saved.go(before, images[size], note)
+
+    def _opened(self, seeds: Sequence[int], photographs: Photographs) -> dict[int, list[SavedStage]]:
+        if len(photographs.classes) != self.preset.architecture.classes:
+            raise RefmgError(
+                f"found {len(photographs.classes)} classes of photographs; expected "
+                f"{self.preset.architecture.classes}"
+            )
+        check_claim(self.output, self._fingerprint(photographs))
+        names = [path.name for path in self.output.iterdir()] if self.output.is_dir() else []
+        others = {int(m[1]) for m in map(SEED.fullmatch, names) if m}
+        plan = {seed: self._stages(seed, photographs) for seed in sorted({*seeds, *others})}
+        for seed in seeds:
+            parts_of(replace(self.preset, seed=seed), len(photographs))  # refused before anything is written
+        claim_folder(self.output, self._fingerprint(photographs))
+        for folder in (self.source.cache, *(self.output / f"seed-{seed}" for seed in seeds)):
+            if folder.is_relative_to(self.output):  # where nobody else writes
+                remove_parts(folder)
+        begun = {seed: saved for seed, saved in plan.items() if any(s.has_begun() for s in saved)}
+        return begun | {seed: plan[seed] for seed in seeds}
+
+    def _fingerprint(self, photographs: Photographs) -> dict[str, Any]:
+        return {
+            "experiment": "imagenet10",
+            "preset": replace(self.preset, seed=0).as_dict(),
+            "data": photographs.sha256,
+            "backend": get_backend().name,
+        }
+
+    def _stages(self, seed: int, photographs: Photographs) -> list[SavedStage]:
+        preset = replace(self.preset, seed=seed)
+        fingerprint = self._fingerprint(photographs) | {"seed": seed}
+        folder = self.output / f"seed-{seed}"
+        return [SavedStage(stage, preset, folder, fingerprint, self.session) for stage in stages_of(preset)]
+
+    def _results(self, plan: dict[int, list[SavedStage]], photographs: Photographs) -> Results:
+        return [_result(seed, saved, photographs) for seed, saved in sorted(plan.items())]
+
+
+def _result(seed: int, plan: list[SavedStage], photographs: Photographs) -> dict[str, Any]:
+    found = {saved.stage.name: saved.notes() for saved in plan if saved.file.exists()}
+    parts = parts_of(plan[0].preset, len(photographs))
+    about = {name: len(numbers) for name, numbers in parts.items()}
+    return {
+        "seed": seed,
+        "data": about | {"skipped": len(photographs.skipped), "sha256": photographs.sha256},
+        "stages": found,
+        "missing": [saved.stage.name for saved in plan if saved.stage.name not in found],
+    }

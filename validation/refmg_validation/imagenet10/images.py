@@ -1,0 +1,158 @@
+"""The photographs of one division, on every grid, in batches that depend on seed and epoch alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refmg import get_backend
+from refmg.data import Photographs, flip_and_shift, prefetched, split_numbers
+from refmg.data.photographs import MEAN, STD
+from refmg_backends import Backend, RefmgError
+from refmg_validation.imagenet10.presets import ImageNetPreset
+
+Batch = tuple[Any, NDArray[np.int64]]
+PARTS = ("train", "stopping", "validation", "test")
+
+
+def parts_of(preset: ImageNetPreset, count: int) -> dict[str, NDArray[np.int64]]:
+    """Return the numbers of the images of each part.
+
+    Parameters
+    ----------
+    preset : ImageNetPreset
+        Sizes and seed; see :func:`refmg.data.split_numbers` for what seed 0 is.
+    count : int
+        Images in all.
+
+    Returns
+    -------
+    dict of ndarray
+        ``"train"``; ``"stopping"``, by which early stopping decides and the network is taken;
+        ``"validation"``, reported along the way and seen by no choice; ``"test"``, looked at once.
+
+    Raises
+    ------
+    RefmgError
+        If there are too few images.
+
+    Examples
+    --------
+    >>> from refmg_validation.imagenet10.presets import named
+    >>> {name: len(part) for name, part in parts_of(named("tiny"), 5400).items()}
+    {'train': 600, 'stopping': 270, 'validation': 540, 'test': 540}
+    """
+    sizes = {name: round(getattr(preset, name) * count) for name in PARTS[1:]}
+    found = split_numbers(count, sizes["test"], sizes["validation"], preset.seed)
+    stopping, train = np.split(found["train"], [sizes["stopping"]])
+    if not len(stopping) or len(train) < max(preset.train, preset.batch_size):
+        raise RefmgError(
+            f"found {count} images, of which {len(train)} are left to train on; expected at least "
+            f"{max(preset.train, preset.batch_size)}: add images"
+        )
+    chosen = train[: preset.train] if preset.train else train
+    return {"train": chosen, "stopping": stopping} | {name: found[name] for name in PARTS[2:]}
+
+
+class LevelImages:
+    """Photographs on one grid, as the network wants them.
+
+    Parameters
+    ----------
+    photographs : Photographs
+        On the finest grid.
+    preset : ImageNetPreset
+        Batches, margin, precision and seed.
+    size : int
+        Cells a side: R of the photographs where it is smaller.
+    """
+
+    def __init__(self, photographs: Photographs, preset: ImageNetPreset, size: int) -> None:
+        self.photographs, self.preset, self.size = photographs, preset, size
+        self.parts = parts_of(preset, len(photographs))
+        self._kept: dict[str, NDArray[Any]] = {}
+
+    def stored(self, part: str) -> NDArray[Any]:
+        """Return the images of a part in memory, examples first: bytes on the finest grid, else [0, 1]."""
+        if part not in self._kept:
+            numbers = self.parts[part]
+            same = self.size == self.photographs.size
+            self._kept[part] = (
+                self.photographs.pixels[numbers] if same else self.photographs.at(self.size, numbers)
+            )
+        return self._kept[part]
+
+    def labels(self, part: str) -> NDArray[np.int64]:
+        """Return the classes of a part."""
+        return self.photographs.labels[self.parts[part]]
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """Yield the training batches of an epoch, varied; a last one that is not full is left out.
+
+        Order and variation depend on seed, grid and epoch alone: a resumed run has the same, and so has every
+        start on this grid.
+        """
+        rng = np.random.default_rng([self.preset.seed, self.size, number])
+        order = rng.permutation(len(self.parts["train"]))
+        size, margin = self.preset.batch_size, round(self.preset.margin * self.size)
+        batches = [order[first : first + size] for first in range(0, len(order) - size + 1, size)]
+        stored, labels = self.stored("train"), self.labels("train")
+
+        def prepare(chosen: NDArray[np.int64]) -> Batch:
+            return self._ready(flip_and_shift(stored[chosen], margin, rng)), labels[chosen]
+
+        yield from prefetched(batches, prepare)
+
+    def plain(self, part: str) -> Iterator[Batch]:
+        """Yield the images of a part as they are, in order."""
+        stored, labels, size = self.stored(part), self.labels(part), self.preset.batch_size
+        slices = [slice(first, first + size) for first in range(0, len(labels), size)]
+        yield from prefetched(slices, lambda some: (self._ready(stored[some]), labels[some]))
+
+    def unlabelled(self) -> NDArray[Any]:
+        """Return some training images as they are, on the host, shape ``(3, n, n, m)``."""
+        host = get_backend("numpy")
+        images = self.stored("train")[: self.preset.unlabelled]
+        return host.to_numpy(normalized(host, images, self.preset.dtype))
+
+    def _ready(self, images: NDArray[Any]) -> Any:
+        """Return images on the device."""
+        return normalized(self._backend, images, self.preset.dtype)
+
+    @cached_property
+    def _backend(self) -> Backend:
+        return get_backend()
+
+
+def normalized(backend: Backend, images: NDArray[Any], dtype: str) -> Any:
+    """Return images as a network wants them: less the mean of ImageNet's, over their deviation.
+
+    Bytes travel to the device as bytes; all else is done there.
+
+    Parameters
+    ----------
+    backend : Backend
+    images : ndarray, shape (m, 3, n, n)
+        Bytes, or floats in [0, 1], examples first.
+    dtype : str
+
+    Returns
+    -------
+    array, shape (3, n, n, m)
+
+    Examples
+    --------
+    >>> white = np.full((2, 3, 1, 1), 255, np.uint8)
+    >>> normalized(get_backend("numpy"), white, "float64")[:, 0, 0, 0].round(2)
+    array([2.25, 2.43, 2.64])
+    """
+    xp, scale = backend.xp, 255 if images.dtype == np.uint8 else 1
+    x = xp.astype(backend.asarray(images), getattr(xp, dtype))
+    mean, std = (backend.asarray(scale * np.array(of, dtype)[:, None, None]) for of in (MEAN, STD))
+    result = xp.empty((*images.shape[1:], len(images)), dtype=x.dtype)
+    result[...] = xp.permute_dims((x - mean) / std, (1, 2, 3, 0))
+    return result
