@@ -14,7 +14,7 @@ from refmg_backends import RefmgError
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 # No other decoder is tried, whatever a file begins with.
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
-MOST_CELLS = 2**26
+MOST_CELLS = 2**25
 
 
 def load_pictures(folder: Path, size: int) -> NDArray[Any]:
