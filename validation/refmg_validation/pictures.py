@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,9 @@ def decoded_picture(source: Any, size: int, name: str) -> NDArray[np.uint8]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of large pictures: the bound is ours
-            with Image.open(source, formats=FORMATS) as image:
+            # From memory: a file would be asked for as many bytes as a damaged chunk claims.
+            content = BytesIO(source.read_bytes() if isinstance(source, Path) else source.read())
+            with Image.open(content, formats=FORMATS) as image:
                 _check_cells(name, image.size)
                 small = image.convert("RGB").resize((size, size), Image.Resampling.BOX)
     except RefmgError:
