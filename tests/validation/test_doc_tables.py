@@ -188,7 +188,7 @@ def in_short(weak, strong, depth, pyramid):
         "it does where stencils are penalised strongly": "holds on both grids" in replication.order(strong),
         "holds at every depth tried": f"lower loss at {count} and the higher validation accuracy at {count}."
         in depths[0],
-        "no higher than that of a random start": depths[1].endswith("at least as high at 0."),
+        "in the mean at least that of a random start": depths[1].endswith(f"at least as high at {count}."),
         'on digits with `"calibrated"`, not with the paper\'s map': ratios["coarse to fine, linear"] is None
         and ratios["coarse to fine, calibrated"] < 1,
     }
