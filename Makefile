@@ -12,7 +12,7 @@ help:
 	@echo "make lint   ruff and mypy"
 	@echo "make bench  speed against a peer, recorded in validation/results"
 	@echo "make docs   the documentation, in docs/_build"
-	@echo "make mutation  changes in the core modules that no test notices (hours; MODULES=refmg/rational.py for one)"
+	@echo "make mutation  changes in the core modules that no test notices (most of an hour; MODULES=refmg/rational.py for one)"
 	@echo "make fuzz   a hundred thousand changed and hostile inputs for every reader, recorded (half an hour)"
 	@echo "make hardening  kill -9, limited files and a full disk for every command that writes, recorded"
 	@echo "make oldest the tests with the oldest releases that setup.cfg allows"

@@ -73,7 +73,8 @@ class Classifier:
     def weight_gradient(self, backend: Backend, cell_volume: float, Y: Array, G: Array) -> Classifier:
         """Return the adjoint in weights and biases, for `G` of shape ``(classes, m)``."""
         xp = backend.xp
-        gradient = cell_volume * backend.weight_gradient(xp.reshape(Y, (-1, Y.shape[-1])), G)
+        rows = self.W.shape[:-1]
+        gradient = cell_volume * backend.weight_gradient(xp.reshape(Y, (prod(rows), G.shape[1])), G)
         return Classifier(xp.reshape(gradient, self.W.shape), xp.sum(G, axis=1))
 
 

@@ -72,6 +72,11 @@ class Network:
         """The map from images to final features."""
         return Propagation(self.architecture, self.controls, self.backend)
 
+    @cached_property
+    def readout(self) -> Readout:
+        """The map from final features to logits."""
+        return Readout.of(self.classifier, self.backend, self.architecture.grid.cell_volume)
+
     def with_controls(self, controls: Controls) -> Network:
         """Return the network with other controls."""
         return replace(self, controls=controls)
@@ -82,8 +87,7 @@ class Network:
 
     def logits(self, x: Array) -> Array:
         """Return the logits of images `x` of shape ``(C_in, n_1, .., n_d, m)``; shape ``(classes, m)``."""
-        readout = Readout.of(self.classifier, self.backend, self.architecture.grid.cell_volume)
-        return self.propagation.logits(readout, x)
+        return self.propagation.logits(self.readout, x)
 
     def predict(self, x: Array, batch_size: int = 128) -> np.ndarray:
         """Return the most likely class of each image.

@@ -122,9 +122,6 @@ class NetworkObjective:
     def _own(self, vector: Array) -> Array:
         return self.backend.asarray(vector, dtype=self.start.dtype)
 
-    def _readout(self, classifier: Classifier) -> Readout:
-        return Readout.of(classifier, self.backend, self.volume)
-
     def _propagation(self, controls: Controls) -> Propagation:
         return Propagation(self.architecture, controls, self.backend).prepared
 
@@ -132,7 +129,7 @@ class NetworkObjective:
         """Return loss, regulariser and accuracy."""
         network = self.network(vector)
         propagation, m = self._propagation(network.controls), examples_in(self.batches)
-        readout = self._readout(network.classifier)
+        readout = network.readout
 
         def terms(batch: Batch) -> tuple[Array, Array]:
             logits = propagation.logits(readout, batch.x)
@@ -159,14 +156,14 @@ class NetworkObjective:
 
     def _totals_and_gradient(self, vector: Array) -> tuple[Totals, Array]:
         network, m = self.network(vector), examples_in(self.batches)
-        propagation, readout = self._propagation(network.controls), self._readout(network.classifier)
+        propagation, readout = self._propagation(network.controls), network.readout
 
         def terms(batch: Batch) -> tuple[Array, Array, Array]:
             point = self._linearized(propagation, readout, batch)
             return point.loss.value, point.correct, self._back(readout, point, point.loss.gradient / m)
 
         totals, total = Totals(self.backend), self.penalty_product(self._own(vector))
-        for *part, gradient in mapped(self.backend, terms, self.batches, propagation.lanes):
+        for *part, gradient in mapped(self.backend, terms, self.batches, self._lanes(propagation)):
             totals.add(*part)
             total = total + gradient
         return totals, total
@@ -198,12 +195,12 @@ class NetworkObjective:
         """
         chosen = self.batches if batches is None else own(batches)
         network, m = self.network(vector), examples_in(chosen)
-        propagation, readout = self._propagation(network.controls), self._readout(network.classifier)
+        propagation, readout = self._propagation(network.controls), network.readout
 
         def about(batch: Batch) -> _Point:
             return self._linearized(propagation, readout, batch)
 
-        kept = mapped(self.backend, lambda b: _Kept(b, about(b)), chosen, propagation.lanes)
+        kept = mapped(self.backend, lambda b: _Kept(b, about(b)), chosen, self._lanes(propagation))
         points = [[part] for part in kept]
 
         def product(v: Array) -> Array:
@@ -232,6 +229,10 @@ class NetworkObjective:
         return scipy.sparse.linalg.LinearOperator(
             dtype=np.dtype(self.start.dtype), shape=(size, size), matvec=matvec, rmatvec=matvec
         )
+
+    def _lanes(self, propagation: Propagation) -> int | None:
+        # The features meet kernels that want whole vectors.
+        return None
 
     def _trajectory(self, propagation: Propagation, readout: Readout, x: Array) -> Trajectory:
         # The features themselves are needed for the gradient of the classifier.
@@ -284,6 +285,9 @@ class ControlObjective(NetworkObjective):
 
     def _free(self, controls: Controls, classifier: Classifier) -> Array:
         return controls.flat(self.xp)
+
+    def _lanes(self, propagation: Propagation) -> int | None:
+        return propagation.lanes if self.storage == "all" else None
 
     def _trajectory(self, propagation: Propagation, readout: Readout, x: Array) -> Trajectory:
         return linearized(propagation, x, self.storage, readout)

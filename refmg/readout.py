@@ -57,4 +57,6 @@ class Readout:
         return self.cell_volume * products + self.mu[:, None]
 
     def _products(self, Y: Array) -> Array:
-        return self.backend.logits(self.matrix, self.backend.xp.reshape(Y, (-1, Y.shape[-1])))
+        return self.backend.logits(
+            self.matrix, self.backend.xp.reshape(Y, (self.matrix.shape[0], Y.shape[-1]))
+        )

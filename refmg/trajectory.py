@@ -145,7 +145,7 @@ class ReadTrajectory(WholeTrajectory):
     x : array, shape (C_in, n_1, .., n_d, m)
         The batch.
     readout : Readout
-        The classifier; the only one whose logits can be asked for.
+        The classifier.
     """
 
     def __init__(self, propagation: Propagation, x: Array, readout: Readout) -> None:
@@ -153,23 +153,23 @@ class ReadTrajectory(WholeTrajectory):
         images = propagation.flat_images(x)
         assert propagation.whole is not None
         products, self._linear = propagation.whole.linearize(images, readout.matrix)
-        self._logits = readout.from_products(products)
+        self._readout, self._logits = readout, readout.from_products(products)
 
     def logits(self, readout: Readout) -> Array:
         """Return the logits, ``(classes, m)``."""
-        return self._logits
+        return self._logits if readout is self._readout else super().logits(readout)
 
     def logits_tangent(self, readout: Readout, direction: Propagation) -> Array:
         """Return the derivative of the logits along a direction of the controls."""
         c = direction.controls
-        if not self._takes(c.opening, c.stencils, c.biases):
+        if not self._takes(c.opening, c.stencils, c.biases, readout.matrix):
             return super().logits_tangent(readout, direction)
         products = self._linear.tangent(direction.residual_parameters, readout.matrix)
         return readout.cell_volume * products
 
     def logits_adjoint(self, readout: Readout, G: Array) -> Controls:
         """Return the adjoint of the logits' derivative, for `G` of their shape."""
-        if not self._takes(G):
+        if not self._takes(G, readout.matrix):
             return super().logits_adjoint(readout, G)
         return self._controls(self._linear.adjoint(readout.cell_volume * G, readout.matrix))
 

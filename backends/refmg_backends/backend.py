@@ -102,7 +102,7 @@ class ResidualNetwork(Protocol):
 
     With a `readout` W of shape ``(C cells, classes)`` and of the parameters' type, each method is about
     ``W^T Y`` of shape ``(classes, m)`` instead of the final features Y of shape ``(C, cells, m)``, which then
-    need not be written anywhere.
+    need not be written anywhere. W is not to be changed as long as the network is used.
     """
 
     def apply(self, x: Array, readout: Array | None = None) -> Array:

@@ -17,7 +17,7 @@ from refmg_backends.backend import ConvolutionKernel, FixedFeatures, ResidualNet
 from refmg_backends.errors import RefmgError, check_shape
 from refmg_backends.geometry import Geometry
 from refmg_backends.numba_convolution import NumbaConvolution, has_kernels
-from refmg_backends.numba_features import NumbaFeatures
+from refmg_backends.numba_features import MOST_CLASSES, NumbaFeatures
 from refmg_backends.numba_kernels import classifier, gradient, pointwise, winograd
 from refmg_backends.numba_kernels.memory import LINE, POOL, SMALLEST, aligned_empty, whole_vectors
 from refmg_backends.numba_kernels.vectors import lanes
@@ -164,7 +164,7 @@ class NumbaBackend(NumpyBackend):
         first = next(every, None)
         if first is None:
             raise RefmgError("found no features; expected one part of the examples or more")
-        if not has_kernels(first):
+        if not has_kernels(first) or classes > MOST_CLASSES:
             return super().fixed_features(chain([first], every), examples, classes)
         return NumbaFeatures(chain([first], every), (first.shape[0], examples, classes), first.dtype)
 

@@ -17,6 +17,9 @@ from refmg_backends.numba_kernels.vectors import lanes
 Real = NDArray[Any]
 # Blocks that a part of a sum over examples has about, and the most parts.
 BLOCKS, MOST_PARTS = 28, 32
+SUMS = 1 << 23  # bytes of all parts
+# More go to the reference: sums of classes times features then leave the caches with every block.
+MOST_CLASSES = 64
 
 
 class NumbaFeatures:
@@ -41,7 +44,7 @@ class NumbaFeatures:
         self.features, self.examples, self.classes = features, examples, _ = sizes
         self.dtype = np.dtype(dtype)
         size = kernels.VECTORS * lanes(self.dtype.itemsize)
-        count, groups = -(-examples // kernels.EXAMPLES), -(-features // size)
+        count, groups = max(1, -(-examples // kernels.EXAMPLES)), -(-features // size)
         self.rows = groups * size
         self.blocks = aligned_empty((count, groups, kernels.EXAMPLES, size), self.dtype)
         self.blocks[:, -1:, :, features - (groups - 1) * size :] = 0
@@ -56,7 +59,8 @@ class NumbaFeatures:
     @property
     def parts(self) -> int:
         """How many parts sums over examples have: by the shapes, so that no result depends on threads."""
-        return min(MOST_PARTS, 1 << ((len(self.blocks) + BLOCKS - 1) // BLOCKS - 1).bit_length())
+        wanted = min(MOST_PARTS, 1 << ((len(self.blocks) + BLOCKS - 1) // BLOCKS - 1).bit_length())
+        return max(1, min(wanted, SUMS // (self.classes * self.rows * self.dtype.itemsize)))
 
     def logits(self, W: Real) -> Real:
         """Return ``W^T Y`` of all examples."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refmg_backends.backend import ResidualParameters
-from refmg_backends.errors import check_shape
+from refmg_backends.errors import RefmgError, check_shape
 from refmg_backends.geometry import OUTSIDE, Geometry
 from refmg_backends.numba_kernels import codes, winograd
 from refmg_backends.numba_kernels import network as kernels
@@ -60,7 +60,7 @@ class NumbaNetwork:
         self.code, self.scale = codes.CODES[activation], self.dtype.type(scale)
         self.lanes = lanes(self.dtype.itemsize)
         self.channels, self.in_channels = parameters.opening.shape[:2]
-        self._ordered: tuple[Real | None, Real, Real] | None = None
+        self._ordered: tuple[Real, Real, Real] | None = None
 
     @cached_property
     def reads(self) -> tuple[Indices, Indices, Indices]:
@@ -102,17 +102,21 @@ class NumbaNetwork:
         return found, LinearizedNumbaNetwork(self, x.shape[2], kept)
 
     def ordered(self, readout: Real | None) -> tuple[Real, Real]:
-        """Return weights in the order of a block's features, and transposed; the last ones are kept."""
-        last = self._ordered
-        if last is None or last[0] is not readout:
+        """Return weights in the order of a block's features, and transposed; none without a readout.
+
+        The last ones are kept: like the parameters, a readout is not to be changed.
+        """
+        if readout is None:
+            return np.empty((0, 0), self.dtype), np.empty((0, 0), self.dtype)
+        if self._ordered is None or self._ordered[0] is not readout:
             rows = self.channels * self.geometry.cells
-            W = np.empty((0, 0), self.dtype) if readout is None else readout
-            if readout is not None:
-                check_shape("weights", W.shape, (rows, W.shape[1]))
-                W = W.reshape(self.channels, -1, W.shape[1]).swapaxes(0, 1).reshape(rows, -1)
-            here = np.ascontiguousarray(W, self.dtype)
-            last = self._ordered = readout, here, np.ascontiguousarray(here.T)
-        return last[1:]
+            check_shape("weights", readout.shape, (rows, readout.shape[-1]))
+            if readout.dtype != self.dtype:
+                raise RefmgError(f"found weights of type {readout.dtype}; expected {self.dtype}")
+            W = readout.reshape(self.channels, -1, readout.shape[1]).swapaxes(0, 1)
+            here = np.array(W, order="C").reshape(rows, -1)
+            self._ordered = readout, here, np.array(here.T, order="C")
+        return self._ordered[1:]
 
     def results(self, examples: int, W: Real) -> tuple[Real, Real]:
         """Return where final features go, and logits: one of them is empty."""

@@ -156,7 +156,11 @@ def of_residual_network(backend, s, Y, bias, geometry):
         return []
     found, linear = network.linearize(Y)
     back = linear.adjoint(found)
-    return [network.apply(Y), found, linear.tangent(layers), back.opening, back.stencils, back.biases]
+    W = xp.stack([xp.reshape(Z[..., 0], (-1,)) for Z in (found, -found, found * found)], axis=1)
+    logits, read = network.linearize(Y, W)
+    to_read = read.adjoint(logits, W)
+    given = [network.apply(Y), found, linear.tangent(layers), back.opening, back.stencils, back.biases]
+    return [*given, logits, read.tangent(layers, W), to_read.opening, to_read.stencils, to_read.biases]
 
 
 def xp_square(xp, s):

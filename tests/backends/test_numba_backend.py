@@ -275,7 +275,7 @@ import numpy as np
 import numba
 from refmg import Architecture, random_network
 from refmg.batches import Batches
-from refmg.objective import NetworkObjective
+from refmg.objective import ControlObjective, NetworkObjective
 from refmg_backends import Curvature
 rng = np.random.default_rng(0)
 network = random_network(Architecture((9, 10), channels=CHANNELS, layers=3), 0, "numba", "float32")
@@ -290,11 +290,15 @@ x, labels = rng.normal(size=(1, 5, 6, 1100)), rng.integers(0, 10, 1100)
 every = NetworkObjective(whole, [Batches(x, labels, 10, 1100, network.backend, "float32")[0]])
 by_whole = every.value_and_gradient(every.vector(whole))[1]
 curved_whole = every.gauss_newton(every.vector(whole))(by_whole)
+read = ControlObjective(whole, every.batches)
+by_read = read.value_and_gradient(read.vector(whole))[1]
+curved_read = read.gauss_newton(read.vector(whole))(by_read)
 # So many blocks of examples that sums over them have several parts.
 Y, p = rng.normal(size=(19, 1500)), rng.random((10, 1500))
 fixed = network.backend.fixed_features([Y], 1500, 10)
 curved = fixed.product(rng.normal(size=(19, 10)), p[:, 0], Curvature(np, p, p[None], p[None]))[0]
-found = gradient, product, by_whole, curved_whole, fixed.logits(curved), fixed.gradient(p), curved
+found = gradient, product, by_whole, curved_whole, by_read, curved_read
+found = *found, fixed.logits(curved), fixed.gradient(p), curved
 print(hashlib.sha256(b"".join(a.tobytes() for a in found)).hexdigest(), numba.get_num_threads())
 """
 

@@ -83,6 +83,26 @@ def test_logits_that_features_never_leave_the_kernel_for_are_those_of_explicit_m
     assert any(truth.any() for truth in found[1][2:])
 
 
+def test_the_logits_asked_for_are_those_of_the_classifier_given():
+    a, rng = Architecture((4, 5), channels=3), np.random.default_rng(1)
+    p, x = (
+        Propagation(a, whole_controls(a, rng, "float64"), NUMBA),
+        rng.integers(-2, 3, (1, 4, 5, 6)).astype(float),
+    )
+    one, two = (
+        Readout.of(Classifier(rng.normal(size=(3, 4, 5, 4)), np.zeros(4)), NUMBA, 1.0) for _ in range(2)
+    )
+    t, whole = linearized(p, x, readout=one), linearized(p, x)
+    assert type(t) is ReadTrajectory
+    bound = 60 * np.finfo(float).eps * np.abs(whole.Y).max() * np.abs(two.matrix).max() * 60
+    assert (
+        np.abs(t.logits(two) - whole.logits(two)).max() <= bound < np.abs(t.logits(one) - t.logits(two)).max()
+    )
+    complex_weights = two.matrix.astype(complex)
+    with pytest.raises(RefmgError, match="found weights of type complex128; expected float64"):
+        p.whole.apply(p.flat_images(x), complex_weights)
+
+
 @pytest.mark.parametrize("kind", ["complex128", "float32"])
 def test_a_classifier_or_direction_of_another_type_leaves_the_kernel(kind):
     a, rng = Architecture((4, 5), channels=3), np.random.default_rng(1)
@@ -225,6 +245,7 @@ def wrong_calls():
         "cells": lambda: network.linearize(np.ones((1, 35, 5))),
         "adjoint": lambda: linear.adjoint(np.ones((4, 36, 6))),
         "readout": lambda: network.apply(np.ones((1, 36, 5)), np.ones((143, 3))),
+        "flat readout": lambda: network.apply(np.ones((1, 36, 5)), np.ones(144)),
         "classes": lambda: linear.adjoint(np.ones((2, 5)), np.ones((144, 3))),
         "opening": lambda: linear.tangent(ResidualParameters(good.opening[:3], good.stencils, good.biases)),
         "layers": lambda: linear.tangent(ResidualParameters(good.opening, good.stencils[:1], good.biases)),

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from pathlib import Path
 
 TIMEOUT = 5, 10  # times what the unchanged module takes, and seconds more
@@ -27,7 +28,10 @@ def preload():
 
 def run_tests(arguments, timeout):
     """Return pytest's exit status in a forked process, None after `timeout` seconds."""
-    child = os.fork()
+    with warnings.catch_warnings():
+        # Of threads that a fork leaves behind: none of ours runs.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
     if child == 0:
         with contextlib.suppress(BaseException):
             os.setsid()
@@ -38,20 +42,21 @@ def run_tests(arguments, timeout):
 
             os._exit(int(pytest.main(arguments)))
         os._exit(3)
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.01)
-    os.killpg(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return None
+    end, done, status = time.monotonic() + timeout, 0, 0
+    try:
+        while not done and time.monotonic() < end:
+            time.sleep(0.01)
+            done, status = os.waitpid(child, os.WNOHANG)
+    finally:
+        if not done:
+            os.killpg(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status) if done else None
 
 
 def outcome(status):
-    """Return what became of a mutant; tests that crash or hang have noticed it as well."""
-    return "survived" if status == 0 else "killed"
+    """Return what became of a mutant; a crash has noticed it too, a hang is told apart."""
+    return "hung" if status is None else "survived" if status == 0 else "killed"
 
 
 def mutated(source, mutation):
@@ -63,34 +68,42 @@ def mutated(source, mutation):
     return mutate_code(source, operator, mutation["occurrence"])
 
 
-def done_before(results):
-    """Return the mutations that a results file tells of."""
-    lines = results.read_text().splitlines() if results.exists() else []
-    return {json.loads(line)["name"] for line in lines}
+def rows_of(paths):
+    """Return the outcomes in files, by name; a last line that was cut short is left out."""
+    rows = {}
+    for path in paths:
+        for line in path.read_text().splitlines():
+            with contextlib.suppress(json.JSONDecodeError):
+                row = json.loads(line)
+                rows[row["name"]] = row
+    return rows
 
 
 def name_of(mutation):
     """Return where a mutation is and what it is."""
-    return f"line {mutation['start_pos'][0]}: {mutation['operator_name']} {mutation['occurrence']}"
+    arguments = "".join(f" {value}" for value in mutation["operator_args"].values())
+    operator = f"{mutation['operator_name']} {mutation['occurrence']}{arguments}"
+    return f"line {mutation['start_pos'][0]}: {operator}"
 
 
 def main(job):
-    """Try every mutation that has not been tried, and restore the module."""
+    """Try every mutation, and restore the module."""
     module, results = Path(job["module"]), Path(job["results"])
     arguments, source = ["-x", "-q", "-n0", "-p", "no:cacheprovider", *job["tests"]], module.read_text()
     preload()
-    began = time.monotonic()
+    began, written = time.monotonic(), sys.dont_write_bytecode
     # The tests, as pytest rewrites them, are kept compiled; of what is mutated nothing is.
     sys.dont_write_bytecode = False
     status = run_tests(arguments, 600)
+    for compiled in (module.parent / "__pycache__").glob(f"{module.stem}.*"):
+        compiled.unlink()
     sys.dont_write_bytecode = True
     if status != 0:
         raise SystemExit(f"found tests of {module} that fail before any mutation (status {status})")
     timeout = TIMEOUT[0] * (time.monotonic() - began) + TIMEOUT[1]
-    before = done_before(results)
     try:
         for mutation in job["mutations"]:
-            changed = None if name_of(mutation) in before else mutated(source, mutation)
+            changed = mutated(source, mutation)
             if changed is None or changed == source:
                 continue
             module.write_text(changed)
@@ -101,6 +114,7 @@ def main(job):
                 file.write(json.dumps(row) + "\n")
     finally:
         module.write_text(source)
+        sys.dont_write_bytecode = written
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 cosmic-ray says which changes there are, one operator at a time; tests run on each. A change that no test
 notices is a survivor: a test that is missing, or a change that means the same. An interrupted run goes on:
-outcomes lie in ``build/mutation``, by the module's content.
+outcomes lie in ``build/mutation``, by the content of sources and tests.
 """
 
 import hashlib
@@ -12,6 +12,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from mutant_runner import name_of, rows_of
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = (
@@ -92,17 +94,28 @@ def mutations_of(module, tree, tool):
 
 def run_module(module, trees, python, tool):
     """Try the mutants of one module, a share of them in each tree, and return what became of them."""
-    mutations, workers, results = mutations_of(module, trees[0], tool), [], []
+    place, pattern = trees[0].parent, f"{Path(module).stem}-{digest_of(trees[0])}-"
+    mutations, before = mutations_of(module, trees[0], tool), rows_of(place.glob(f"{pattern}*.jsonl"))
+    left, workers = [m for m in mutations if name_of(m) not in before], []
     for k, tree in enumerate(trees):
-        digest = hashlib.sha256((tree / module).read_bytes()).hexdigest()[:12]
-        results.append(trees[0].parent / f"{Path(module).stem}-{digest}-{k}.jsonl")
-        job = {"module": module, "mutations": mutations[k :: len(trees)], "results": str(results[-1])}
-        job["tests"] = [module, *MODULES[module]]
+        share, results = left[k :: len(trees)], place / f"{pattern}{k}.jsonl"
+        tests = [module, *MODULES[module]]
+        job = {"module": module, "mutations": share, "results": str(results), "tests": tests}
         (tree / "job.json").write_text(json.dumps(job))
-        workers.append(subprocess.Popen([python, str(RUNNER), "job.json"], cwd=tree, env=environment(tree)))
+        command = [python, str(RUNNER), "job.json"]
+        workers += [subprocess.Popen(command, cwd=tree, env=environment(tree))] if share else []
     if any([worker.wait() for worker in workers]):
         raise SystemExit(f"mutants of {module}: a worker failed")
-    return found(line for path in results for line in path.read_text().splitlines())
+    return found(rows_of(place.glob(f"{pattern}*.jsonl")).values())
+
+
+def digest_of(tree):
+    """Return a digest of all that was copied: outcomes are those of these sources and tests."""
+    total = hashlib.sha256()
+    for path in sorted(p for name in COPIED for p in (tree / name, *(tree / name).rglob("*.py"))):
+        if path.is_file():
+            total.update(str(path.relative_to(tree)).encode() + path.read_bytes())
+    return total.hexdigest()[:12]
 
 
 def environment(tree):
@@ -113,13 +126,14 @@ def environment(tree):
     return kept | one | {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def found(lines):
-    """Return counts and survivors of the outcomes that the workers wrote."""
-    rows = [json.loads(line) for line in lines]
+def found(rows):
+    """Return counts and survivors; a mutant that hangs its tests counts as killed and is counted."""
+    rows = list(rows)
     survivors = [row["name"] for row in rows if row["outcome"] == "survived"]
     return {
         "mutants": len(rows),
         "killed": len(rows) - len(survivors),
+        "hung": sum(row["outcome"] == "hung" for row in rows),
         "seconds_per_mutant": round(sum(row["seconds"] for row in rows) / max(len(rows), 1), 2),
         "survivors": sorted(survivors, key=lambda name: (int(name.split(":")[0][5:]), name)),
     }

@@ -2,8 +2,8 @@
 
 A block holds all features of some examples as ``(groups, examples, features of a group)``: both products then
 have features in their vectors, so that no lane is idle whatever the number of classes, and each number
-that is loaded meets several others. A block stays in the second-level cache between the two products of a
-Hessian, so that memory is read once.
+that is loaded meets several others. Where a block of :data:`EXAMPLES` fits into the second-level cache it
+stays there between the two products of a Hessian, so that memory is read once.
 """
 
 from __future__ import annotations
@@ -143,14 +143,15 @@ def product(W, mu, blocks, diagonal, left, right, parts, sums):
         part, turned, zero = parts[p].reshape(-1), np.empty(EXAMPLES * k, blocks.dtype), np.zeros(1, np.int64)
         z, (z_cells, y_cells) = np.empty(k * EXAMPLES, blocks.dtype), _cells(size)
         part[:] = 0
-        sums[p] = 0
+        found = np.zeros(k, blocks.dtype)
         for b in range(p * B // P, (p + 1) * B // P):
             _logits(z, W, blocks, b, z_cells, y_cells)
             _curve(z, mu, diagonal, left, right, b * EXAMPLES, turned)
             for l in range(EXAMPLES):
                 for o in range(k):
-                    sums[p, o] += turned[l * k + o]
+                    found[o] += turned[l * k + o]
             _add(part, blocks, b, turned, k, zero)
+        sums[p] = found
 
 
 @njit(parallel=True, cache=True, nogil=True)

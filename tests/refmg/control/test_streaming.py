@@ -195,6 +195,19 @@ def test_an_empty_batch_stays_one(backend):
 
 
 @pytest.mark.parametrize("backend", ["numpy", named("numba")])
+@pytest.mark.parametrize("kind", [ControlObjective, NetworkObjective])
+def test_an_empty_batch_adds_nothing(backend, kind):
+    net = random_network(Architecture((4, 4), channels=2, classes=2), 0, backend, "float64")
+    assert net.logits(net.backend.asarray(np.zeros((1, 4, 4, 0)))).shape == (2, 0)
+    x, targets = np.ones((1, 4, 4, 3)), np.eye(2)[:, [0, 1, 1]]
+    full, empty = Batch(x, targets), Batch(x[..., :0], targets[:, :0])
+    with_empty, alone = kind(net, [full, empty]), kind(net, [full])
+    at = alone.vector(net) + 0.1
+    assert with_empty.value_and_gradient(at)[0] == alone.value_and_gradient(at)[0]
+    assert np.array_equal(with_empty.value_and_gradient(at)[1], alone.value_and_gradient(at)[1])
+
+
+@pytest.mark.parametrize("backend", ["numpy", named("numba")])
 def test_whole_batches_are_not_copied(backend):
     (batch,) = numbered(128)
     assert next(iter(cut(get_backend(backend), [batch]))) is batch
