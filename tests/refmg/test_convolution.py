@@ -11,7 +11,9 @@ from convolution_cases import on
 from scipy import ndimage, optimize, sparse
 from scipy.sparse.linalg import aslinearoperator
 
+from refmg.activation import named_activation
 from refmg.convolution import Convolution, convolution_matrix
+from refmg_backends import RefmgError
 
 EPS = np.finfo(np.float64).eps
 
@@ -353,3 +355,38 @@ def test_the_linear_operator_passes_the_dot_test(backend):
     # Inner products of z.size numbers, each a sum of s[0].size products (four-fold on the corners).
     bound = (z.size + 4 * s[0].size) * EPS * np.abs(s).sum() * np.abs(y).max() * np.abs(z).sum()
     assert abs(np.vdot(A.matvec(y), z) - np.vdot(y, A.rmatvec(z))) <= bound
+
+
+# --- what is added, and how many examples there are ------------------------------------------------
+
+
+@pytest.mark.parametrize("have", [1, 2, 4])
+def test_another_number_of_examples_is_refused_wherever_something_is_added(backend, have):
+    K, *host_data = operator_and_data((4, 5), (3, 3), "periodic", 1, (3, 2), backend, examples=3)
+    Y, Z = (backend.asarray(array, "float64") for array in host_data)
+    other = {"in": Y[..., :1], "out": Z[..., :1]}
+    other = {name: backend.xp.concat([array] * have, axis=-1) for name, array in other.items()}
+    bias, identity = backend.xp.zeros(3), named_activation("identity")
+    expected = r"expected \({}, 4, 5, 3\): channels first, grid, examples last$"
+    for channels, call in (
+        (3, lambda: K.apply(Y, add_to=other["out"])),
+        (2, lambda: K.apply_transpose(Z, add_to=other["in"])),
+        (3, lambda: K.activated(Y, bias, identity, base=other["out"])),
+    ):
+        with pytest.raises(RefmgError, match=expected.format(channels)):
+            call()
+    with pytest.raises(RefmgError, match=rf"^found 3 and {have} examples; expected as many in Y as in Z$"):
+        K.stencil_gradient(Y, other["out"])
+
+
+def test_a_layer_is_the_activation_itself_and_tells_no_slope_unless_it_is_asked(backend):
+    K, *host_data = operator_and_data((4, 5), (3, 3), "periodic", 1, (3, 2), backend)
+    Y, Z = (backend.asarray(array, "float64") for array in host_data)
+    bias, relu = backend.asarray(np.arange(3.0)), named_activation("relu")
+    value, slope = K.activated(Y, bias, relu)
+    expected = np.maximum(backend.to_numpy(K.apply(Y)) + np.arange(3.0)[:, None, None, None], 0)
+    assert slope is None
+    assert np.array_equal(backend.to_numpy(value), expected)
+    value, slope = K.activated(Y, bias, relu, base=Z, scale=2.0, slope=True)
+    assert np.array_equal(backend.to_numpy(value), backend.to_numpy(Z) + 2 * expected)
+    assert np.array_equal(backend.to_numpy(slope), expected > 0)

@@ -40,6 +40,7 @@ MODULES = {
     "refmg/integrators/leapfrog.py": (SCHEMES,),
     "refmg/integrators/verlet.py": (SCHEMES,),
     "refmg/classifier.py": (LOSSES, "tests/refmg/control/test_classifier_point.py"),
+    "refmg/readout.py": (LOSSES, "tests/refmg/control/test_classifier_point.py"),
 }
 # Annotations are never evaluated: their "or" is no operator of the program.
 ANNOTATIONS = "core/ReplaceBinaryOperator_BitOr_"
