@@ -10,6 +10,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from refmg.distributed.division import Division
 from refmg.distributed.share import Share, Terms, by_block
 from refmg.distributed.shared_examples import share_of
 from refmg.halving import in_halves, warn_of_halving
@@ -219,9 +220,7 @@ def sized(
         batches[:] = _divided(batches, ends)
 
 
-def summed(
-    backend: Backend, function: Callable[[Batch], Terms], batches: Sequence[Batch]
-) -> Iterator[Terms]:
+def summed(backend: Backend, function: Callable[[Batch], Terms], batches: Sequence[Batch]) -> Iterator[Terms]:
     """Yield what is to be added for the sum over all examples: a tuple of arrays for each batch.
 
     Where examples are shared out among ranks, their sum over all ranks is what is yielded, once.
@@ -248,12 +247,12 @@ def over_ranks(
     batches : sequence of Batch
         All of them together.
     """
-    share: Share | None = share_of(batches)
-    if share is None:
+    shared = division_of(batches)
+    if shared is None:
         for _, terms in parts:
             yield terms
         return
-    division = batches.division  # type: ignore[attr-defined]
+    share, division = shared
     yield share.total(backend, by_block(parts, division), division)
 
 
@@ -277,6 +276,13 @@ def examples_in(batches: Sequence[Batch]) -> int:
     if isinstance(batches, Batches):
         return batches.examples
     return sum(batch.size for batch in batches)
+
+
+def division_of(batches: Sequence[Batch]) -> tuple[Share, Division] | None:
+    """Return how the examples of batches are shared out; None where one process has them all."""
+    if isinstance(batches, Batches) and batches.share is not None:
+        return batches.share, batches.division
+    return None
 
 
 def cut(backend: Backend, batches: Iterable[Batch]) -> Iterator[Batch]:

@@ -60,7 +60,8 @@ class Layout:
     def zeros(self, backend: Backend) -> tuple[Array, ...]:
         """Return arrays of zeros."""
         return tuple(
-            backend.asarray(np.zeros(shape, name)) for shape, name in zip(self.shapes, self.types, strict=True)
+            backend.asarray(np.zeros(shape, name))
+            for shape, name in zip(self.shapes, self.types, strict=True)
         )
 
 

@@ -14,7 +14,7 @@ from refmg.distributed.division import Division, fixed_block
 from refmg.distributed.packing import Layout, layout_of, packed, unpacked
 from refmg.distributed.pairwise import PairwiseSum, aligned_nodes
 from refmg.distributed.routes import HostRoute, Route
-from refmg_backends import Backend, get_backend
+from refmg_backends import Backend
 from refmg_backends.backend import Array
 
 Terms = tuple[Array, ...]
@@ -89,7 +89,11 @@ class Share:
             Of the examples.
         """
         wide = (_wide(backend, term) for term in terms)
-        return self._in_pairs(backend, wide, division) if self.deterministic else self._plain(backend, wide, division)
+        return (
+            self._in_pairs(backend, wide, division)
+            if self.deterministic
+            else self._plain(backend, wide, division)
+        )
 
     def _plain(self, backend: Backend, terms: Iterator[Terms], division: Division) -> Terms:
         own: Terms | None = None

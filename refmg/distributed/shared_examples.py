@@ -71,7 +71,9 @@ class SharedExamples:
     def __getitem__(self, key: Any) -> SharedExamples:
         """Return some of the examples, ``x[..., numbers]``, of which nothing is read."""
         if not (isinstance(key, tuple) and len(key) == 2 and key[0] is Ellipsis):
-            raise RefmgError(f"found the index {key!r} of examples that are shared out; expected x[..., some]")
+            raise RefmgError(
+                f"found the index {key!r} of examples that are shared out; expected x[..., some]"
+            )
         numbers = np.arange(self.shape[-1])[key[1]]
 
         def read(chosen: Any) -> NDArray[Any]:
