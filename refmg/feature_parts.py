@@ -13,7 +13,7 @@ from refmg_backends.backend import Array
 
 
 class FeatureParts:
-    """Features of one process: all of them together; of a rank: its own, in fixed blocks where sums ask for it.
+    """Features of one process: all together; of a rank: its own, in fixed blocks where sums ask for it.
 
     Parameters
     ----------

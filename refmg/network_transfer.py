@@ -133,7 +133,7 @@ def _check_images(name: str, images: Any, network: Network, transfer: str) -> No
 
 
 def _first_bad(x: Any) -> int | None:
-    """Return the number of the first example that is not finite; of shared ones, every rank looks at its own."""
+    """Return the number of the first example that is not finite; a rank looks at its own."""
     if not isinstance(x, SharedExamples):
         return next((i for i in range(x.shape[-1]) if not np.isfinite(x[..., i]).all()), None)
     division = x.share.division(x.shape[-1], x.shape[-1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from io import BufferedReader
 from math import prod
 from pathlib import Path
 from typing import IO
@@ -26,7 +27,8 @@ def read_idx(path: str | Path) -> NDArray[np.uint8]:
     Parameters
     ----------
     path : path
-        The file; gzip is recognised by its content, not its name.
+        The file; gzip is recognised by its content, not its name. A plain file is mapped into memory: what
+        is not looked at is not read.
 
     Returns
     -------
@@ -48,7 +50,7 @@ def read_idx(path: str | Path) -> NDArray[np.uint8]:
     place = Path(path)
     try:
         with _open(place) as stream:
-            return _read(stream, place)
+            return _mapped(stream, place) if isinstance(stream, BufferedReader) else _read(stream, place)
     except OSError as error:
         raise RefmgError(f"cannot read {place}: {error.strerror or error}; expected an IDX file") from error
     except (EOFError, zlib.error) as error:
@@ -61,7 +63,23 @@ def _open(path: Path) -> IO[bytes]:
     return gzip.open(path) if zipped else path.open("rb")  # type: ignore[return-value]
 
 
+def _mapped(stream: BufferedReader, path: Path) -> NDArray[np.uint8]:
+    shape = _header(stream, path)
+    start, size = stream.tell(), prod(shape)
+    _check_length(path, path.stat().st_size - start, shape)
+    # An empty file cannot be mapped.
+    return np.asarray(np.memmap(path, np.uint8, "r", start, shape) if size else np.zeros(shape, np.uint8))
+
+
 def _read(stream: IO[bytes], path: Path) -> NDArray[np.uint8]:
+    shape = _header(stream, path)
+    content = stream.read(prod(shape) + 1)
+    _check_length(path, len(content), shape)
+    return np.frombuffer(content, np.uint8).reshape(shape)
+
+
+def _header(stream: IO[bytes], path: Path) -> tuple[int, ...]:
+    """Return the shape that the first bytes tell."""
     magic = stream.read(4)
     if len(magic) < 4 or magic[:3] != b"\0\0\x08" or not 1 <= magic[3] <= 4:
         raise RefmgError(
@@ -75,13 +93,16 @@ def _read(stream: IO[bytes], path: Path) -> NDArray[np.uint8]:
         raise RefmgError(
             f"{path}: found a header of {magic[3]} axes with sizes {shape}; fetch the file again"
         )
-    content = stream.read(size + 1)
-    if len(content) != size:
-        found = f"only {len(content)}" if len(content) < size else "more"
+    return shape
+
+
+def _check_length(path: Path, length: int, shape: tuple[int, ...]) -> None:
+    size = prod(shape)
+    if length != size:
+        found = f"only {length}" if length < size else "more"
         raise RefmgError(
             f"{path}: found {found} bytes after the header; expected {size} for {shape}; fetch it again"
         )
-    return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def load_idx_folder(folder: str | Path, split: str = "train") -> Images:

@@ -68,8 +68,8 @@ def fixed_block(examples: int, size: int, lanes: int = 1, most: int = 0) -> int:
 
     Examples
     --------
-    >>> fixed_block(50_000, 128), fixed_block(1000, 128), fixed_block(1000, 128, lanes=16), fixed_block(5, 128)
-    (128, 63, 48, 1)
+    >>> fixed_block(50_000, 128), fixed_block(1000, 128), fixed_block(1000, 128, lanes=16)
+    (128, 63, 48)
     """
     wanted = max(1, min(size, most or size, -(-examples // BLOCKS)))
     return wanted - wanted % lanes if wanted > lanes else wanted

@@ -161,6 +161,6 @@ def _check_size(size: int, environment: Mapping[str, str]) -> None:
     told = next((environment[name] for name in SIZES if name in environment), str(size))
     if told != str(size):
         raise RefmgError(
-            f"found {told} ranks by the launcher and {size} by mpi4py, which belongs to another MPI; expected "
-            "mpiexec and mpi4py of one MPI: pip install mpi4py for that mpiexec"
+            f"found {told} ranks by the launcher and {size} by mpi4py, which belongs to another MPI; "
+            "expected mpiexec and mpi4py of one MPI: pip install mpi4py for that mpiexec"
         )

@@ -11,8 +11,8 @@ T = TypeVar("T")
 class PairwiseSum(Generic[T]):
     """A sum of numbered terms, made in pairs: 0 with 1, 2 with 3, then these sums in pairs, and so on.
 
-    Each process pushes the terms of its own part, a run of numbers. What it cannot pair goes, as it is, to the
-    one that finishes the sum; the additions are the same ones, in the same pairs, whatever the parts are.
+    Each process pushes the terms of its own part, a run of numbers. What it cannot pair goes, as it is, to
+    the one that finishes the sum; the additions are the same ones, in the same pairs, whatever the parts are.
 
     Parameters
     ----------

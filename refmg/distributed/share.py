@@ -83,8 +83,8 @@ class Share:
             Where the arrays live.
         terms : iterable of tuple of array
             What this rank found, examples in order: where sums are deterministic one for each of its blocks,
-            else any number. Of a tuple, each array is summed for itself; all travel together. Floating numbers
-            of shape ``()`` are summed in float64.
+            else any number. Of a tuple, each array is summed for itself; all travel together. Floating
+            numbers of shape ``()`` are summed in float64.
         division : Division
             Of the examples.
         """

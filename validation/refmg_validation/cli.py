@@ -23,6 +23,9 @@ Output = Annotated[Path, typer.Option(help="Folder for what is written.")]
 Data = Annotated[
     Path | None, typer.Option(help="Folder with the MNIST files; REFMG_DATA, else the shipped digits.")
 ]
+Deterministic = Annotated[
+    bool, typer.Option("--deterministic", help="The same bits for every number of MPI ranks; slower.")
+]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Refuse to start anew: a run must be there to go on with.")
 ]
@@ -30,6 +33,7 @@ Resume = Annotated[
 INTERRUPTED = "interrupted"
 GOES_ON = f"{INTERRUPTED}; the same command goes on after the last finished iteration"
 WITH_CHECKPOINTS = ("resolution", "depth", "pyramid")  # of reproduce
+SHARED = ("transfer", "bench")  # by ranks, as those of reproduce with checkpoints
 SIGINT_STATUS = 130  # what typer makes of Ctrl-C
 
 
@@ -138,19 +142,22 @@ def transfer(
     ] = None,
     json: Annotated[Path | None, typer.Option(help="Record what was done in this file.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over existing files.")] = False,
+    deterministic: Deterministic = False,
 ) -> None:
     """Move the convolution stencils of a trained model to another resolution."""
     from refmg.model_transfer import ResolutionChange, TensorSelection
     from refmg_validation import move_model
     from refmg_validation.pictures import load_pictures
+    from refmg_validation.ranks import once, summing
     from refmg_validation.records import provenance, write_json
 
     move_model.check_transfer(transfer, images, size)
-    pictures = None if images is None else load_pictures(images, size or move_model.SIZE)
-    change = ResolutionChange(move_model.parse_factor(factor), to, transfer, closure, pictures)
+    with summing(deterministic):
+        pictures = None if images is None else load_pictures(images, size or move_model.SIZE)
+        change = ResolutionChange(move_model.parse_factor(factor), to, transfer, closure, pictures)
     selection = TensorSelection(include or (), exclude or ())
     request = move_model.MoveRequest(model, output, change, selection, force, json)
-    records, console = move_model.move_model(request), _console()
+    records, console = once(lambda: move_model.move_model(request)), _console()
     console.print(
         move_model.records_table(records, f"{model} moved by {transfer!r}, factor {factor}, to {to}")
     )
@@ -223,6 +230,7 @@ def resolution(
     seeds: Annotated[int, typer.Option(min=1, help="Runs, from --seed on: mean and spread.")] = 1,
     output: Output = Path("resolution-output"),
     resume: Resume = False,
+    deterministic: Deterministic = False,
 ) -> None:
     """Train at two resolutions, move each network to the other, and print the paper's table.
 
@@ -233,6 +241,7 @@ def resolution(
     from refmg_backends import one_of
     from refmg_validation import resolution_command
     from refmg_validation.presets import named_preset
+    from refmg_validation.ranks import summing
 
     chosen, names = named_preset(preset, regularization), network_transfer_names()
     transfers = transfer or ["linear"]
@@ -241,10 +250,11 @@ def resolution(
             raise RefmgError(one_of("transfer", name, [*names, "all"]))
     transfers = list(names) if "all" in transfers else transfers
     request = resolution_command.Request(chosen, data, transfers, output, resume)
-    if seeds == 1:
-        resolution_command.one_seed(request, seed, _console())
-    else:
-        resolution_command.several_seeds(request, range(seed, seed + seeds), _console())
+    with summing(deterministic):
+        if seeds == 1:
+            resolution_command.one_seed(request, seed, _console())
+        else:
+            resolution_command.several_seeds(request, range(seed, seed + seeds), _console())
 
 
 Weights = Annotated[str, typer.Option(help="weak or strong.")]
@@ -262,13 +272,16 @@ def depth(
     seeds: Seeds = 1,
     output: Output = Path("depth-output"),
     resume: Resume = False,
+    deterministic: Deterministic = False,
 ) -> None:
     """Train deeper and deeper networks from prolonged and from random starts (Figure 2)."""
     from refmg_validation.multilevel.command import DEPTH_KIND, Request
     from refmg_validation.multilevel.presets import named
+    from refmg_validation.ranks import summing
 
     chosen = named(DEPTH_KIND.presets, preset, regularization)
-    Request(DEPTH_KIND, chosen, data, range(seed, seed + seeds), output, resume).run(_console())
+    with summing(deterministic):
+        Request(DEPTH_KIND, chosen, data, range(seed, seed + seeds), output, resume).run(_console())
 
 
 @reproduce.command()
@@ -283,16 +296,19 @@ def pyramid(
     seeds: Seeds = 1,
     output: Output = Path("pyramid-output"),
     resume: Resume = False,
+    deterministic: Deterministic = False,
 ) -> None:
     """Train coarse to fine, shallow to deep and both at once, against the fine network alone."""
     from dataclasses import replace
 
     from refmg_validation.multilevel.command import PYRAMID_KIND, Request
     from refmg_validation.multilevel.presets import named
+    from refmg_validation.ranks import summing
 
     chosen = named(PYRAMID_KIND.presets, preset, regularization)
     chosen = replace(chosen, transfers=tuple(transfer)) if transfer else chosen
-    Request(PYRAMID_KIND, chosen, data, range(seed, seed + seeds), output, resume).run(_console())
+    with summing(deterministic):
+        Request(PYRAMID_KIND, chosen, data, range(seed, seed + seeds), output, resume).run(_console())
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -308,6 +324,30 @@ def main(arguments: list[str] | None = None) -> int:
     int
         Exit status.
     """
+    from refmg.distributed import MPICommunicator, world_communicator
+
+    try:
+        communicator = world_communicator()
+    except RefmgError as error:
+        return _told(_failed(str(error)))
+    if not isinstance(communicator, MPICommunicator):
+        return _told(_command(arguments))
+    from refmg_validation.together import run_together
+
+    given = _given(arguments)
+    shared = given[:1] in [[name] for name in SHARED] or _has_checkpoints(given)
+    return run_together(communicator, lambda: _command(arguments), shared)
+
+
+def _told(outcome: tuple[int, str]) -> int:
+    status, message = outcome
+    if message:
+        print(message, file=sys.stderr)
+    return status
+
+
+def _command(arguments: list[str] | None) -> tuple[int, str]:
+    """Run the command; return its exit status and what to say on standard error."""
     try:
         from refmg_backends import check_environment, default_dtype, get_backend
 
@@ -316,26 +356,32 @@ def main(arguments: list[str] | None = None) -> int:
         get_backend()
         result = typer.main.get_command(app)(arguments, prog_name="refmg", standalone_mode=False)
         sys.stdout.flush()
-        return _interrupted(arguments) if result == SIGINT_STATUS else int(result or 0)
+        return _interrupted(arguments) if result == SIGINT_STATUS else (int(result or 0), "")
     except TyperException as error:
         message = error.format_message()
-        return _fail(f"{message} (see refmg --help)") if message else 2  # no command: the help was printed
+        # No command: the help was printed.
+        return _failed(f"{message} (see refmg --help)") if message else (2, "")
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted(arguments)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 2
+        return 2, ""
     except (RefmgError, OSError) as error:
-        return _fail(str(error))
+        return _failed(str(error))
 
 
-def _interrupted(arguments: list[str] | None) -> int:
+def _given(arguments: list[str] | None) -> list[str]:
+    return sys.argv[1:] if arguments is None else arguments
+
+
+def _has_checkpoints(given: list[str]) -> bool:
+    return given[:1] == ["reproduce"] and bool(given[1:2]) and given[1] in WITH_CHECKPOINTS
+
+
+def _interrupted(arguments: list[str] | None) -> tuple[int, str]:
     """Say that the run was interrupted, and that it goes on only where it does."""
-    given = sys.argv[1:] if arguments is None else arguments
-    resumes = given[:1] == ["reproduce"] and given[1:2] and given[1] in WITH_CHECKPOINTS
-    return _fail(GOES_ON if resumes else INTERRUPTED)
+    return _failed(GOES_ON if _has_checkpoints(_given(arguments)) else INTERRUPTED)
 
 
-def _fail(message: str) -> int:
-    print("refmg: " + " ".join(message.split()), file=sys.stderr)
-    return 2
+def _failed(message: str) -> tuple[int, str]:
+    return 2, "refmg: " + " ".join(message.split())

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from refmg.distributed import SharedExamples
 from refmg_backends import RefmgError
+from refmg_validation.ranks import share
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
 
-def load_pictures(folder: Path, size: int) -> NDArray[Any]:
+def load_pictures(folder: Path, size: int) -> NDArray[Any] | SharedExamples:
     """Return all pictures below a folder, averaged to `size` cells a side.
 
     Parameters
@@ -24,8 +26,8 @@ def load_pictures(folder: Path, size: int) -> NDArray[Any]:
 
     Returns
     -------
-    ndarray of float32, shape (3, size, size, m)
-        In [0, 1], in the order of their paths.
+    ndarray of float32 or SharedExamples, shape (3, size, size, m)
+        In [0, 1], in the order of their paths. Several ranks read some each.
 
     Raises
     ------
@@ -38,6 +40,20 @@ def load_pictures(folder: Path, size: int) -> NDArray[Any]:
             f"found {len(paths)} pictures ({', '.join(ENDINGS)}) in {folder}, size {size}; expected at least "
             "one, and a positive size"
         )
+    how = share()
+    if how is None:
+        return _pictures(paths, size)
+    return SharedExamples(
+        lambda some: _pictures(list(np.array(paths, dtype=object)[some]), size),
+        (3, size, size, len(paths)),
+        np.float32,
+        how,
+    )
+
+
+def _pictures(paths: list[Path], size: int) -> NDArray[Any]:
+    if not paths:
+        return np.zeros((3, size, size, 0), np.float32)
     return np.stack([_picture(path, size) for path in paths], axis=-1)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from refmg import Architecture, Network, load_network, random_network, save_network
 from refmg.optimization import TrainingSettings, block_coordinate_descent
 from refmg_backends import RefmgError
+from refmg_validation.ranks import once
 from refmg_validation.runs import RunFolder, check_fingerprint, checkpoint_steps
 
 History = list[dict[str, Any]]
@@ -27,7 +28,7 @@ class Examples:
 
 def has_begun(path: Path) -> bool:
     """Return whether there is anything of a run that ends in the file `path`."""
-    return path.exists() or bool(checkpoint_steps(path.with_suffix("")))
+    return once(lambda: path.exists() or bool(checkpoint_steps(path.with_suffix(""))))
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,9 @@ class TrainingRun:
         return network, history
 
     def _in_file(self) -> tuple[Network | None, History]:
+        return once(self._read_file)
+
+    def _read_file(self) -> tuple[Network | None, History]:
         if not self.path.exists():
             return None, []
         try:
@@ -92,6 +96,9 @@ class TrainingRun:
 
     def sessions(self) -> list[dict[str, Any]]:
         """Return where the training comes from, one entry a process; none of former versions' files."""
+        return once(self._sessions)
+
+    def _sessions(self) -> list[dict[str, Any]]:
         if self.path.exists():
             _, notes = load_network(self.path)
         else:
@@ -124,4 +131,4 @@ class TrainingRun:
                 folder.save(step.number, network, {"history": history, "sessions": sessions})
                 yield network, history[-1]
             notes = {"fingerprint": self.fingerprint, "history": history, "sessions": sessions}
-            save_network(self.path, network, notes)
+            once(lambda: save_network(self.path, network, notes))
