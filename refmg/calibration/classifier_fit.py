@@ -100,8 +100,8 @@ def fit_shared_classifier(
     """
     comm = share.communicator
     if division.examples < features.shape[0]:
-        every = [share.gathered(part, division) for part in (features, logits)]
-        return from_first(comm, lambda: fit_classifier(*every, prior, ridge))  # type: ignore[no-any-return]
+        Y, Z = (share.gathered(part, division) for part in (features, logits))
+        return from_first(comm, lambda: fit_classifier(Y, Z, prior, ridge))  # type: ignore[no-any-return]
     place, m = get_backend("numpy"), division.examples
     parts = _parts(features.shape[1], share, division)
     sums = ((features[:, part].sum(axis=1), logits[:, part].sum(axis=1)) for part in parts)

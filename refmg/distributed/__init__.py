@@ -1,6 +1,7 @@
 """Several ranks: examples shared out, sums over all of them, and who says what to whom."""
 
 from refmg.distributed.communicator import Communicator, SerialCommunicator
+from refmg.distributed.devices import choose_device, choose_route, is_cuda_aware
 from refmg.distributed.division import Division
 from refmg.distributed.mpi_communicator import MPICommunicator, launched, world_communicator
 from refmg.distributed.once import from_first
@@ -21,7 +22,10 @@ __all__ = [
     "SerialCommunicator",
     "Share",
     "SharedExamples",
+    "choose_device",
+    "choose_route",
     "from_first",
+    "is_cuda_aware",
     "launched",
     "share_examples",
     "share_of",

@@ -40,7 +40,7 @@ class HostRoute:
         Of the ranks.
     """
 
-    name = "through the host's memory"
+    name = "the host's memory"
 
     def __init__(self, communicator: Communicator) -> None:
         self.communicator = communicator
@@ -97,9 +97,12 @@ class NcclRoute:
         identifier = communicator.broadcast(identifier)
         self.comm = nccl.NcclCommunicator(communicator.size, identifier, communicator.rank)
         self.types = {"float32": nccl.NCCL_FLOAT32, "float64": nccl.NCCL_FLOAT64}
+        self.host = HostRoute(communicator)
 
     def sum(self, backend: Backend, message: Array) -> Array:
         """Return the sums; they are begun on the current stream, as everything else."""
+        if str(message.dtype) not in self.types:
+            return self.host.sum(backend, message)
         out, add = backend.xp.empty_like(message), self.cupy.cuda.nccl.NCCL_SUM
         stream = self.cupy.cuda.get_current_stream().ptr
         kind = self.types[str(message.dtype)]

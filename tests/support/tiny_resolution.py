@@ -28,9 +28,9 @@ def write_stripes(folder: Path) -> None:
             (folder / f"{split}-{kind}-ubyte").write_bytes(header + array.tobytes())
 
 
-if __name__ == "__main__":
+def shrink() -> None:
+    """Make the presets of this process small."""
     from refmg_validation import presets, resolution_command
-    from refmg_validation.cli import main
     from refmg_validation.multilevel import command
     from refmg_validation.multilevel import presets as multilevel
 
@@ -47,4 +47,10 @@ if __name__ == "__main__":
         for name in ("DEPTH_KIND", "PYRAMID_KIND"):
             held = replace(getattr(command, name), draw=lambda *arguments: time.sleep(600))
             setattr(command, name, held)
+
+
+if __name__ == "__main__":
+    from refmg_validation.cli import main
+
+    shrink()
     sys.exit(main())

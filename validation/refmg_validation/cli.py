@@ -33,7 +33,7 @@ Resume = Annotated[
 INTERRUPTED = "interrupted"
 GOES_ON = f"{INTERRUPTED}; the same command goes on after the last finished iteration"
 WITH_CHECKPOINTS = ("resolution", "depth", "pyramid")  # of reproduce
-SHARED = ("transfer", "bench")  # by ranks, as those of reproduce with checkpoints
+SHARED = ("transfer", "bench", "info")  # by ranks, as those of reproduce with checkpoints
 SIGINT_STATUS = 130  # what typer makes of Ctrl-C
 
 

@@ -34,7 +34,8 @@ def provenance() -> dict[str, Any]:
     >>> sorted(set(provenance()) - {"commit"})
     ['command', 'date', 'environment', 'machine', 'threads', 'versions']
     """
-    return once(_found)
+    size = ranks().size
+    return once(_found) | ({"ranks": size} if size > 1 else {})
 
 
 def _found() -> dict[str, Any]:
@@ -52,7 +53,6 @@ def _found() -> dict[str, Any]:
         "environment": variables,
     }
     commit = source_commit(Path(refmg.__file__).parents[1])
-    found |= {"ranks": size} if (size := ranks().size) > 1 else {}
     return found if commit is None else found | {"commit": commit}
 
 

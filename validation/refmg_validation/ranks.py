@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from refmg import Classifier, Controls, Network, get_backend
-from refmg.distributed import Communicator, Route, SerialCommunicator, Share, from_first
+from refmg.distributed import Communicator, HostRoute, Route, SerialCommunicator, Share, from_first
 from refmg_backends.processors import one_blas_thread
 
 T = TypeVar("T")
@@ -72,6 +72,21 @@ def decisive() -> dict[str, Any]:
     {'deterministic': True}
     """
     return {"deterministic": True} if _RANKS.get().deterministic else {}
+
+
+def ranks_in_words() -> str:
+    """Return how many ranks there are and how their sums travel, for ``refmg info``.
+
+    Examples
+    --------
+    >>> ranks_in_words()
+    'one'
+    """
+    found = _RANKS.get()
+    if found.communicator.size == 1:
+        return "one"
+    route = found.route or HostRoute(found.communicator)
+    return f"{found.communicator.size}, sums travel by {route.name}"
 
 
 def share() -> Share | None:

@@ -54,8 +54,8 @@ class SharedImages:
         """One more than the largest label."""
         return int(self.labels.max()) + 1
 
-    def features(self, dtype: str = "float64") -> SharedExamples:
-        """Return the images in refmg's layout, read when a rank needs them."""
+    def features(self, dtype: str = "float64") -> Any:
+        """Return the images in refmg's layout as :class:`SharedExamples`, read when a rank needs them."""
 
         def read(some: Any) -> NDArray[Any]:
             return scaled_features(self.images.images[self.numbers[some]], dtype)

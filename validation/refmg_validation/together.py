@@ -8,7 +8,8 @@ import traceback
 from collections.abc import Callable
 from contextlib import redirect_stdout
 
-from refmg.distributed import MPICommunicator
+from refmg.distributed import HostRoute, MPICommunicator, Route, choose_device, choose_route
+from refmg_backends import RefmgError, check_environment, get_backend
 from refmg_backends.processors import share_processors
 from refmg_validation.ranks import Ranks, once, using
 
@@ -36,10 +37,11 @@ def run_together(communicator: MPICommunicator, command: Command, shared: bool) 
     """
     faults = MPICommunicator(communicator.comm.Dup())
     _divide_processors(communicator)
+    run = command if shared else lambda: once(command)
     with using(Ranks(communicator)), open(os.devnull, "w") as nowhere:
         out = sys.stdout if communicator.rank == 0 else nowhere
         with redirect_stdout(out):
-            status, message = _guarded(command if shared else lambda: once(command))
+            status, message = _guarded(communicator, run)
         out.flush()
     if status == 0:
         return 0
@@ -51,12 +53,27 @@ def run_together(communicator: MPICommunicator, command: Command, shared: bool) 
     faults.abort(status)
 
 
-def _guarded(command: Command) -> tuple[int, str]:
+def _guarded(communicator: MPICommunicator, command: Command) -> tuple[int, str]:
     """Run it; a mistake of ours is told with its trace, as Python does."""
     try:
-        return command()
+        with using(Ranks(communicator, route=_route(communicator))):
+            return command()
+    except RefmgError as error:
+        return 2, f"refmg: {error}"
     except Exception:
         return 1, traceback.format_exc().rstrip()
+
+
+def _route(communicator: MPICommunicator) -> Route:
+    """Return how sums travel, once every rank has its GPU where the backend works on one."""
+    if (check_environment().get("REFMG_BACKEND") or "numpy") != "cupy":
+        return HostRoute(communicator)
+    try:
+        import cupy
+    except ImportError:
+        return HostRoute(communicator)  # the command says what is missing
+    choose_device(communicator, cupy)
+    return choose_route(communicator, get_backend(), cupy)
 
 
 def _divide_processors(communicator: MPICommunicator) -> None:

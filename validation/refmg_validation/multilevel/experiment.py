@@ -11,7 +11,6 @@ from typing import Any
 
 from refmg import get_backend
 from refmg.atomic import remove_parts
-from refmg.data import Images
 from refmg.multilevel import ImagePyramid
 from refmg.transfer import Shape
 from refmg_backends import RefmgError
@@ -22,6 +21,7 @@ from refmg_validation.multilevel.watching import Watching
 from refmg_validation.ranks import decisive, divided, once
 from refmg_validation.resolution import load_splits
 from refmg_validation.runs import check_claim, claim_folder
+from refmg_validation.split_data import SplitImages
 
 Paths = Callable[[LevelsPreset, Shape, int], list[TrainingPath]]
 Results = list[dict[str, Any]]
@@ -136,7 +136,7 @@ class Experiment:
     def _folder(self, seed: int) -> Path:
         return self.output / f"seed-{seed}"
 
-    def _saved(self, seed: int, train: Images, about: dict[str, Any]) -> list[SavedPath]:
+    def _saved(self, seed: int, train: SplitImages, about: dict[str, Any]) -> list[SavedPath]:
         preset = self.preset.seeded(seed)
         base, folder = preset.base, self._folder(seed)
         settles = {
