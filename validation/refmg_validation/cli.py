@@ -93,6 +93,12 @@ def bench(
     ] = None,
     quick: Annotated[bool, typer.Option(help="Small shapes only, to see that the bench works.")] = False,
     shapes: Annotated[str, typer.Option(help="mnist, resnet or all: convolutions to time.")] = "mnist",
+    scaling: Annotated[
+        bool, typer.Option("--scaling", help="Time sums over MPI ranks instead; model many of them.")
+    ] = False,
+    compute: Annotated[
+        Path | None, typer.Option(help="Record of --scaling on other machines, whose computing is modelled.")
+    ] = None,
 ) -> None:
     """Time kernels and networks of the chosen backend."""
     from refmg_backends import get_backend, one_of
@@ -102,6 +108,13 @@ def bench(
     from refmg_validation.bench.torch_peer import TorchPeer
     from refmg_validation.records import provenance, write_figure, write_json
 
+    if scaling:
+        from refmg_validation.bench.scaling.command import bench_scaling
+
+        bench_scaling(quick, json, compute, _console())
+        return
+    if compute is not None:
+        raise RefmgError("found --compute, which only --scaling looks at; expected both or none")
     if against not in (None, "torch"):
         raise RefmgError(one_of("peer", against, ["torch"]))
     backend, console = get_backend(), _console()
