@@ -30,6 +30,7 @@ PUBLIC = (
     "refmg.calibration",
     "refmg.checks",
     "refmg.data",
+    "refmg.distributed",
     "refmg.dynamics",
     "refmg.integrators",
     "refmg.losses",

@@ -50,8 +50,8 @@ class PairwiseSum(Generic[T]):
         """Take the sum of the terms from `start` to ``start + width - 1``, which come next."""
         self.nodes.append((start, width, value))
         while len(self.nodes) > 1:
-            (start, left, a), (_, right, b) = self.nodes[-2:]
-            if left != right or start % (2 * left):
+            (start, left, a), (after, right, b) = self.nodes[-2:]
+            if left != right or start % (2 * left) or after != start + left:
                 return
             self.nodes[-2:] = [(start, 2 * left, self.add(a, b))]
 
