@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Any, TypeVar
 
 import numpy as np
 
 from refmg import Classifier, Controls, Network, get_backend
 from refmg.distributed import Communicator, HostRoute, Route, SerialCommunicator, Share, from_first
+from refmg_backends import RefmgError
 from refmg_backends.processors import one_blas_thread
 
 T = TypeVar("T")
@@ -118,6 +120,34 @@ def once(function: Callable[[], T]) -> T:
     return found
 
 
+def check_agreement(network: Network) -> None:
+    """Refuse to go on when ranks that should have the same parameters do not.
+
+    Raises
+    ------
+    RefmgError
+        On every rank.
+
+    Examples
+    --------
+    >>> from refmg import Architecture, random_network
+    >>> check_agreement(random_network(Architecture((4, 4)), 0))
+    """
+    communicator = ranks()
+    if communicator.size == 1:
+        return
+    digest = sha256()
+    for array in _arrays(network):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    found = communicator.gather(digest.hexdigest())
+    others = [rank for rank, other in enumerate(found) if other != found[0]]
+    if others:
+        raise RefmgError(
+            f"found other parameters on the ranks {others} than on rank 0 after the same step; expected the "
+            "same: take machines of one kind, with the same libraries"
+        )
+
+
 def divided(items: Sequence[Any], work: Callable[[Any], T]) -> list[T]:
     """Return the work on every item, in order: groups of ranks do some items each, side by side.
 
@@ -149,10 +179,14 @@ def divided(items: Sequence[Any], work: Callable[[Any], T]) -> list[T]:
     return [found[number] for number in range(len(items))]
 
 
-def _reduced(network: Network) -> tuple[Any, ...]:
-    host, c = network.backend.to_numpy, network.controls
+def _arrays(network: Network) -> list[Any]:
+    c = network.controls
     own = (c.opening, c.stencils, c.biases, network.classifier.W, network.classifier.mu)
-    return _rebuilt, (network.architecture, [np.array(host(a)) for a in own], network.backend.name)
+    return [np.array(network.backend.to_numpy(array)) for array in own]
+
+
+def _reduced(network: Network) -> tuple[Any, ...]:
+    return _rebuilt, (network.architecture, _arrays(network), network.backend.name)
 
 
 def _rebuilt(architecture: Any, arrays: list[Any], backend: str) -> Network:

@@ -11,7 +11,7 @@ import numpy as np
 
 from refmg import Network
 from refmg_backends import Backend, RefmgError
-from refmg_validation.ranks import once
+from refmg_validation.ranks import check_agreement, once
 from refmg_validation.runs.checkpoint import (
     Checkpoint,
     checkpoint_path,
@@ -107,6 +107,7 @@ class RunFolder:
             If the folder is not held, the step does not come last, or the disk is full; the former
             checkpoints are unharmed.
         """
+        check_agreement(network)
         once(lambda: self._save(Checkpoint(step, network, notes, dict(arrays or {}))))
 
     def _save(self, checkpoint: Checkpoint) -> None:
