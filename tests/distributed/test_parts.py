@@ -40,6 +40,7 @@ from refmg.distributed.division import fixed_block
 from refmg.distributed.pairwise import aligned_nodes
 from refmg_validation.ranks import (
     Ranks,
+    check_agreement,
     decisive,
     divided,
     once,
@@ -440,6 +441,16 @@ def test_a_network_travels_between_ranks():
     assert found.backend is network.backend
     assert np.array_equal(found.controls.stencils, network.controls.stencils)
     assert found.dtype == "float32"
+
+
+def test_ranks_that_went_apart_are_stopped():
+    def run(seeds):
+        check_agreement(random_network(Architecture((4, 4)), seeds[ranks().rank], "numpy"))
+        return True
+
+    assert on_ranks(3, lambda: run([5, 5, 5])) == [True] * 3
+    with pytest.raises(RefmgError, match=r"found other parameters on the ranks \[2\] than on rank 0"):
+        on_ranks(3, lambda: run([5, 5, 6]))
 
 
 def test_deterministic_sums_are_part_of_what_decides_a_result():
