@@ -13,6 +13,8 @@ import pytest
 import tiny_ranks
 import tiny_resolution
 from mpi_runs import ended, finish, start
+from PIL import Image
+from safetensors.numpy import load_file, save_file
 
 from refmg import load_network
 from refmg_validation.runs import checkpoint_steps
@@ -135,6 +137,20 @@ def test_seeds_are_divided_among_groups_of_ranks(stripes, tmp_path):
     time.sleep(0.01)
     assert "Networks of each seed" in finish(2, SCRIPT, *given[1])
     assert (tmp_path / "3" / "seed-1" / "measured.json").stat().st_mtime == begin
+
+
+def test_a_model_file_is_moved_by_the_spectrum_of_shared_pictures(tmp_path):
+    rng = np.random.default_rng(0)
+    save_file({"stem.weight": rng.normal(size=(4, 3, 3, 3)).astype(np.float32)}, tmp_path / "in.safetensors")
+    for k in range(5):
+        Image.fromarray(rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)).save(tmp_path / f"{k}.png")
+    given = ("transfer", tmp_path / "in.safetensors", "--to", "coarse", "--transfer", "spectrum")
+    given += ("--images", tmp_path, "--size", "8", "--deterministic")
+    for ranks in (1, 3):
+        printed = finish(ranks, SCRIPT, *given, "--output", tmp_path / f"{ranks}.safetensors")
+        assert printed.count("1 of 1 tensors moved") == 1
+    one, three = (load_file(tmp_path / f"{ranks}.safetensors")["stem.weight"] for ranks in (1, 3))
+    assert np.array_equal(one, three)
 
 
 def _accuracies(summary):

@@ -13,7 +13,7 @@ import ranks_operations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mpi_runs import finish
-from simulated_ranks import SimulatedRanks
+from simulated_ranks import SimulatedCommunicator, SimulatedRanks
 
 from refmg import Architecture, RefmgError, get_backend, random_network
 from refmg.distributed import (
@@ -463,8 +463,22 @@ def test_deterministic_sums_are_part_of_what_decides_a_result():
     assert on_ranks(2, ranks_in_words) == ["2, sums travel by the host's memory"] * 2
 
 
+def lacking(protocol, kind):
+    """Return what a protocol asks for and a class does not have."""
+    asked = {name for name in (*vars(protocol), *protocol.__annotations__) if not name.startswith("_")}
+    found = {*dir(kind), *kind.__init__.__code__.co_names}
+    return asked - found
+
+
+def test_all_communicators_and_routes_have_what_is_asked_of_them():
+    kinds = (SerialCommunicator, MPICommunicator, SimulatedCommunicator)
+    assert [lacking(Communicator, kind) for kind in kinds] == [set()] * 3
+    assert [lacking(Route, kind) for kind in (HostRoute, CudaAwareRoute, NcclRoute)] == [set()] * 3
+    assert lacking(Route, SimulatedRanks) == {"name", "sum"}
+
+
 def test_one_alone_has_nobody_to_talk_to():
-    alone: Communicator = SerialCommunicator()
+    alone = SerialCommunicator()
     assert alone.split(3) is alone
     assert alone.broadcast_numbers(np.ones(1)).tolist() == [1.0]
     for call in (alone.begin_send, alone.begin_receive):
