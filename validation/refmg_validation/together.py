@@ -13,7 +13,7 @@ from refmg_backends import RefmgError, check_environment, get_backend
 from refmg_backends.processors import share_processors
 from refmg_validation.ranks import Ranks, once, using
 
-GRACE = 2.0  # seconds in which ranks that fail alike find each other
+GRACE = 5.0  # seconds in which ranks that fail alike find each other
 Command = Callable[[], tuple[int, str]]
 
 
