@@ -6,7 +6,7 @@ from queue import Empty, Queue
 
 import numpy as np
 
-PATIENCE = 60.0  # seconds until a rank that waits for others gives up
+PATIENCE = 120.0  # seconds until a rank that waits for others gives up
 
 
 class SimulatedRanks:
