@@ -37,6 +37,7 @@ class Share:
 
     Examples
     --------
+    >>> from refmg import get_backend
     >>> from refmg.distributed import SerialCommunicator
     >>> share = Share(SerialCommunicator(), deterministic=True)
     >>> division, place = share.division(5, 2), get_backend("numpy")

@@ -110,7 +110,7 @@ def communication_share(phases: Sequence[Phase], ranks: int, cost: MessageCost) 
     --------
     >>> phase = Phase("gradient", 1, 1000, 1e-3, 0.0, 10**6)
     >>> [round(communication_share([phase], n, MessageCost(1e-6, 1e-9, "")), 4) for n in (1, 10, 100)]
-    [0.0, 0.0177, 0.1656]
+    [0.0, 0.0178, 0.1662]
     """
     said = sum(phase.communicate(ranks, cost) for phase in phases)
     return said / (said + sum(phase.compute(ranks) for phase in phases))
@@ -122,7 +122,7 @@ def ranks_at(share: float, phases: Sequence[Phase], cost: MessageCost, most: int
     Examples
     --------
     >>> ranks_at(0.1, [Phase("gradient", 1, 1000, 1e-3, 0.0, 10**6)], MessageCost(1e-6, 1e-9, ""))
-    56
+    59
     """
     low, high = 1, 2
     while communication_share(phases, high, cost) < share:
