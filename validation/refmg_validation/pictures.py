@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from refmg.distributed import SharedExamples
 from refmg_backends import RefmgError
-from refmg_validation.ranks import share
+from refmg_validation.ranks import once, share
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
@@ -34,7 +34,7 @@ def load_pictures(folder: Path, size: int) -> NDArray[Any] | SharedExamples:
     RefmgError
         If the size is not positive, there is no picture, or one cannot be read.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
+    paths = once(lambda: sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS))
     if size < 1 or not paths:
         raise RefmgError(
             f"found {len(paths)} pictures ({', '.join(ENDINGS)}) in {folder}, size {size}; expected at least "

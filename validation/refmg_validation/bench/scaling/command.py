@@ -12,7 +12,7 @@ from refmg.distributed import SerialCommunicator, Share
 from refmg_backends import RefmgError, get_backend
 from refmg_validation.bench.scaling import report
 from refmg_validation.bench.scaling.run import run_scaling
-from refmg_validation.ranks import share
+from refmg_validation.ranks import once, share
 from refmg_validation.records import provenance, write_figure, write_json
 
 
@@ -24,7 +24,7 @@ def bench_scaling(quick: bool, record: Path | None, compute: Path | None, consol
     RefmgError
         If `compute` is no record of this command.
     """
-    other = None if compute is None else _computing(compute)
+    other = None if compute is None else once(lambda: _computing(compute))
     how = share() or Share(SerialCommunicator())
     result = run_scaling(how, get_backend(), quick, lambda line: console.print(line, style="dim"), other)
     result = provenance() | result
