@@ -76,6 +76,15 @@ def test_deterministic_runs_have_the_same_bits_for_every_number_of_ranks(whole, 
     assert [score.get("ranks") for score in scores] == [None, ranks]
 
 
+@pytest.mark.slow
+def test_compiled_kernels_are_deterministic_over_ranks(stripes, tmp_path):
+    pytest.importorskip("numba")
+    for ranks in (1, 2, 3):
+        given = resolution(stripes, tmp_path / str(ranks), "--deterministic")
+        finish(ranks, SCRIPT, *given, REFMG_BACKEND="numba")
+        assert_same_bits(tmp_path / "1", tmp_path / str(ranks))
+
+
 def test_the_comparison_of_bits_rejects_another_run(stripes, whole):
     other = stripes.parent / "seeded"
     finish(1, SCRIPT, *resolution(stripes, other, "--deterministic", "--seed", "1"))
