@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import time
 from functools import cache
 from pathlib import Path
 
@@ -85,20 +84,15 @@ def test_compiled_kernels_are_deterministic_over_ranks(stripes, tmp_path):
         assert_same_bits(tmp_path / "1", tmp_path / str(ranks))
 
 
-def test_the_comparison_of_bits_rejects_another_run(stripes, whole):
-    other = stripes.parent / "seeded"
-    finish(1, SCRIPT, *resolution(stripes, other, "--deterministic", "--seed", "1"))
-    with pytest.raises(AssertionError):
-        assert_same_bits(whole(1)[0], other)
-
-
 def test_two_ranks_print_the_table_of_one_once(stripes, tmp_path):
     printed = [finish(n, SCRIPT, *resolution(stripes, tmp_path / str(n))) for n in (1, 2)]
     assert table(printed[0]) == table(printed[1])
     assert printed[1].count("iteration 4 of 4") == len(LEVELS)
-    assert sorted(p.name for p in (tmp_path / "1").iterdir()) == sorted(
-        p.name for p in (tmp_path / "2").iterdir()
-    )
+    files = [sorted(path.name for path in (tmp_path / n).iterdir()) for n in "12"]
+    assert files[0] == files[1]
+    # Plain sums are rounded in another order: the comparison of bits finds that.
+    with pytest.raises(AssertionError):
+        assert_same_bits(tmp_path / "1", tmp_path / "2")
 
 
 def test_bad_input_is_one_line_and_status_2(tmp_path):
@@ -134,18 +128,19 @@ def test_killed_it_goes_on_with_another_number_of_ranks(stripes, whole, tmp_path
     assert_same_bits(whole(1)[0], tmp_path / "out")
 
 
-def test_seeds_are_divided_among_groups_of_ranks(stripes, tmp_path):
-    given = [resolution(stripes, tmp_path / str(n), "--deterministic", "--seeds", "2") for n in (1, 3)]
-    finish(1, SCRIPT, *given[0])
-    finish(3, SCRIPT, *given[1])
-    for seed in ("seed-0", "seed-1"):
-        assert_same_bits(tmp_path / "1" / seed, tmp_path / "3" / seed)
-    summaries = [json.loads((tmp_path / n / "seeds.json").read_text())["summary"] for n in "13"]
-    assert _accuracies(summaries[0]) == _accuracies(summaries[1])
-    begin = (tmp_path / "3" / "seed-1" / "measured.json").stat().st_mtime
-    time.sleep(0.01)
-    assert "Networks of each seed" in finish(2, SCRIPT, *given[1])
-    assert (tmp_path / "3" / "seed-1" / "measured.json").stat().st_mtime == begin
+def test_seeds_are_divided_among_groups_of_ranks(stripes, whole, tmp_path):
+    given = resolution(stripes, tmp_path / "out", "--deterministic", "--seeds", "2")
+    finish(3, SCRIPT, *given)
+    assert_same_bits(whole(1)[0], tmp_path / "out" / "seed-0")
+    found = json.loads((tmp_path / "out" / "seeds.json").read_text())
+    alone = json.loads((whole(1)[0] / "resolution.json").read_text())["rows"][0]
+    assert found["seeds"] == [0, 1]
+    assert found["summary"]["native"]["fine_test"]["values"][0] == alone["fine_test"]
+    files = [tmp_path / "out" / seed / "measured.json" for seed in ("seed-0", "seed-1")]
+    begin = [file.stat().st_mtime_ns for file in files]
+    # With another number of ranks nothing is done again.
+    assert "Networks of each seed" in finish(2, SCRIPT, *given)
+    assert [file.stat().st_mtime_ns for file in files] == begin
 
 
 def test_a_model_file_is_moved_by_the_spectrum_of_shared_pictures(tmp_path):
@@ -160,10 +155,3 @@ def test_a_model_file_is_moved_by_the_spectrum_of_shared_pictures(tmp_path):
         assert printed.count("1 of 1 tensors moved") == 1
     one, three = (load_file(tmp_path / f"{ranks}.safetensors")["stem.weight"] for ranks in (1, 3))
     assert np.array_equal(one, three)
-
-
-def _accuracies(summary):
-    return {
-        name: {column: found["values"] for column, found in row.items() if "seconds" not in column}
-        for name, row in summary.items()
-    }
