@@ -10,6 +10,9 @@ from typing import Any, overload
 
 import numpy as np
 
+from refmg.distributed.division import Division
+from refmg.distributed.share import Share, Terms, by_block
+from refmg.distributed.shared_examples import share_of
 from refmg.halving import in_halves, warn_of_halving
 from refmg.losses import as_targets
 from refmg_backends import Backend, RefmgError
@@ -48,8 +51,8 @@ class Batches(Sequence[Batch]):
 
     Parameters
     ----------
-    x : ndarray, shape (C_in, n_1, .., n_d, m)
-        Images on the host.
+    x : ndarray or SharedExamples, shape (C_in, n_1, .., n_d, m)
+        Images on the host. Of shared ones these are the batches of this rank.
     labels : ndarray, shape (m,) of int, or (classes, m) one-hot
         Their classes.
     classes, size : int
@@ -85,14 +88,25 @@ class Batches(Sequence[Batch]):
             )
         if size < 1:
             raise RefmgError(f"found batches of {size} examples; expected 1 or more")
+        self.given, self.examples, self.share = (x, self.targets), int(x.shape[-1]), share_of(x)
+        if self.share is not None:
+            self.division = self.share.division(self.examples, size, backend)
+            size = self.share.batch(self.division, size)
+            x, self.targets = x.own(self.division), self.targets[:, self.share.part(self.division)]  # type: ignore[attr-defined]
         self.x, self.batch_size, self.backend, self.dtype = x, size, backend, dtype
         m = self.targets.shape[1]
         self._ends = [*range(size, m, size), m]
 
     def take(self, chosen: np.ndarray) -> Batches:
-        """Return batches of the examples with these numbers."""
-        x, targets = self.x[..., chosen], self.targets[:, chosen]
+        """Return batches of the examples with these numbers, shared out again where these are."""
+        x, targets = self.given[0][..., chosen], self.given[1][:, chosen]
         return Batches(x, targets, targets.shape[0], self.batch_size, self.backend, self.dtype)
+
+    def alone(self, chosen: np.ndarray) -> Batches:
+        """Return batches of the examples with these numbers, for this process alone."""
+        x, targets = self.given
+        x = x[..., chosen] if self.share is None else x.read(chosen)  # type: ignore[attr-defined]
+        return Batches(x, targets[:, chosen], len(targets), self.batch_size, self.backend, self.dtype)
 
     def __len__(self) -> int:
         return -(-self.targets.shape[1] // self.batch_size)
@@ -185,6 +199,17 @@ def mapped(
     MemoryError
         If a single example does not fit.
     """
+    for _, found in sized(backend, function, batches, lanes):
+        yield found
+
+
+def sized(
+    backend: Backend,
+    function: Callable[[Batch], Any],
+    batches: Iterable[Batch],
+    lanes: int | None = None,
+) -> Iterator[tuple[int, Any]]:
+    """Yield what :func:`mapped` yields, each with its number of examples."""
 
     def work(batch: Batch) -> tuple[list[int], list[Any]]:
         parts = [batch]
@@ -200,9 +225,50 @@ def mapped(
             if isinstance(batches, Batches):
                 batches.divide([start, *stops])
         start = stops[-1]
-        yield from found
+        yield from zip(sizes, found, strict=True)
     if halved and isinstance(batches, list):
         batches[:] = _divided(batches, ends)
+
+
+def summed(
+    backend: Backend,
+    function: Callable[[Batch], Terms],
+    batches: Sequence[Batch],
+    lanes: int | None = None,
+) -> Iterator[Terms]:
+    """Yield what is to be added for the sum over all examples: a tuple of arrays for each batch.
+
+    Where examples are shared out among ranks, their sum over all ranks is what is yielded, once.
+
+    Parameters
+    ----------
+    backend, function, batches, lanes
+        As for :func:`mapped`; `function` returns a tuple of arrays.
+    """
+    yield from over_ranks(backend, sized(backend, function, batches, lanes), batches)
+
+
+def over_ranks(
+    backend: Backend, parts: Iterable[tuple[int, Terms]], batches: Sequence[Batch]
+) -> Iterator[Terms]:
+    """Yield tuples of arrays, or their sum over all ranks where the batches are shared out.
+
+    Parameters
+    ----------
+    backend : Backend
+        Where the arrays live.
+    parts : iterable of (int, tuple of array)
+        How many examples each is of, and what was found of them.
+    batches : sequence of Batch
+        All of them together.
+    """
+    shared = division_of(batches)
+    if shared is None:
+        for _, terms in parts:
+            yield terms
+        return
+    share, division = shared
+    yield share.total(backend, by_block(parts, division), division)
 
 
 def own(batches: Sequence[Batch]) -> Batches | list[Batch]:
@@ -221,10 +287,17 @@ def _divided(batches: list[Batch], ends: list[int]) -> Iterator[Batch]:
 
 
 def examples_in(batches: Sequence[Batch]) -> int:
-    """Return the number of examples."""
+    """Return the number of examples, those of other ranks among them."""
     if isinstance(batches, Batches):
-        return int(batches.targets.shape[1])
+        return batches.examples
     return sum(batch.size for batch in batches)
+
+
+def division_of(batches: Sequence[Batch]) -> tuple[Share, Division] | None:
+    """Return how the examples of batches are shared out; None where one process has them all."""
+    if isinstance(batches, Batches) and batches.share is not None:
+        return batches.share, batches.division
+    return None
 
 
 def cut(backend: Backend, batches: Iterable[Batch], lanes: int | None = None) -> Iterator[Batch]:

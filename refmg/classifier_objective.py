@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from refmg.architecture import Architecture
 from refmg.batches import Batch, examples_in
 from refmg.classifier import Classifier
 from refmg.classifier_point import ClassifierPoint
+from refmg.distributed.division import Division
+from refmg.distributed.share import Share, Terms
 from refmg.evaluation import Evaluation, Product
+from refmg.feature_parts import FeatureParts
 from refmg.losses import named_loss
 from refmg.regularization import Regularization
 from refmg_backends import Backend, Curvature
@@ -33,6 +37,8 @@ class ClassifierObjective:
         See :func:`refmg.losses.named_loss`.
     examples : int, optional
         How many there are, where `batches` is no sequence.
+    shared : (Share, Division), optional
+        Where the batches are those of this rank: how examples are shared out.
     """
 
     def __init__(
@@ -43,21 +49,17 @@ class ClassifierObjective:
         backend: Backend,
         loss: str = "softmax",
         examples: int | None = None,
+        shared: tuple[Share, Division] | None = None,
     ) -> None:
         self.grid, self.backend, self.xp = architecture.grid, backend, backend.xp
         self.regularization, self.volume = regularization, architecture.grid.cell_volume
-        self.loss, targets = named_loss(loss), list[Array]()
+        self.loss = named_loss(loss)
         if examples is None:
             assert isinstance(batches, Sequence)
             examples = examples_in(batches)
-
-        def parts() -> Iterator[Array]:
-            for batch in batches:
-                targets.append(batch.targets)
-                yield self.xp.reshape(batch.x, (-1, batch.size))
-
-        self.features = backend.fixed_features(parts(), examples, architecture.classes)
-        self.targets, self.examples = self.xp.concat(targets, axis=1), examples
+        self.examples = examples
+        self.features = FeatureParts(backend, batches, (examples, architecture.classes), shared)
+        self.targets = self.features.targets
 
     def at(self, classifier: Classifier) -> ClassifierPoint:
         """Return the objective about a classifier: one pass over the features."""
@@ -76,7 +78,7 @@ class ClassifierObjective:
         return self.at(classifier).derivatives()
 
     def logits(self, classifier: Classifier) -> Array:
-        """Return the logits of all examples, ``(classes, m)``: one pass over the features."""
+        """Return the logits, ``(classes, m)``, of this rank's examples: one pass over the features."""
         return self.features.logits(self._matrix(classifier)) + classifier.mu[:, None]
 
     def adjoint(self, classifier: Classifier, residuals: Array) -> Array:
@@ -89,8 +91,8 @@ class ClassifierObjective:
         residuals : array, shape (classes, m)
             In the logits.
         """
-        weights = self.features.gradient(residuals)
-        return self._penalty_product(classifier) + self._flat(weights, self.xp.sum(residuals, axis=1))
+        weights, sums = self.features.gradient(residuals)
+        return self._penalty_product(classifier) + self._flat(weights, sums)
 
     def hessian_product(self, direction: Classifier, curvature: Curvature) -> Array:
         """Return the Hessian times a direction, for the losses' Hessians in the logits: two products.
@@ -101,6 +103,10 @@ class ClassifierObjective:
         found = self.features.product(self._matrix(direction), direction.mu, curvature)
         weights, biases = (part / self.examples for part in found)
         return self._penalty_product(direction) + self._flat(weights, biases)
+
+    def total(self, term: Callable[[Any, Any], Terms], logits: Array) -> Terms:
+        """Return the sums over all examples of what `term` makes of logits and targets."""
+        return self.features.total(term, logits, self.targets)
 
     def mass_inverse(self, classifier: Classifier, vector: Array) -> Array:
         """Return the vector measured by the grid: weights divided by ``h^d``.

@@ -28,14 +28,22 @@ class ClassifierPoint:
 
     def __init__(self, objective: ClassifierObjective, classifier: Classifier, logits: Array) -> None:
         self.objective, self.classifier, self.logits = objective, classifier, logits
+        self._evaluation: Evaluation | None = None
 
-    @cached_property
+    @property
     def evaluation(self) -> Evaluation:
         """Loss, regulariser and accuracy: no pass over the features, one transfer to the host."""
+        # No cached_property: up to Python 3.11 its lock is held while ranks, as threads, wait for each other.
+        if self._evaluation is None:
+            o = self.objective
+            totals = Totals(o.backend)
+            totals.add(*o.total(self._scores, self.logits))
+            self._evaluation = totals.evaluation(o.examples, o.penalty(self.classifier))
+        return self._evaluation
+
+    def _scores(self, logits: Array, targets: Array) -> tuple[Array, Array]:
         o = self.objective
-        totals = Totals(o.backend)
-        totals.add(o.loss.value(o.xp, self.logits, o.targets), correct(o.xp, self.logits, o.targets))
-        return totals.evaluation(o.examples, o.penalty(self.classifier))
+        return o.loss.value(o.xp, logits, targets), correct(o.xp, logits, targets)
 
     def derivatives(self) -> tuple[float, Array, Product]:
         """Return the objective, its gradient as a vector and the product with its Hessian.

@@ -9,8 +9,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from refmg.distributed.shared_examples import share_of
 from refmg.transfer import Shape
-from refmg_backends import RefmgError
+from refmg_backends import RefmgError, get_backend
 
 Power = NDArray[np.float64]
 COARSE_CELLS = 32  # of the grid on which a covariance without a grid of its own is sampled
@@ -146,7 +147,7 @@ class Spectrum:
 
         Parameters
         ----------
-        images : ndarray, shape (C, n_1, .., n_d, m), or an iterable of such
+        images : ndarray or SharedExamples, shape (C, n_1, .., n_d, m), or an iterable of such
             Examples last; channels share one spectrum.
         batch_size : int
             Examples at a time; changes memory, and the result by rounding only.
@@ -160,10 +161,11 @@ class Spectrum:
         RefmgError
             If there are no images, their grids differ or a value is not finite.
         """
+        if share_of(images) is not None:
+            return cls(_shared_power(images, batch_size))
         total, count = None, 0
         for x in _parts(images, batch_size):
-            axes = tuple(range(1, x.ndim - 1))
-            power = (np.abs(np.fft.fftn(x.astype(np.float64), axes=axes)) ** 2).sum(axis=(0, -1))
+            power = _power(x)
             if total is not None and power.shape != total.shape:
                 raise RefmgError(
                     f"found images of {power.shape} cells after {total.shape}; expected one grid"
@@ -194,6 +196,21 @@ class Spectrum:
         if tuple(shape) != self.shape:
             raise RefmgError(f"found a grid of {shape} cells; expected that of the images, {self.shape}")
         return self._power
+
+
+def _power(x: NDArray[Any]) -> Power:
+    """Return the sum of the power of images, over channels and examples."""
+    axes = tuple(range(1, x.ndim - 1))
+    return np.asarray((np.abs(np.fft.fftn(x.astype(np.float64), axes=axes)) ** 2).sum(axis=(0, -1)))
+
+
+def _shared_power(images: Any, batch_size: int) -> Power:
+    """Return the mean power of images of which every rank has some."""
+    share, (channels, *cells, m) = images.share, images.shape
+    division = share.division(m, batch_size)
+    parts = _parts(images.own(division), share.batch(division, batch_size))
+    (total,) = share.total(get_backend("numpy"), ((_power(x),) for x in parts), division)
+    return np.asarray(total / (channels * m * np.prod(cells)))
 
 
 def _parts(images: Any, batch_size: int) -> Iterable[NDArray[Any]]:

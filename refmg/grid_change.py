@@ -9,6 +9,7 @@ from math import prod
 import numpy as np
 
 from refmg.data.pyramid import restrict_images
+from refmg.distributed.shared_examples import mapped_examples
 from refmg.transfer import Shape
 from refmg_backends import RefmgError
 
@@ -125,4 +126,5 @@ def images_on(images: np.ndarray, shape: Shape) -> np.ndarray:
         )
     if cells == tuple(shape):
         return images
-    return restrict_images(images, 0.0, factor=tuple(n // k for n, k in zip(cells, shape, strict=True)))
+    factor = tuple(n // k for n, k in zip(cells, shape, strict=True))
+    return mapped_examples(images, lambda x: restrict_images(x, 0.0, factor=factor))  # type: ignore[no-any-return]

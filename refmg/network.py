@@ -10,6 +10,7 @@ import numpy as np
 from refmg.architecture import Architecture
 from refmg.classifier import Classifier, zero_classifier
 from refmg.controls import Controls, random_controls
+from refmg.distributed.shared_examples import share_of
 from refmg.propagation import Propagation
 from refmg.readout import Readout
 from refmg_backends import Backend, RefmgError, default_dtype, get_backend
@@ -115,7 +116,23 @@ class Network:
         return np.concatenate(found) if found else np.zeros(0, dtype=np.intp)
 
     def accuracy(self, x: Array, labels: np.ndarray, batch_size: int = 128) -> float:
-        """Return the fraction of images whose most likely class is their label."""
+        """Return the fraction of images whose most likely class is their label.
+
+        Parameters
+        ----------
+        x : array or SharedExamples, shape (C_in, n_1, .., n_d, m)
+            Images, examples last; of shared ones each rank looks at its own.
+        labels : ndarray of int, shape (m,)
+            Of all images.
+        batch_size : int
+            Examples at a time.
+        """
+        share = share_of(x)
+        if share is not None:
+            division = share.division(len(labels), batch_size, self.backend)
+            found = self.predict(x.own(division), share.batch(division, batch_size))
+            hits = np.sum(found == labels[share.part(division)])
+            return float(share.communicator.sum(np.asarray(hits, dtype=np.int64))) / len(labels)
         return float(np.mean(self.predict(x, batch_size) == labels))
 
 

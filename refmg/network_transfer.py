@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from refmg.calibration import Calibration, SyntheticImages, calibrated_network
+from refmg.distributed.shared_examples import SharedExamples, as_examples
 from refmg.grid_change import GridChange, images_on
 from refmg.network import Network
 from refmg.network_move import DEFAULT_PAIR, moved_network
@@ -52,7 +54,7 @@ def transfer_network(
         baseline of the paper's tables. ``"calibrated"``, or a :class:`Calibration`, fits stencils and
         classifier to the network's own responses. ``"synthetic"``, or a :class:`SyntheticImages`, does
         so without images of yours: on random ones.
-    images : ndarray, shape (C_in, n_1, .., n_d, m), optional
+    images : ndarray or SharedExamples, shape (C_in, n_1, .., n_d, m), optional
         Unlabelled images on the **finer** of the two grids, for ``"spectrum"`` and ``"calibrated"``.
         Finer ones are restricted by averaging.
     coarse_images : ndarray, shape (C_in, n_1, .., n_d, m), optional
@@ -115,9 +117,9 @@ def _check_images(name: str, images: Any, network: Network, transfer: str) -> No
     """Refuse images that this network does not see, or that no least squares can use."""
     if images is None:
         return
-    x, ndim, channels = np.asarray(images), len(network.architecture.shape), network.architecture.in_channels
+    x, ndim, channels = as_examples(images), len(network.architecture.shape), network.architecture.in_channels
     # A spectrum is that of all channels together, however many.
-    if x.ndim != ndim + 2 or not x.size or (transfer == CALIBRATED and x.shape[0] != channels):
+    if x.ndim != ndim + 2 or not prod(x.shape) or (transfer == CALIBRATED and x.shape[0] != channels):
         raise RefmgError(
             f"found {name} of shape {x.shape}; expected (channels, grid, examples): {channels} channels, "
             f"{ndim} axes of a grid, at least one example"
@@ -125,9 +127,19 @@ def _check_images(name: str, images: Any, network: Network, transfer: str) -> No
     if x.dtype.kind not in "fiu":
         raise RefmgError(f"found {name} of type {x.dtype}; expected real numbers")
     # An example at a time, so that no second array of this size is made.
-    bad = next((i for i in range(x.shape[-1]) if not np.isfinite(x[..., i]).all()), None)
+    bad = _first_bad(x)
     if bad is not None:
         raise RefmgError(f"found NaN or infinity in {name}, example {bad}; expected finite values: drop it")
+
+
+def _first_bad(x: Any) -> int | None:
+    """Return the number of the first example that is not finite; a rank looks at its own."""
+    if not isinstance(x, SharedExamples):
+        return next((i for i in range(x.shape[-1]) if not np.isfinite(x[..., i]).all()), None)
+    division = x.share.division(x.shape[-1], x.shape[-1])
+    own, first = _first_bad(x.own(division)), x.share.part(division).start
+    found = x.share.communicator.gather(None if own is None else first + own)
+    return next((bad for bad in found if bad is not None), None)
 
 
 def _one_level(
@@ -137,12 +149,12 @@ def _one_level(
         return _without_data(
             network, change, transfer if isinstance(transfer, SyntheticImages) else SyntheticImages()
         )
-    fine = None if images is None else change.on_fine(np.asarray(images))
+    fine = None if images is None else change.on_fine(as_examples(images))
     if transfer != CALIBRATED and not isinstance(transfer, Calibration):
         return moved_network(network, change, transfer, fine)
     assert fine is not None
     settings = transfer if isinstance(transfer, Calibration) else Calibration()
-    coarse = images_on(fine if coarse_images is None else np.asarray(coarse_images), change.coarse)
+    coarse = images_on(fine if coarse_images is None else as_examples(coarse_images), change.coarse)
     return calibrated_network(network, change, fine, coarse, settings)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from refmg.batches import Batch, examples_in, mapped, own
+from refmg.batches import Batch, examples_in, mapped, over_ranks, own, summed
 from refmg.classifier import Classifier
 from refmg.controls import Controls
 from refmg.evaluation import Evaluation, Product, Totals, correct
@@ -136,7 +136,7 @@ class NetworkObjective:
             return self.loss.value(self.xp, logits, batch.targets), correct(self.xp, logits, batch.targets)
 
         totals = Totals(self.backend)
-        for part in mapped(self.backend, terms, self.batches, propagation.lanes):
+        for part in summed(self.backend, terms, self.batches, propagation.lanes):
             totals.add(*part)
         return totals.evaluation(m, self._penalty(network))
 
@@ -163,7 +163,7 @@ class NetworkObjective:
             return point.loss.value, point.correct, self._back(readout, point, point.loss.gradient / m)
 
         totals, total = Totals(self.backend), self.penalty_product(self._own(vector))
-        for *part, gradient in mapped(self.backend, terms, self.batches, self._lanes(propagation)):
+        for *part, gradient in summed(self.backend, terms, self.batches, self._lanes(propagation)):
             totals.add(*part)
             total = total + gradient
         return totals, total
@@ -212,9 +212,14 @@ class NetworkObjective:
                 return self._curvature(readout, kept.point, direction, along)
 
             # A product takes memory beside all that is kept: halves are linearised anew, and stay.
-            for terms in self.backend.map(lambda parts: in_halves(self.backend, term, parts), points):
-                for part in terms:
-                    total = total + part / m
+            found = self.backend.map(lambda parts: in_halves(self.backend, term, parts), points)
+            terms = (
+                (kept.size, (part / m,))
+                for parts, whole in zip(points, found, strict=True)
+                for kept, part in zip(parts, whole, strict=True)
+            )
+            for (part,) in over_ranks(self.backend, terms, chosen):
+                total = total + part
             return total
 
         return product

@@ -32,6 +32,7 @@ PUBLIC = (
     "refmg.calibration",
     "refmg.checks",
     "refmg.data",
+    "refmg.distributed",
     "refmg.dynamics",
     "refmg.integrators",
     "refmg.losses",

@@ -11,10 +11,30 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
+_SHARERS = [1]  # processes that divide the processors of this machine
+
 
 def processors() -> int:
     """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, found // _SHARERS[0])
+
+
+def share_processors(processes: int) -> int:
+    """Divide the processors among processes; return how many are left for this one.
+
+    Those that a launcher has bound to processors of their own see these alone, and divide nothing.
+
+    Examples
+    --------
+    >>> share_processors(1) == processors()
+    True
+    """
+    bound = hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) < (os.cpu_count() or 1)
+    _SHARERS[0] = 1 if bound else processes
+    if _SHARERS[0] > 1:
+        _controller().limit(limits=processors(), user_api="blas")
+    return processors()
 
 
 @cache

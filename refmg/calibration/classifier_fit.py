@@ -6,7 +6,10 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from refmg_backends import RefmgError
+from refmg.distributed.division import Division
+from refmg.distributed.once import from_first
+from refmg.distributed.share import Share
+from refmg_backends import RefmgError, get_backend
 
 Matrix = NDArray[np.float64]
 
@@ -63,4 +66,70 @@ def fit_classifier(features: Matrix, logits: Matrix, prior: Matrix, ridge: float
     else:
         step = centred @ scipy.linalg.solve(gram, missing, assume_a="pos")
     W = prior + step
+    return W, target_mean - W.T @ mean
+
+
+def fit_shared_classifier(
+    features: Matrix, logits: Matrix, prior: Matrix, ridge: float, share: Share, division: Division
+) -> tuple[Matrix, Matrix]:
+    """Return the same where every rank has the features and logits of some examples.
+
+    Parameters
+    ----------
+    features, logits, prior, ridge
+        As for :func:`fit_classifier`, of this rank's examples.
+    share : Share
+        Sums over all ranks.
+    division : Division
+        Of the examples.
+
+    Returns
+    -------
+    W : ndarray, shape (n, classes)
+    mu : ndarray, shape (classes,)
+
+    Raises
+    ------
+    RefmgError
+        If features, logits or the prior are not finite, on whatever rank.
+
+    Notes
+    -----
+    With fewer examples than weights their features are put together, which is less than the normal equations;
+    else these are summed.
+    """
+    comm = share.communicator
+    if division.examples < features.shape[0]:
+        Y, Z = (share.gathered(part, division) for part in (features, logits))
+        return from_first(comm, lambda: fit_classifier(Y, Z, prior, ridge))  # type: ignore[no-any-return]
+    place, m = get_backend("numpy"), division.examples
+    parts = _parts(features.shape[1], share, division)
+    sums = ((features[:, part].sum(axis=1), logits[:, part].sum(axis=1)) for part in parts)
+    mean, target_mean = (total / m for total in share.total(place, sums, division))
+
+    def products(part: slice) -> tuple[Matrix, ...]:
+        centred = features[:, part] - mean[:, None]
+        missing = (logits[:, part] - target_mean[:, None]).T - centred.T @ prior
+        return centred @ centred.T, centred @ missing
+
+    gram, right = share.total(place, map(products, parts), division)
+    return from_first(comm, lambda: _solved(gram, right, prior, ridge / m, (mean, target_mean)))  # type: ignore[no-any-return]
+
+
+def _parts(own: int, share: Share, division: Division) -> list[slice]:
+    """Return this rank's examples, where it counts them from 0, by blocks where sums are made of those."""
+    size = share.batch(division, max(1, own))
+    return [slice(start, min(start + size, own)) for start in range(0, own, size)]
+
+
+def _solved(
+    gram: Matrix, right: Matrix, prior: Matrix, ridge: float, means: tuple[Matrix, Matrix]
+) -> tuple[Matrix, Matrix]:
+    mean, target_mean = means
+    if not (np.isfinite(gram).all() and np.isfinite(right).all()):
+        raise RefmgError("found features or weights that are NaN or infinite; expected finite ones")
+    weight, W = ridge * np.trace(gram), prior
+    if weight > 0:
+        regular = gram + weight * np.eye(len(gram))
+        W = prior + scipy.linalg.solve(regular, right, assume_a="pos")
     return W, target_mean - W.T @ mean

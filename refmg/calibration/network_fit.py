@@ -11,17 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refmg.architecture import Architecture
-from refmg.calibration.classifier_fit import fit_classifier
+from refmg.calibration.classifier_fit import fit_classifier, fit_shared_classifier
 from refmg.calibration.settings import Calibration
 from refmg.calibration.stencil_fit import StencilFit, tap_operators
 from refmg.classifier import Classifier
 from refmg.controls import Controls
+from refmg.distributed.once import from_first
+from refmg.distributed.share import Share
+from refmg.distributed.shared_examples import share_of
 from refmg.grid_change import GridChange
 from refmg.network import Network
 from refmg.network_move import moved_network
 from refmg.transfer import Shape
 from refmg.transfer_matrix import prolongation_matrix, restriction_matrix
-from refmg_backends import RefmgError
+from refmg_backends import RefmgError, get_backend
 from refmg_backends.backend import Array
 
 Features = NDArray[np.float64]
@@ -40,7 +43,7 @@ def calibrated_network(
         On the grid ``change.old``.
     change : GridChange
         The two grids.
-    fine, coarse : ndarray, shape (C_in, n_1, .., n_d, m)
+    fine, coarse : ndarray or SharedExamples, shape (C_in, n_1, .., n_d, m)
         The same images on both grids.
     settings : Calibration
         Prior map, ridges, batches.
@@ -52,7 +55,8 @@ def calibrated_network(
     Raises
     ------
     RefmgError
-        If the numbers of images differ, or a control lies between two steps.
+        If the numbers of images differ, only one of them is shared out among ranks, or a control lies between
+        two steps.
 
     Notes
     -----
@@ -73,6 +77,8 @@ def calibrated_network(
         raise RefmgError(
             f"found {fine.shape[-1]} fine and {coarse.shape[-1]} coarse images; expected the same"
         )
+    if share_of(fine) != share_of(coarse):
+        raise RefmgError("found images of one grid shared out among ranks; expected those of both, alike")
     check_control_times(a)
     run = _Calibration(network, moved_network(network, change, settings.prior, fine), change, settings)
     run.start(*((fine, coarse) if change.down else (coarse, fine)))
@@ -108,10 +114,16 @@ class _Calibration:
         self.old, self.new, self.change, self.settings = old, new, change, settings
         self.R = restriction_matrix(change.fine, factor=change.factor)
         self.states: list[tuple[Array, Array]] = []
+        self.share: Share | None = None
 
     def start(self, x_old: Features, x_new: Features) -> None:
         """Fit the opening and keep the first states."""
         place, size = self.old.backend, self.settings.batch_size
+        self.share = share_of(x_old)
+        if self.share is not None:
+            self.division = self.share.division(x_old.shape[-1], size)
+            size = self.share.batch(self.division, size)
+            x_old, x_new = (x.own(self.division) for x in (x_old, x_new))  # type: ignore[attr-defined]
         starts = range(0, x_old.shape[-1], size)
         images = [
             tuple(place.asarray(x[..., i : i + size], dtype=self.old.dtype) for x in (x_old, x_new))
@@ -157,18 +169,26 @@ class _Calibration:
     def with_classifier(self) -> Network:
         """Return the calibrated network, its classifier fitted to the old one's logits."""
         place, old = self.old.backend, self.old
-        volume, new_volume = (n.architecture.grid.cell_volume for n in (self.old, self.new))
+        new_volume = self.new.architecture.grid.cell_volume
         project = old.propagation.integrator.project
-        logits = [old.classifier.logits(place, volume, project(S)) for S, _ in self.states]
-        features = [place.to_numpy(project(S)) for _, S in self.states]
-        flat = np.concatenate([Y.reshape(-1, Y.shape[-1]) for Y in features], axis=1).astype(np.float64)
         prior = place.to_numpy(self.new.classifier.W)
-        goal = np.concatenate([place.to_numpy(part) for part in logits], axis=1).astype(np.float64)
-        W, mu = fit_classifier(
-            new_volume * flat, goal, prior.reshape(-1, prior.shape[-1]), self.settings.classifier_ridge
-        )
+        # None at first, for ranks without an image.
+        logits = [np.zeros((prior.shape[-1], 0)), *(self._logits(S) for S, _ in self.states)]
+        features = [place.to_numpy(project(S)) for _, S in self.states]
+        rows = [np.zeros((prior[..., 0].size, 0)), *(Y.reshape(-1, Y.shape[-1]) for Y in features)]
+        flat, goal = (np.concatenate(parts, axis=1).astype(np.float64) for parts in (rows, logits))
+        given = new_volume * flat, goal, prior.reshape(-1, prior.shape[-1]), self.settings.classifier_ridge
+        if self.share is None:
+            W, mu = fit_classifier(*given)
+        else:
+            W, mu = fit_shared_classifier(*given, self.share, self.division)
         arrays = (place.asarray(x, dtype=old.dtype) for x in (W.reshape(prior.shape), mu))
         return self.new.with_classifier(Classifier(*arrays))
+
+    def _logits(self, S: Array) -> Features:
+        old, project = self.old, self.old.propagation.integrator.project
+        volume = old.architecture.grid.cell_volume
+        return old.backend.to_numpy(old.classifier.logits(old.backend, volume, project(S)))
 
     def _take(self, controls: Controls) -> None:
         self.new = self.new.with_controls(controls)
@@ -179,14 +199,28 @@ class _Calibration:
         s, s_0 = (place.to_numpy(x).astype(np.float64) for x in (s_old, prior))
         R, R_old = (None, self.R) if self.change.down else (self.R, None)
         given = tap_operators(s.shape[2:], self.change.old, boundary, R=R_old)
-        fit = StencilFit(tap_operators(s.shape[2:], self.change.new, boundary, R=R), s.shape[1], s.shape[0])
+        operators = tap_operators(s.shape[2:], self.change.new, boundary, R=R)
         rough, weight = self._rough(s.shape[2:]), self.settings.smoothness / prod(self.change.factor)
-        for y_old, y_new in batches():
+
+        def empty() -> StencilFit:
+            return StencilFit(operators, s.shape[1], s.shape[0])
+
+        def with_pair(fit: StencilFit, y_old: Array, y_new: Array) -> StencilFit:
             new = _cells(place.to_numpy(y_new))
             fit.add(new, _response(given, s, _cells(place.to_numpy(y_old))))
             if rough:
                 fit.penalize(new, rough, weight)
-        return place.asarray(fit.solve(s_0, self.settings.ridge), dtype=self.old.dtype)
+            return fit
+
+        fit, share, ridge = empty(), self.share, self.settings.ridge
+        if share is None:
+            for pair in batches():
+                with_pair(fit, *pair)
+            return place.asarray(fit.solve(s_0, ridge), dtype=self.old.dtype)
+        terms = (with_pair(empty(), *pair).sums for pair in batches())
+        fit.take(share.total(get_backend("numpy"), terms, self.division))
+        found = from_first(share.communicator, lambda: fit.solve(s_0, ridge))
+        return place.asarray(found, dtype=self.old.dtype)
 
     def _rough(self, width: Shape) -> list[Any]:
         """Return what each tap's response has within coarse cells, ``(I - P R) T_j``; nothing to coarse."""

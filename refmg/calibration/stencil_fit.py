@@ -94,6 +94,16 @@ class StencilFit:
         self.right += features @ goal.reshape(goal.shape[0], -1).T
         self.rows += features.shape[1]
 
+    @property
+    def sums(self) -> tuple[Matrix, ...]:
+        """All that was added up: normal matrix, right-hand side, penalty, and number of rows."""
+        return self.normal, self.right, self.penalty, np.asarray(self.rows)
+
+    def take(self, sums: tuple[Matrix, ...]) -> None:
+        """Take the sums over all examples in place of those that were added here."""
+        self.normal, self.right, self.penalty, rows = sums
+        self.rows = int(rows)
+
     def penalize(self, Y: Matrix, operators: list[scipy.sparse.csr_array], weight: float) -> None:
         r"""Add :math:`w \|\sum_j S_j D_j Y\|^2`: a part of the response that shall be small.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from io import BufferedReader
 from math import prod
 from pathlib import Path
 from typing import IO
@@ -28,7 +29,8 @@ def read_idx(path: str | Path) -> NDArray[np.uint8]:
     Parameters
     ----------
     path : path
-        The file; gzip is recognised by its content, not its name.
+        The file; gzip is recognised by its content, not its name. A plain file is mapped into memory: what
+        is not looked at is not read.
 
     Returns
     -------
@@ -51,7 +53,7 @@ def read_idx(path: str | Path) -> NDArray[np.uint8]:
     place = Path(path)
     try:
         with _open(place) as stream:
-            return _read(stream, place, place.stat().st_size)
+            return _mapped(stream, place) if isinstance(stream, BufferedReader) else _read(stream, place)
     except OSError as error:
         raise RefmgError(f"cannot read {place}: {error.strerror or error}; expected an IDX file") from error
     except (EOFError, zlib.error) as error:
@@ -64,7 +66,31 @@ def _open(path: Path) -> IO[bytes]:
     return gzip.open(path) if zipped else path.open("rb")  # type: ignore[return-value]
 
 
-def _read(stream: IO[bytes], path: Path, there: int) -> NDArray[np.uint8]:
+def _mapped(stream: BufferedReader, path: Path) -> NDArray[np.uint8]:
+    shape = _header(stream, path)
+    start, size = stream.tell(), prod(shape)
+    _check_length(path, path.stat().st_size - start, shape)
+    # An empty file cannot be mapped.
+    return np.asarray(np.memmap(path, np.uint8, "r", start, shape) if size else np.zeros(shape, np.uint8))
+
+
+def _read(stream: IO[bytes], path: Path) -> NDArray[np.uint8]:
+    shape = _header(stream, path)
+    size, there = prod(shape), path.stat().st_size
+    # Before memory is asked for.
+    most = max(MOST_UNPACKED, MOST_RATIO * there)
+    if size > most:
+        raise RefmgError(
+            f"{path}: found a header that claims {size} bytes in a file of {there}; expected at most {most} "
+            "there: fetch the file again"
+        )
+    content = stream.read(size + 1)
+    _check_length(path, len(content), shape)
+    return np.frombuffer(content, np.uint8).reshape(shape)
+
+
+def _header(stream: IO[bytes], path: Path) -> tuple[int, ...]:
+    """Return the shape that the first bytes tell."""
     magic = stream.read(4)
     if len(magic) < 4 or magic[:3] != b"\0\0\x08" or not 1 <= magic[3] <= 4:
         raise RefmgError(
@@ -73,25 +99,20 @@ def _read(stream: IO[bytes], path: Path, there: int) -> NDArray[np.uint8]:
         )
     header = stream.read(4 * magic[3])
     shape = tuple(int(n) for n in np.frombuffer(header[: len(header) // 4 * 4], ">u4"))
-    size = prod(shape)
-    if len(shape) < magic[3] or size > MOST_BYTES:
+    if len(shape) < magic[3] or prod(shape) > MOST_BYTES:
         raise RefmgError(
             f"{path}: found a header of {magic[3]} axes with sizes {shape}; fetch the file again"
         )
-    # Before memory is asked for: what is not packed holds no more than the file.
-    most = max(MOST_UNPACKED, MOST_RATIO * there) if isinstance(stream, gzip.GzipFile) else there
-    if size > most:
-        raise RefmgError(
-            f"{path}: found a header that claims {size} bytes in a file of {there}; expected at most {most} "
-            "there: fetch the file again"
-        )
-    content = stream.read(size + 1)
-    if len(content) != size:
-        found = f"only {len(content)}" if len(content) < size else "more"
+    return shape
+
+
+def _check_length(path: Path, length: int, shape: tuple[int, ...]) -> None:
+    size = prod(shape)
+    if length != size:
+        found = f"only {max(length, 0)}" if length < size else "more"
         raise RefmgError(
             f"{path}: found {found} bytes after the header; expected {size} for {shape}; fetch it again"
         )
-    return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def load_idx_folder(folder: str | Path, split: str = "train") -> Images:

@@ -69,9 +69,7 @@ class Images:
 
     def features(self, dtype: str = "float64") -> NDArray[Any]:
         """Return the images in refmg's layout, shape ``(1, n_1, .., n_d, m)``, bytes scaled to [0, 1]."""
-        scaled = np.moveaxis(self.images, 0, -1)[None].astype(dtype)
-        result = np.ascontiguousarray(scaled)
-        return result / np.asarray(255, dtype) if self.images.dtype == np.uint8 else result
+        return scaled_features(self.images, dtype)
 
     def take(self, indices: ArrayLike) -> Images:
         """Return the images of these numbers, in this order."""
@@ -84,6 +82,18 @@ class Images:
         digest.update(np.ascontiguousarray(self.images).tobytes())
         digest.update(np.ascontiguousarray(self.labels).tobytes())
         return digest.hexdigest()
+
+
+def scaled_features(images: NDArray[Any], dtype: str) -> NDArray[Any]:
+    """Return images ``(m, n_1, .., n_d)`` in refmg's layout, see :meth:`Images.features`.
+
+    Examples
+    --------
+    >>> scaled_features(np.full((2, 4, 4), 255, np.uint8), "float32").shape
+    (1, 4, 4, 2)
+    """
+    result = np.ascontiguousarray(np.moveaxis(images, 0, -1)[None].astype(dtype))
+    return result / np.asarray(255, dtype) if images.dtype == np.uint8 else result
 
 
 def _check(images: NDArray[Any], labels: NDArray[Any], name: str) -> None:

@@ -40,13 +40,31 @@ def split_images(images: Images, sizes: Sequence[int], seed: int | np.random.Gen
     >>> [len(part) for part in split_images(all_ten, (7, 2), seed=0)]
     [7, 2]
     """
-    if min(sizes) < 1 or sum(sizes) > len(images):
+    return tuple(images.take(part) for part in shuffled_parts(len(images), sizes, seed))
+
+
+def shuffled_parts(
+    count: int, sizes: Sequence[int], seed: int | np.random.Generator
+) -> list[NDArray[np.intp]]:
+    """Return the numbers of the images in each part, as :func:`split_images` divides them.
+
+    Raises
+    ------
+    RefmgError
+        If a size is not positive or there are too few images.
+
+    Examples
+    --------
+    >>> [len(part) for part in shuffled_parts(10, (7, 2), seed=0)]
+    [7, 2]
+    """
+    if min(sizes) < 1 or sum(sizes) > count:
         raise RefmgError(
-            f"found parts of {tuple(sizes)} images; expected positive sizes that sum to at most {len(images)}"
+            f"found parts of {tuple(sizes)} images; expected positive sizes that sum to at most {count}"
         )
-    order = np.random.default_rng(seed).permutation(len(images))
+    order = np.random.default_rng(seed).permutation(count)
     ends = np.cumsum(sizes)
-    return tuple(images.take(part) for part in np.split(order[: ends[-1]], ends[:-1]))
+    return np.split(order[: ends[-1]], ends[:-1])
 
 
 def split_numbers(count: int, test: int, validation: int, seed: int) -> dict[str, NDArray[np.int64]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from refmg.data.pyramid import restrict_images
+from refmg.distributed.shared_examples import mapped_examples
 from refmg.transfer import Shape, Transfer
 from refmg_backends import RefmgError
 
@@ -14,7 +15,7 @@ class ImagePyramid:
 
     Parameters
     ----------
-    x : ndarray, shape (C_in, n_1, .., n_d, m)
+    x : ndarray or SharedExamples, shape (C_in, n_1, .., n_d, m)
         Images on the host.
     labels : ndarray of int, shape (m,)
         Their classes.
@@ -83,8 +84,9 @@ class ImagePyramid:
         self.check(shape)
         if shape not in self._found:
             finer, factor = self._step_before(shape)
-            self._found[shape] = restrict_images(
-                self.on(finer), self.sigma, self.transfer, factor, self.boundary
+            self._found[shape] = mapped_examples(
+                self.on(finer),
+                lambda x: restrict_images(x, self.sigma, self.transfer, factor, self.boundary),
             )
         return self._found[shape]
 

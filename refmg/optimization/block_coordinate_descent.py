@@ -73,13 +73,13 @@ def alternate(
 ) -> Iterator[Iteration]:
     """Repeat a method for both blocks after a first solve for the classifier; see its callers."""
     batches = training_batches(network, x, labels, settings.batch_size)
-    m = batches.targets.shape[1]
+    m = batches.examples
     for number in range(done + 1, settings.iterations + 1):
         start, control = perf_counter(), None
         if number > 0:
             subsample = _subsample(batches, settings, number)
             block, control, passes = method(network, batches, subsample, settings)
-            work = _work(control, passes, m, subsample.targets.shape[1])
+            work = _work(control, passes, m, subsample.examples)
         else:
             block = classifier_steps(network, batches, settings)
             work = FORWARD * m, block.passes * m
@@ -121,7 +121,7 @@ def _iteration(
 def _subsample(batches: Batches, settings: TrainingSettings, number: int) -> Batches:
     # A generator of its own for each iteration: a resumed run draws what the whole run would have drawn.
     rng = np.random.default_rng([settings.seed, number])
-    m = batches.targets.shape[1]
+    m = batches.examples
     chosen = np.sort(rng.choice(m, size=min(settings.hessian_examples, m), replace=False))
     return batches.take(chosen)
 

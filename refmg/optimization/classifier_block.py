@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from refmg.batches import Batch, examples_in, mapped
+from refmg.batches import Batch, division_of, examples_in, mapped
 from refmg.classifier_objective import ClassifierObjective
 from refmg.classifier_point import ClassifierLine, ClassifierPoint
 from refmg.evaluation import Evaluation
@@ -72,7 +72,9 @@ def classifier_steps(
 
     parts = mapped(network.backend, features, batches, propagation.lanes)
     m = examples_in(batches)
-    objective = ClassifierObjective(a, parts, weights, network.backend, settings.loss, m)
+    objective = ClassifierObjective(
+        a, parts, weights, network.backend, settings.loss, m, division_of(batches)
+    )
     # Logits are found afresh here, so that the rounding of updated ones does not outlive these steps.
     point, steps = objective.at(network.classifier), list[NewtonStep]()
     for _ in range(settings.newton_steps):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
@@ -12,6 +12,8 @@ import numpy as np
 from refmg.architecture import Architecture
 from refmg.batches import Batches
 from refmg.data.pyramid import restrict_images
+from refmg.distributed.share import Terms
+from refmg.distributed.shared_examples import mapped_examples
 from refmg.grid_change import GridChange
 from refmg.network import Network
 from refmg.network_move import pair_of
@@ -132,7 +134,7 @@ class MultiscaleGradient:
         architectures = [network.architecture, *(move.architecture for move in self.moves)]
         self.costs, self.own_costs = term_costs(architectures), level_costs(architectures)
         self.shapes = [a.shape for a in architectures]
-        self.examples = int(batches.targets.shape[1])
+        self.examples = batches.examples
 
     def estimate(
         self, network: Network, rng: np.random.Generator, examples: Sequence[int]
@@ -183,15 +185,35 @@ class MultiscaleGradient:
         A batch of n of N examples, drawn without replacement, has the variance ``(1/n - 1/N) V`` with the
         V of all N examples.
         """
-        vectors, scale, L = self._vectors(network), usual_scale(network), len(self.shapes)
-        spreads = [_Spread() for _ in range(L + 1)]
-        for example in chosen:
-            one = np.array([example])
-            own = [self._level(network, vectors, level, one) / scale for level in range(L)]
-            differences = [a - b for a, b in pairwise(own)]
-            for spread, gradient in zip(spreads, [*differences, own[-1], own[0]], strict=True):
+        if self.levels[0].share is not None:
+            return self._shared_variances(network, chosen)
+        spreads = [_Spread() for _ in range(len(self.shapes) + 1)]
+        for gradients in self._of_each(network, chosen):
+            for spread, gradient in zip(spreads, gradients, strict=True):
                 spread.add(gradient)
         *terms, single = (spread.variance(self.backend.xp) for spread in spreads)
+        return tuple(terms), single
+
+    def _of_each(self, network: Network, chosen: np.ndarray) -> Iterator[Terms]:
+        """Yield for each example its gradients in all terms, and on the finest grid alone."""
+        vectors, scale = self._vectors(network), usual_scale(network)
+        for example in chosen:
+            one = np.array([example])
+            parts = [levels.alone(one) for levels in self.levels]
+            own = [self._level(network, vectors, k, part) / scale for k, part in enumerate(parts)]
+            yield (*(a - b for a, b in pairwise(own)), own[-1], own[0])
+
+    def _shared_variances(self, network: Network, chosen: np.ndarray) -> tuple[tuple[float, ...], float]:
+        """Return the same where each rank has some of the examples: means first, then squares about them."""
+        share, count = self.levels[0].share, len(chosen)
+        assert share is not None
+        check_count(count)
+        division = share.division(count, 1)
+        found = list(self._of_each(network, chosen[share.part(division)]))
+        means = [total / count for total in share.total(self.backend, found, division)]
+        squares = (tuple((g - mean) ** 2 for g, mean in zip(each, means, strict=True)) for each in found)
+        sums = share.total(self.backend, squares, division)
+        *terms, single = (float(self.backend.xp.sum(total)) / (count - 1) for total in sums)
         return tuple(terms), single
 
     def _vectors(self, network: Network) -> list[Array]:
@@ -203,15 +225,14 @@ class MultiscaleGradient:
         return vectors
 
     def _term(self, network: Network, vectors: list[Array], level: int, chosen: np.ndarray) -> Array:
-        own = self._level(network, vectors, level, chosen)
+        own = self._level(network, vectors, level, self.levels[level].take(chosen))
         if level == len(self.moves):
             return own
-        return own - self._level(network, vectors, level + 1, chosen)
+        return own - self._level(network, vectors, level + 1, self.levels[level + 1].take(chosen))
 
-    def _level(self, network: Network, vectors: list[Array], level: int, chosen: np.ndarray) -> Array:
+    def _level(self, network: Network, vectors: list[Array], level: int, batches: Batches) -> Array:
         """Return the gradient on one grid, pulled back to the fine parameters."""
         net = self.moves[level - 1].coarse_network(vectors[level]) if level else network
-        batches = self.levels[level].take(chosen)
         objective = NetworkObjective(net, batches, None, self.loss, self.storage)
         _, gradient = objective.value_and_gradient(vectors[level])
         for move in reversed(self.moves[:level]):
@@ -255,14 +276,22 @@ class _Spread:
         self.squares = self.squares + before * (x - self.mean)
 
     def variance(self, xp: object) -> float:
-        if self.count < 2:
-            raise RefmgError(f"found {self.count} examples to measure a variance; expected 2 or more")
+        check_count(self.count)
         return float(xp.sum(self.squares)) / (self.count - 1)  # type: ignore[attr-defined]
+
+
+def check_count(count: int) -> None:
+    """Refuse a single example, which has no variance."""
+    if count < 2:
+        raise RefmgError(f"found {count} examples to measure a variance; expected 2 or more")
 
 
 def _restricted(batches: Batches, change: GridChange, transfer: AnyTransfer, network: Network) -> Batches:
     """Return the examples on the coarser grid, by the transfer's R."""
     a = network.architecture
-    x = restrict_images(np.asarray(batches.x), 0.0, pair_of(transfer), change.factor, a.boundary)
+    x = mapped_examples(
+        batches.given[0],
+        lambda x: restrict_images(np.asarray(x), 0.0, pair_of(transfer), change.factor, a.boundary),
+    )
     size = batches.batch_size * prod(change.factor)  # as many numbers in memory
-    return Batches(x, batches.targets, a.classes, size, network.backend, batches.dtype)
+    return Batches(x, batches.given[1], a.classes, size, network.backend, batches.dtype)

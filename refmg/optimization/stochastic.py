@@ -141,7 +141,7 @@ def stochastic_descent(
     batches = training_batches(network, x, labels, settings.batch_size)
     whole = NetworkObjective(network, batches, settings.regularization, settings.loss, settings.storage)
     rng, rule = np.random.default_rng(settings.seed), settings.rule(network.backend.xp)
-    m, scale, state = batches.targets.shape[1], usual_scale(network), state or RuleState()
+    m, scale, state = batches.examples, usual_scale(network), state or RuleState()
     for epoch in range(settings.epochs):
         start, order = perf_counter(), rng.permutation(m)
         if epoch <= done:

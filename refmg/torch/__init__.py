@@ -13,12 +13,14 @@ except ImportError as error:
 from refmg.torch.batch_norm import reestimate_batch_norm
 from refmg.torch.options import TransferOptions
 from refmg.torch.report import LayerRecord, ModelReport
+from refmg.torch.sums import SharedImages
 from refmg.torch.transfer import model_transfer_names, transfer_model
 
 del _torch
 
 __all__ = [
     "LayerRecord",
+    "SharedImages",
     "TransferOptions",
     "ModelReport",
     "model_transfer_names",

@@ -58,7 +58,9 @@ class Adaptation:
             raise type(error)(f"{step.name}: {error}") from error
         if self.options.batch_norm and has_statistics(step.module):
             # Unbiased at once: later layers are adapted to what the new model will compute.
-            make_unbiased([set_statistics(self.models.target, step, self.models.target_batches())])
+            models = self.models
+            found = set_statistics(models.target, step, models.target_batches(), models.images.sums)
+            make_unbiased([found])
             return LayerRecord(step.name, kind, "statistics re-estimated")
         return LayerRecord(step.name, kind, f"kept: {self._no_rule(step.module)}")
 

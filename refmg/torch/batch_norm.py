@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from refmg.torch.images import batches_for
+from refmg.torch.sums import SharedImages, Tensors, TensorSums, over_ranks
 from refmg.torch.tracing import Step, seen, trace
 
 
 def reestimate_batch_norm(
-    model: nn.Module, images: Tensor | Iterable[Any], batch_size: int = 64
+    model: nn.Module, images: Tensor | Iterable[Any] | SharedImages, batch_size: int = 64
 ) -> list[str]:
     """Give every batch norm the statistics of these images, in place; nothing else changes.
 
@@ -23,8 +24,9 @@ def reestimate_batch_norm(
     ----------
     model : Module
         Any; it stays in the mode, training or evaluation, in which it was.
-    images : Tensor, shape (m, C, n_1, .., n_d), or iterable of batches
-        Without labels; an iterable is gone through more than once.
+    images : Tensor, shape (m, C, n_1, .., n_d), iterable of batches, or SharedImages
+        Without labels; an iterable is gone through more than once. With shared images every rank calls this,
+        and gets the statistics of all.
     batch_size : int
         Examples at a time; changes memory and time, and the result by rounding only.
 
@@ -58,7 +60,7 @@ def reestimate_batch_norm(
     try:
         model.eval()
         steps = [step for step in trace(model, batches.first()) if has_statistics(step.module)]
-        make_unbiased([set_statistics(model, step, batches) for step in steps])
+        make_unbiased([set_statistics(model, step, batches, batches.sums) for step in steps])
     finally:
         for module, mode in zip(model.modules(), training, strict=True):
             module.training = mode
@@ -78,7 +80,9 @@ class Estimate:
     count: int
 
 
-def set_statistics(model: nn.Module, step: Step, images: Iterable[Tensor]) -> Estimate:
+def set_statistics(
+    model: nn.Module, step: Step, images: Iterable[Tensor], sums: TensorSums | None = None
+) -> Estimate:
     """Give one batch norm the mean and the biased variance of what goes into it.
 
     Training normalises by the biased variance and stores the unbiased one, so the biased one has to stay
@@ -91,23 +95,28 @@ def set_statistics(model: nn.Module, step: Step, images: Iterable[Tensor]) -> Es
     step : Step
         The batch norm.
     images : iterable of Tensor
+    sums : TensorSums, optional
+        Where the images are those of one rank.
 
     Returns
     -------
     Estimate
     """
-    count = 0
-    total: Any = 0.0
-    squares: Any = 0.0
-    centre: Tensor | None = None
+    terms, centre = list[Tensors](), None
     for batch in images:
+        of_batch = list[Tensors]()
         for x in seen(model, step, batch, inputs=True):
             rows = x.transpose(0, 1).flatten(1).double()
-            # About the first batch's mean: a variance far below the mean's square keeps its digits.
-            centre = rows.mean(1) if centre is None else centre
+            if centre is None:
+                # About the first batch's mean: a variance far below the mean's square keeps its digits.
+                centre = rows.mean(1) if sums is None else sums.first(rows.mean(1))
             rows = rows - centre[:, None]
-            count, total = count + rows.shape[1], total + rows.sum(1)
-            squares = squares + rows.square().sum(1)
+            numbers = torch.tensor(float(rows.shape[1]), dtype=torch.float64)
+            of_batch.append((numbers, rows.sum(1), rows.square().sum(1)))
+        # A block of the sums over ranks is a batch, however often the layer was called.
+        terms += of_batch if sums is None else [over_ranks(of_batch, None)]
+    numbers, total, squares = over_ranks(terms, sums)
+    count = int(numbers)
     mean, variance = centre + total / count, squares / count - (total / count) ** 2
     with torch.no_grad():
         step.module.running_mean.copy_(mean)  # type: ignore[operator,union-attr]

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from refmg.stencil import per_axis
+from refmg.torch.sums import SharedImages, TensorSums
 from refmg.transfer import Shape, coarse_shape
 from refmg_backends import RefmgError
 
@@ -31,12 +32,15 @@ class Batches:
         Examples in a batch, where `images` is one tensor.
     device, dtype
         Of the model.
+    sums : TensorSums, optional
+        Where these are the images of one rank: how to sum over all.
     """
 
     images: Tensor | Iterable[Any]
     size: int
     device: torch.device
     dtype: torch.dtype
+    sums: TensorSums | None = None
 
     def __iter__(self) -> Iterator[Tensor]:
         """Yield tensors ``(examples, C, n_1, .., n_d)``.
@@ -64,8 +68,8 @@ class Batches:
         return next(iter(self))[:2]
 
 
-def batches_for(model: torch.nn.Module, images: Tensor | Iterable[Any], size: int) -> Batches:
-    """Return images on the device and in the precision of a model's parameters.
+def batches_for(model: torch.nn.Module, images: Tensor | Iterable[Any] | SharedImages, size: int) -> Batches:
+    """Return images on the device and in the precision of a model's parameters; of shared ones its own.
 
     Raises
     ------
@@ -74,7 +78,10 @@ def batches_for(model: torch.nn.Module, images: Tensor | Iterable[Any], size: in
     """
     for parameter in model.parameters():
         if parameter.is_floating_point():
-            return Batches(images, size, parameter.device, parameter.dtype)
+            sums = None
+            if isinstance(images, SharedImages):
+                images, size, sums = images.own(size)
+            return Batches(images, size, parameter.device, parameter.dtype, sums)
     raise RefmgError("found a model without floating parameters; expected a trained network")
 
 

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from refmg.torch.sums import Tensors, TensorSums
 from refmg_backends import RefmgError
+
+SUMMED = ("xx", "yx", "x", "y", "yy", "rr")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +35,11 @@ class Solution:
 class NormalEquations:
     r"""Sums of products of inputs x and targets y, in float64, of several groups side by side.
 
+    Parameters
+    ----------
+    sums : TensorSums, optional
+        Where the examples that are added are those of one rank.
+
     :meth:`solve` minimises, for each group,
 
     .. math:: \sum_i |W x_i + b - y_i|^2 + \sum_j w_j |W r_j|^2 + \lambda \, |W - W_0|^2.
@@ -48,11 +56,35 @@ class NormalEquations:
     (1.0, 0.0)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sums: TensorSums | None = None) -> None:
+        self.sums, self.terms = sums, list[Tensors]()
+        self.x0: Tensor | None = None
+        self.y0: Tensor | None = None
+        self._clear()
+
+    def _clear(self) -> None:
         self.count = 0
         # Sums of products, and sums, about the mean of the first examples: centres x0 and y0.
-        self.xx = self.yx = self.x = self.y = self.yy = self.rr = torch.zeros(())
-        self.x0 = self.y0 = torch.zeros(())
+        self.xx = self.yx = self.x = self.y = self.yy = self.rr = torch.zeros((), dtype=torch.float64)
+
+    def close(self) -> None:
+        """End a batch, where sums are made of fixed blocks of examples."""
+        if self.sums is not None and self.sums.share.deterministic:
+            self._end()
+
+    def _end(self) -> None:
+        count = torch.tensor(float(self.count), dtype=torch.float64)
+        self.terms.append((count, *(getattr(self, name) for name in SUMMED)))
+        self._clear()
+
+    def _take_totals(self, sums: TensorSums) -> None:
+        """Replace what this rank added by the sums over all ranks."""
+        if self.count:
+            self._end()
+        count, *totals = sums.total(self.terms)
+        self.count, self.terms = int(count), []
+        for name, total in zip(SUMMED, totals, strict=True):
+            setattr(self, name, total)
 
     def add(self, x: Tensor, y: Tensor) -> None:
         """Add examples.
@@ -67,8 +99,10 @@ class NormalEquations:
         Products are formed in the precision of the features, about the mean of the first examples: in
         float32, features far from zero would otherwise lose in their squares what distinguishes them.
         """
-        if not self.count:
+        if self.x0 is None or self.y0 is None:
             self.x0, self.y0 = _centre(x), _centre(y)
+            if self.sums is not None:
+                self.x0, self.y0 = self.sums.first(self.x0), self.sums.first(self.y0)
         x, y = x - self.x0.to(x)[..., None], y - self.y0.to(y)[..., None]
         self.count += x.shape[-1]
         self.xx = self.xx.to(x.device) + (x @ x.mT).double()
@@ -107,6 +141,8 @@ class NormalEquations:
         """
         if ridge < 0:
             raise RefmgError(f"found ridge {ridge}; expected 0 or more")
+        if self.sums is not None:
+            self._take_totals(self.sums)
         start = prior.double()
         A, B, yy = self._about(intercept)
         weight = ridge * A.diagonal(dim1=-2, dim2=-1).mean(-1)
@@ -136,6 +172,8 @@ class NormalEquations:
 
     def _sums(self) -> tuple[Tensor, Tensor]:
         """Return the sums of inputs and of targets, about zero."""
+        assert self.x0 is not None
+        assert self.y0 is not None
         return self.x + self.count * self.x0.double(), self.y + self.count * self.y0.double()
 
 

@@ -51,13 +51,14 @@ class SideBySide:
         coarse = coarsen(fine, self.factor)
         return (fine, coarse) if self.direction == "coarse" else (coarse, fine)
 
-    def _responses(self, step: Step) -> Iterator[tuple[Tensor, Tensor]]:
+    def _responses(self, step: Step, equations: NormalEquations) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield what a layer of the target gets and what that of the source answers, call by call."""
         for batch in self.images:
             for_source, for_target = self.pair(batch)
             answers = seen(self.source, step, for_source, inputs=False)
             given = seen(self.target, step, for_target, inputs=True)
             yield from zip(given, answers, strict=True)
+            equations.close()
 
     def convolution(
         self, step: Step, prior: Tensor, ridge: float, intercept: bool, smoothness: float = 0.0
@@ -79,9 +80,9 @@ class SideBySide:
         smoothness : float
             Weight of ``(I - P Q) K(s) y``, what the response has within the cells of the coarser grid.
         """
-        layer, equations = step.module, NormalEquations()
+        layer, equations = step.module, NormalEquations(self.images.sums)
         assert isinstance(layer, _ConvNd)
-        for y, z in self._responses(step):
+        for y, z in self._responses(step, equations):
             grid = _common_grid(layer, y, z)
             examples = max(1, PATCH_NUMBERS // (prod(layer.kernel_size) * y[0].numel()))
             for part, answer in zip(y.split(examples), z.split(examples), strict=True):
@@ -96,8 +97,8 @@ class SideBySide:
 
     def linear(self, step: Step, prior: Tensor, ridge: float, intercept: bool) -> Solution:
         """Return the weights of a linear layer on vectors, in the same sense."""
-        equations = NormalEquations()
-        for y, z in self._responses(step):
+        equations = NormalEquations(self.images.sums)
+        for y, z in self._responses(step, equations):
             equations.add(as_rows(y, 1), as_rows(z, 1))
         return equations.solve(prior[None], ridge, intercept)
 

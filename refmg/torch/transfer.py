@@ -19,6 +19,7 @@ from refmg.torch.images import Batches, batches_for
 from refmg.torch.options import TransferOptions
 from refmg.torch.report import ModelReport
 from refmg.torch.side_by_side import SideBySide
+from refmg.torch.sums import SharedImages
 from refmg.torch.tracing import TRACED, Step, trace
 from refmg.transfer import Shape
 from refmg_backends import RefmgError, one_of
@@ -37,7 +38,7 @@ def model_transfer_names() -> list[str]:
 
 def transfer_model(
     model: nn.Module,
-    images: Tensor | Iterable[Any],
+    images: Tensor | Iterable[Any] | SharedImages,
     factor: int | Shape = 2,
     direction: str = "coarse",
     transfer: str = CALIBRATED,
@@ -50,10 +51,11 @@ def transfer_model(
     model : Module
         A convolutional network for images of any grid (pooling before its linear layers). It is not
         changed.
-    images : Tensor, shape (m, C, n_1, .., n_d), or iterable of batches
+    images : Tensor, shape (m, C, n_1, .., n_d), iterable of batches, or SharedImages
         Some hundred images, prepared as the model wants them, **on the finer of the two grids**,
         whichever way the model goes: the coarse ones are their means over blocks. No labels. An
-        iterable, such as a ``DataLoader`` that does not shuffle, is gone through once a layer.
+        iterable, such as a ``DataLoader`` that does not shuffle, is gone through once a layer. With shared
+        images every rank calls this, and gets the same model.
     factor : int or tuple of int
         Between the two grids, one for all axes or one each.
     direction : {"coarse", "fine"}
@@ -152,6 +154,8 @@ def _steps(models: SideBySide) -> list[Step]:
 def _change(models: SideBySide, transfer: str, options: TransferOptions) -> ResolutionChange:
     name = options.prior if transfer == CALIBRATED else transfer
     images = _arrays(models.images) if name == SPECTRUM else None
+    if images is not None and models.images.sums is not None:
+        raise RefmgError(f"found shared images for {SPECTRUM!r}; expected all of them, on every rank")
     return ResolutionChange(models.factor, models.direction, name, options.closure, images)
 
 

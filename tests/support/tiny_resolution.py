@@ -29,8 +29,9 @@ def write_stripes(folder: Path) -> None:
 
 
 def shrink() -> None:
-    """Make the presets ``small`` of this process tiny."""
-    from refmg_validation import presets
+    """Make the presets of this process small."""
+    from refmg_validation import presets, resolution_command
+    from refmg_validation.multilevel import command
     from refmg_validation.multilevel import presets as multilevel
 
     small = presets.PRESETS["small"]
@@ -41,17 +42,15 @@ def shrink() -> None:
     short = replace(presets.PRESETS["small"], training=replace(training, iterations=LEVEL_ITERATIONS))
     multilevel.DEPTH["small"] = multilevel.LevelsPreset(short, (2,), (1, 2))
     multilevel.PYRAMID["small"] = multilevel.LevelsPreset(short, (2, 1), (1, 2), transfers=("calibrated",))
-
-
-if __name__ == "__main__":
-    from refmg_validation import resolution_command
-    from refmg_validation.cli import main
-    from refmg_validation.multilevel import command
-
-    shrink()
     if HOLD in os.environ:
         resolution_command.draw_accuracies = lambda *arguments: time.sleep(600)
         for name in ("DEPTH_KIND", "PYRAMID_KIND"):
             held = replace(getattr(command, name), draw=lambda *arguments: time.sleep(600))
             setattr(command, name, held)
+
+
+if __name__ == "__main__":
+    from refmg_validation.cli import main
+
+    shrink()
     sys.exit(main())

@@ -23,6 +23,9 @@ Output = Annotated[Path, typer.Option(help="Folder for what is written.")]
 Data = Annotated[
     Path | None, typer.Option(help="Folder with the MNIST files; REFMG_DATA, else the shipped digits.")
 ]
+Deterministic = Annotated[
+    bool, typer.Option("--deterministic", help="The same bits for every number of MPI ranks; slower.")
+]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Refuse to start anew: a run must be there to go on with.")
 ]
@@ -31,6 +34,7 @@ INTERRUPTED = "interrupted"
 GOES_ON = f"{INTERRUPTED}; the same command goes on after the last finished iteration"
 WITH_CHECKPOINTS = ("resolution", "depth", "pyramid", "imagenet10")  # of reproduce
 HELP = "--help"
+SHARED = ("transfer", "bench", "info")  # by ranks, as those of reproduce with checkpoints
 SIGINT_STATUS = 130  # what typer makes of Ctrl-C
 
 
@@ -90,6 +94,12 @@ def bench(
     ] = None,
     quick: Annotated[bool, typer.Option(help="Small shapes only, to see that the bench works.")] = False,
     shapes: Annotated[str, typer.Option(help="mnist, resnet or all: convolutions to time.")] = "mnist",
+    scaling: Annotated[
+        bool, typer.Option("--scaling", help="Time sums over MPI ranks instead; model many of them.")
+    ] = False,
+    compute: Annotated[
+        Path | None, typer.Option(help="Record of --scaling on other machines, whose computing is modelled.")
+    ] = None,
 ) -> None:
     """Time kernels and networks of the chosen backend."""
     from refmg_backends import get_backend, one_of
@@ -99,6 +109,13 @@ def bench(
     from refmg_validation.bench.torch_peer import TorchPeer
     from refmg_validation.records import provenance, write_figure, write_json
 
+    if scaling:
+        from refmg_validation.bench.scaling.command import bench_scaling
+
+        bench_scaling(quick, json, compute, _console())
+        return
+    if compute is not None:
+        raise RefmgError("found --compute, which only --scaling looks at; expected both or none")
     if against not in (None, "torch"):
         raise RefmgError(one_of("peer", against, ["torch"]))
     backend, console = get_backend(), _console()
@@ -139,19 +156,22 @@ def transfer(
     ] = None,
     json: Annotated[Path | None, typer.Option(help="Record what was done in this file.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over existing files.")] = False,
+    deterministic: Deterministic = False,
 ) -> None:
     """Move the convolution stencils of a trained model to another resolution."""
     from refmg.model_transfer import ResolutionChange, TensorSelection
     from refmg_validation import move_model
     from refmg_validation.pictures import load_pictures
+    from refmg_validation.ranks import once, summing
     from refmg_validation.records import provenance, write_json
 
     move_model.check_transfer(transfer, images, size)
-    pictures = None if images is None else load_pictures(images, size or move_model.SIZE)
-    change = ResolutionChange(move_model.parse_factor(factor), to, transfer, closure, pictures)
+    with summing(deterministic):
+        pictures = None if images is None else load_pictures(images, size or move_model.SIZE)
+        change = ResolutionChange(move_model.parse_factor(factor), to, transfer, closure, pictures)
     selection = TensorSelection(include or (), exclude or ())
     request = move_model.MoveRequest(model, output, change, selection, force, json)
-    records, console = move_model.move_model(request), _console()
+    records, console = once(lambda: move_model.move_model(request)), _console()
     console.print(
         move_model.records_table(records, f"{model} moved by {transfer!r}, factor {factor}, to {to}")
     )
@@ -224,6 +244,7 @@ def resolution(
     seeds: Annotated[int, typer.Option(min=1, help="Runs, from --seed on: mean and spread.")] = 1,
     output: Output = Path("resolution-output"),
     resume: Resume = False,
+    deterministic: Deterministic = False,
 ) -> None:
     """Train at two resolutions, move each network to the other, and print the paper's table.
 
@@ -234,6 +255,7 @@ def resolution(
     from refmg_backends import one_of
     from refmg_validation import resolution_command
     from refmg_validation.presets import named_preset
+    from refmg_validation.ranks import summing
 
     chosen, names = named_preset(preset, regularization), network_transfer_names()
     transfers = transfer or ["linear"]
@@ -242,10 +264,11 @@ def resolution(
             raise RefmgError(one_of("transfer", name, [*names, "all"]))
     transfers = list(names) if "all" in transfers else transfers
     request = resolution_command.Request(chosen, data, transfers, output, resume)
-    if seeds == 1:
-        resolution_command.one_seed(request, seed, _console())
-    else:
-        resolution_command.several_seeds(request, range(seed, seed + seeds), _console())
+    with summing(deterministic):
+        if seeds == 1:
+            resolution_command.one_seed(request, seed, _console())
+        else:
+            resolution_command.several_seeds(request, range(seed, seed + seeds), _console())
 
 
 Weights = Annotated[str, typer.Option(help="weak or strong.")]
@@ -263,13 +286,16 @@ def depth(
     seeds: Seeds = 1,
     output: Output = Path("depth-output"),
     resume: Resume = False,
+    deterministic: Deterministic = False,
 ) -> None:
     """Train deeper and deeper networks from prolonged and from random starts (Figure 2)."""
     from refmg_validation.multilevel.command import DEPTH_KIND, Request
     from refmg_validation.multilevel.presets import named
+    from refmg_validation.ranks import summing
 
     chosen = named(DEPTH_KIND.presets, preset, regularization)
-    Request(DEPTH_KIND, chosen, data, range(seed, seed + seeds), output, resume).run(_console())
+    with summing(deterministic):
+        Request(DEPTH_KIND, chosen, data, range(seed, seed + seeds), output, resume).run(_console())
 
 
 @reproduce.command()
@@ -284,16 +310,19 @@ def pyramid(
     seeds: Seeds = 1,
     output: Output = Path("pyramid-output"),
     resume: Resume = False,
+    deterministic: Deterministic = False,
 ) -> None:
     """Train coarse to fine, shallow to deep and both at once, against the fine network alone."""
     from dataclasses import replace
 
     from refmg_validation.multilevel.command import PYRAMID_KIND, Request
     from refmg_validation.multilevel.presets import named
+    from refmg_validation.ranks import summing
 
     chosen = named(PYRAMID_KIND.presets, preset, regularization)
     chosen = replace(chosen, transfers=tuple(transfer)) if transfer else chosen
-    Request(PYRAMID_KIND, chosen, data, range(seed, seed + seeds), output, resume).run(_console())
+    with summing(deterministic):
+        Request(PYRAMID_KIND, chosen, data, range(seed, seed + seeds), output, resume).run(_console())
 
 
 @reproduce.command()
@@ -344,6 +373,30 @@ def main(arguments: list[str] | None = None) -> int:
     int
         Exit status.
     """
+    from refmg.distributed import MPICommunicator, world_communicator
+
+    try:
+        communicator = world_communicator()
+    except RefmgError as error:
+        return _told(_failed(str(error)))
+    if not isinstance(communicator, MPICommunicator):
+        return _told(_command(arguments))
+    from refmg_validation.together import run_together
+
+    given = _given(arguments)
+    shared = given[:1] in [[name] for name in SHARED] or _has_checkpoints(given)
+    return run_together(communicator, lambda: _command(arguments), shared)
+
+
+def _told(outcome: tuple[int, str]) -> int:
+    status, message = outcome
+    if message:
+        print(message, file=sys.stderr)
+    return status
+
+
+def _command(arguments: list[str] | None) -> tuple[int, str]:
+    """Run the command; return its exit status and what to say on standard error."""
     try:
         from refmg_backends import check_environment, default_dtype, get_backend
 
@@ -353,26 +406,32 @@ def main(arguments: list[str] | None = None) -> int:
             get_backend()  # which imports SciPy
         result = typer.main.get_command(app)(arguments, prog_name="refmg", standalone_mode=False)
         sys.stdout.flush()
-        return _interrupted(arguments) if result == SIGINT_STATUS else int(result or 0)
+        return _interrupted(arguments) if result == SIGINT_STATUS else (int(result or 0), "")
     except TyperException as error:
         message = error.format_message()
-        return _fail(f"{message} (see refmg --help)") if message else 2  # no command: the help was printed
+        # No command: the help was printed.
+        return _failed(f"{message} (see refmg --help)") if message else (2, "")
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted(arguments)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 2
+        return 2, ""
     except (RefmgError, OSError) as error:
-        return _fail(str(error))
+        return _failed(str(error))
 
 
-def _interrupted(arguments: list[str] | None) -> int:
+def _given(arguments: list[str] | None) -> list[str]:
+    return sys.argv[1:] if arguments is None else arguments
+
+
+def _has_checkpoints(given: list[str]) -> bool:
+    return given[:1] == ["reproduce"] and bool(given[1:2]) and given[1] in WITH_CHECKPOINTS
+
+
+def _interrupted(arguments: list[str] | None) -> tuple[int, str]:
     """Say that the run was interrupted, and that it goes on only where it does."""
-    given = sys.argv[1:] if arguments is None else arguments
-    resumes = given[:1] == ["reproduce"] and given[1:2] and given[1] in WITH_CHECKPOINTS
-    return _fail(GOES_ON if resumes else INTERRUPTED)
+    return _failed(GOES_ON if _has_checkpoints(_given(arguments)) else INTERRUPTED)
 
 
-def _fail(message: str) -> int:
-    print("refmg: " + " ".join(message.split()), file=sys.stderr)
-    return 2
+def _failed(message: str) -> tuple[int, str]:
+    return 2, "refmg: " + " ".join(message.split())

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from refmg.distributed import SharedExamples
 from refmg_backends import RefmgError
+from refmg_validation.ranks import once, share
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 # No other decoder is tried, whatever a file begins with.
@@ -18,7 +20,7 @@ FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 MOST_CELLS = 2**26
 
 
-def load_pictures(folder: Path, size: int) -> NDArray[Any]:
+def load_pictures(folder: Path, size: int) -> NDArray[Any] | SharedExamples:
     """Return all pictures below a folder, averaged to `size` cells a side.
 
     Parameters
@@ -29,20 +31,34 @@ def load_pictures(folder: Path, size: int) -> NDArray[Any]:
 
     Returns
     -------
-    ndarray of float32, shape (3, size, size, m)
-        In [0, 1], in the order of their paths.
+    ndarray of float32 or SharedExamples, shape (3, size, size, m)
+        In [0, 1], in the order of their paths. Several ranks read some each.
 
     Raises
     ------
     RefmgError
         If the size is not positive, there is no picture, or one cannot be read.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
+    paths = once(lambda: sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS))
     if size < 1 or not paths:
         raise RefmgError(
             f"found {len(paths)} pictures ({', '.join(ENDINGS)}) in {folder}, size {size}; expected at least "
             "one, and a positive size"
         )
+    how = share()
+    if how is None:
+        return _pictures(paths, size)
+    return SharedExamples(
+        lambda some: _pictures(list(np.array(paths, dtype=object)[some]), size),
+        (3, size, size, len(paths)),
+        np.float32,
+        how,
+    )
+
+
+def _pictures(paths: list[Path], size: int) -> NDArray[Any]:
+    if not paths:
+        return np.zeros((3, size, size, 0), np.float32)
     return np.stack([_picture(path, size) for path in paths], axis=-1)
 
 

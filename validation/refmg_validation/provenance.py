@@ -17,6 +17,7 @@ from typing import Any
 import refmg
 from refmg_backends import check_environment, get_backend
 from refmg_backends.processors import processors
+from refmg_validation.ranks import once, ranks
 
 # They decide numbers or speed where they are at work, and are imported then.
 COMPUTING = ("numba", "cupy")
@@ -33,6 +34,11 @@ def provenance() -> dict[str, Any]:
     >>> sorted(set(provenance()) - {"commit"})
     ['command', 'date', 'environment', 'machine', 'threads', 'versions']
     """
+    size = ranks().size
+    return once(_found) | ({"ranks": size} if size > 1 else {})
+
+
+def _found() -> dict[str, Any]:
     variables = shown_variables()
     found = {
         "command": shown_command(sys.argv[1:], variables),

@@ -10,6 +10,7 @@ from typing import Any
 
 from refmg.atomic import write_atomically
 from refmg_validation.provenance import provenance
+from refmg_validation.ranks import once
 
 __all__ = ["provenance", "study_command", "write_figure", "write_json"]
 
@@ -32,13 +33,16 @@ def study_command(module: str, given: Namespace) -> str:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a dictionary as indented JSON, atomically."""
-    write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
+    once(lambda: write_atomically(path, (json.dumps(content, indent=2) + "\n").encode()))
 
 
 def write_figure(path: Path, figure: Any) -> None:
     """Write a Matplotlib figure as PNG, atomically."""
     from io import BytesIO
 
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
-    write_atomically(path, buffer.getvalue())
+    def write() -> None:
+        buffer = BytesIO()
+        figure.savefig(buffer, format="png", dpi=120)
+        write_atomically(path, buffer.getvalue())
+
+    once(write)

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from refmg import Architecture, Network, __version__, get_backend
-from refmg.data import Images, load_images, restrict_images, split_images
+from refmg.data import Images, load_images, restrict_images
+from refmg.distributed.shared_examples import mapped_examples
 from refmg_backends import RefmgError
 from refmg_validation.levels import LEVELS, SPLITS, LevelData
 from refmg_validation.presets import Preset
 from refmg_validation.provenance import provenance
+from refmg_validation.ranks import decisive, once
 from refmg_validation.resolution_moves import RESIZED, TableRow, moved_both_ways, resized, table_rows
+from refmg_validation.split_data import SplitImages, divided_images
 from refmg_validation.training_run import Examples, TrainingRun
 
 NATIVE = "native"
@@ -48,19 +51,21 @@ def load_levels(
     """
     splits, about = load_splits(preset, data, seed)
     fine = [Examples(splits[name].features(preset.dtype), splits[name].labels) for name in SPLITS]
-    coarse = [replace(part, x=restrict_images(part.x, preset.sigma)) for part in fine]
+    coarse = [
+        replace(part, x=mapped_examples(part.x, lambda x: restrict_images(x, preset.sigma))) for part in fine
+    ]
     return {"coarse": LevelData(*coarse), "fine": LevelData(*fine)}, about
 
 
 def load_splits(
     preset: Preset, data: str | Path | None, seed: int
-) -> tuple[dict[str, Images], dict[str, Any]]:
+) -> tuple[dict[str, SplitImages], dict[str, Any]]:
     """Load training, validation and test images, and what to record about them; see :func:`load_levels`."""
     everything, test = load_images(data, "train"), load_images(data, "test")
     _check(preset, everything, test)
-    train, validation = split_images(everything, (preset.train, preset.validation), seed)
-    splits = dict(zip(SPLITS, (train, validation, test), strict=True))
-    about = {"name": everything.name, "sha256": everything.sha256(), "test_sha256": test.sha256()}
+    splits = divided_images(everything, (preset.train, preset.validation), test, seed)
+    sums = once(lambda: (everything.sha256(), test.sha256()))
+    about = {"name": everything.name, "sha256": sums[0], "test_sha256": sums[1]}
     return splits, about | {name: len(images) for name, images in splits.items()}
 
 
@@ -129,7 +134,8 @@ def what_is_measured(transfers: list[str], train: int) -> dict[str, Any]:
     ['native', 'linear', 'unchanged', 'images resized']
     """
     rows = [NATIVE, *(row.title for row in table_rows(transfers, train)), RESIZED]
-    return {"record": RECORD, "refmg": __version__, "backend": get_backend().name, "rows": rows}
+    about = {"record": RECORD, "refmg": __version__, "backend": get_backend().name, "rows": rows}
+    return about | decisive()
 
 
 def trained_networks(
@@ -169,7 +175,7 @@ def _training_run(
         "sigma": preset.sigma,
         "dtype": preset.dtype,
         "backend": get_backend().name,
-    }
+    } | decisive()
     session = provenance() | {"backend": get_backend().name}
     return TrainingRun(output / f"{level}.safetensors", architecture, settings, fingerprint, session)
 

@@ -14,6 +14,7 @@ from refmg_validation.figures import draw_accuracies
 from refmg_validation.levels import LEVELS
 from refmg_validation.presets import Preset
 from refmg_validation.progress import TrainingProgress
+from refmg_validation.ranks import once
 from refmg_validation.records import provenance, write_figure, write_json
 from refmg_validation.report import ordering, resolution_table
 from refmg_validation.resolution import run_resolution
@@ -49,7 +50,7 @@ class Request:
 
     def check_owner(self) -> None:
         """Refuse an output of another experiment; folders of former versions have records and no claim."""
-        if not any((self.output / name).exists() for name in OWN):
+        if not once(lambda: any((self.output / name).exists() for name in OWN)):
             check_claim(self.output, CLAIMED)
 
     def progress(self, console: Console) -> TrainingProgress:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+
 from refmg import (
     Network,
     SyntheticImages,
@@ -14,6 +16,7 @@ from refmg import (
     restriction_matrix,
     transfer_network,
 )
+from refmg.distributed.shared_examples import mapped_examples
 from refmg.stencil_maps import CALIBRATED, SYNTHETIC
 from refmg_validation.levels import LEVELS, SPLITS, LevelData
 from refmg_validation.presets import Preset
@@ -113,8 +116,11 @@ def resized(
     """
 
     def resize(examples: Examples, matrix: Any, shape: tuple[int, ...]) -> Examples:
-        flat = examples.x.reshape(-1, examples.x.shape[-1])
-        return replace(examples, x=(matrix.astype(flat.dtype) @ flat).reshape(1, *shape, -1))
+        def on_grid(x: np.ndarray) -> np.ndarray:
+            flat = x.reshape(-1, x.shape[-1])
+            return np.asarray((matrix.astype(flat.dtype) @ flat).reshape(1, *shape, x.shape[-1]))
+
+        return replace(examples, x=mapped_examples(examples.x, on_grid))
 
     coarse, fine = (trained[level].architecture.shape for level in LEVELS)
     P, R = prolongation_matrix(fine), restriction_matrix(fine)

@@ -14,9 +14,10 @@ from rich.table import Table
 from refmg_validation.damage import read_json
 from refmg_validation.levels import LEVELS, SPLITS
 from refmg_validation.presets import Preset
+from refmg_validation.ranks import divided, once
 from refmg_validation.records import provenance, write_json
 from refmg_validation.report import described, paper_columns, seconds_text
-from refmg_validation.resolution import Progress, load_levels, run_resolution, what_is_measured
+from refmg_validation.resolution import Progress, load_splits, run_resolution, what_is_measured
 
 COLUMNS = tuple(f"{level}_{split}" for level in LEVELS for split in SPLITS[1:])
 SECONDS = tuple(f"{level}_seconds" for level in LEVELS)
@@ -53,14 +54,16 @@ def run_seeds(
     RefmgError
         As :func:`refmg_validation.resolution.run_resolution`.
     """
-    results = []
-    for seed in seeds:
+
+    def run(seed: int) -> dict[str, Any]:
         folder = output / f"seed-{seed}"
-        result = _finished(folder, preset, data, transfers, seed)
+        result = once(lambda: _finished(folder, preset, data, transfers, seed))
         if result is None:
             with progress_of(seed) as progress:
                 result = _measured(preset, data, transfers, seed, folder, progress)
-        results.append(result)
+        return result
+
+    results = divided(list(seeds), run)
     about = {name: results[0][name] for name in ("data", "transfers", "measured")}
     about |= {"preset": preset.as_dict()}
     return about | {"seeds": [r["seed"] for r in results], "summary": summarize([r["rows"] for r in results])}
@@ -84,7 +87,7 @@ def _finished(
     found: dict[str, Any] = read_json(path, "delete it to measure again")
     seeded = replace(preset, training=replace(preset.training, seed=seed))
     wanted = {"seed": seed, "transfers": transfers, "preset": asdict(seeded)}
-    wanted |= {"data": load_levels(seeded, data, seed)[1]}
+    wanted |= {"data": load_splits(seeded, data, seed)[1]}
     # Rows of another version, or fewer of them, would be missing or mixed in the summary.
     wanted |= {"measured": what_is_measured(transfers, preset.train)}
     # As JSON gives it back: tuples are lists there.

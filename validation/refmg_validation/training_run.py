@@ -13,6 +13,7 @@ from refmg import Architecture, Network, load_network, random_network, save_netw
 from refmg.optimization import TrainingSettings, block_coordinate_descent
 from refmg_backends import RefmgError
 from refmg_validation.damage import told_as_damage
+from refmg_validation.ranks import once
 from refmg_validation.runs import RunFolder, check_fingerprint, checkpoint_steps
 
 History = list[dict[str, Any]]
@@ -28,7 +29,7 @@ class Examples:
 
 def has_begun(path: Path) -> bool:
     """Return whether there is anything of a run that ends in the file `path`."""
-    return path.exists() or bool(checkpoint_steps(path.with_suffix("")))
+    return once(lambda: path.exists() or bool(checkpoint_steps(path.with_suffix(""))))
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,9 @@ class TrainingRun:
         return network, history
 
     def _in_file(self) -> tuple[Network | None, History]:
+        return once(self._read_file)
+
+    def _read_file(self) -> tuple[Network | None, History]:
         if not self.path.exists():
             return None, []
         try:
@@ -95,6 +99,9 @@ class TrainingRun:
 
     def sessions(self) -> list[dict[str, Any]]:
         """Return where the training comes from, one entry a process; none of former versions' files."""
+        return once(self._sessions)
+
+    def _sessions(self) -> list[dict[str, Any]]:
         if self.path.exists():
             _, notes = load_network(self.path)
         else:
@@ -127,4 +134,4 @@ class TrainingRun:
                 folder.save(step.number, network, {"history": history, "sessions": sessions})
                 yield network, history[-1]
             notes = {"fingerprint": self.fingerprint, "history": history, "sessions": sessions}
-            save_network(self.path, network, notes)
+            once(lambda: save_network(self.path, network, notes))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from refmg import get_backend
 from refmg.atomic import remove_parts
-from refmg.data import Images
 from refmg.multilevel import ImagePyramid
 from refmg.transfer import Shape
 from refmg_backends import RefmgError
@@ -18,8 +18,10 @@ from refmg_validation.multilevel.paths import TrainingPath
 from refmg_validation.multilevel.presets import LevelsPreset
 from refmg_validation.multilevel.saved_path import SavedPath
 from refmg_validation.multilevel.watching import Watching
+from refmg_validation.ranks import decisive, divided, once
 from refmg_validation.resolution import load_splits
 from refmg_validation.runs import check_claim, claim_folder
+from refmg_validation.split_data import SplitImages
 
 Paths = Callable[[LevelsPreset, Shape, int], list[TrainingPath]]
 Results = list[dict[str, Any]]
@@ -87,14 +89,17 @@ class Experiment:
         plan = self._opened(seeds, resume)
         self._results(plan)  # what is damaged is found before anything is trained
         watching.begin([saved.path for seed in seeds for saved in plan[seed]], self.preset.base.train)
-        for seed in seeds:
-            pyramids = self._pyramids(seed) if any(not s.file.exists() for s in plan[seed]) else {}
+
+        def train(seed: int) -> None:
+            pyramids = self._pyramids(seed) if not all(s.is_finished() for s in plan[seed]) else {}
             for saved in plan[seed]:
-                new = not saved.file.exists()
+                new = not saved.is_finished()
                 with watching.path(seed, saved.path, self.preset.base.train) as told:
                     saved.go(pyramids, told)
                 if new:
                     finished(self._results(plan))
+
+        divided(list(seeds), train)
         return self._results(plan)
 
     def _opened(self, seeds: Sequence[int], resume: bool) -> dict[int, list[SavedPath]]:
@@ -113,7 +118,7 @@ class Experiment:
         claim_folder(self.output, fingerprint)
         for seed in seeds:
             # Of finished networks: the caller holds the output, each path removes its own checkpoints'.
-            remove_parts(self._folder(seed))
+            once(partial(remove_parts, self._folder(seed)))
         return plan
 
     def _fingerprint(self, about: dict[str, Any]) -> dict[str, Any]:
@@ -123,26 +128,26 @@ class Experiment:
             "preset": preset,
             "data": about,
             "backend": get_backend().name,
-        }
+        } | decisive()
 
     def _names(self) -> list[str]:
-        return [path.name for path in self.output.iterdir()] if self.output.is_dir() else []
+        return once(lambda: [p.name for p in self.output.iterdir()] if self.output.is_dir() else [])
 
     def _folder(self, seed: int) -> Path:
         return self.output / f"seed-{seed}"
 
-    def _saved(self, seed: int, train: Images, about: dict[str, Any]) -> list[SavedPath]:
+    def _saved(self, seed: int, train: SplitImages, about: dict[str, Any]) -> list[SavedPath]:
         preset = self.preset.seeded(seed)
         base, folder = preset.base, self._folder(seed)
-        decisive = {
+        settles = {
             "seed": seed,
             "data": about,
             "sigma": base.sigma,
             "dtype": base.dtype,
             "backend": get_backend().name,
-        }
+        } | decisive()
         return [
-            SavedPath(folder / path.file, path, seed, base.dtype, path.as_dict() | decisive, self.session)
+            SavedPath(folder / path.file, path, seed, base.dtype, path.as_dict() | settles, self.session)
             for path in self.paths(preset, train.shape, train.classes)
         ]
 
@@ -164,7 +169,7 @@ def _has_begun(paths: list[SavedPath]) -> bool:
 
 def _result(seed: int, paths: list[SavedPath]) -> dict[str, Any]:
     ends = [saved.path.architectures[-1] for saved in paths]
-    found = {saved.path.name: saved.finished() for saved in paths if saved.file.exists()}
+    found = {saved.path.name: saved.finished() for saved in paths if saved.is_finished()}
     return {
         "seed": seed,
         "data": paths[0].fingerprint["data"],

@@ -14,6 +14,7 @@ from refmg_backends import RefmgError
 from refmg_validation.damage import told_as_damage
 from refmg_validation.multilevel.paths import TrainingPath
 from refmg_validation.multilevel.warm_up import warm_up
+from refmg_validation.ranks import once
 from refmg_validation.runs import RunFolder, check_fingerprint, checkpoint_steps
 
 Record = dict[str, Any]
@@ -80,7 +81,7 @@ class SavedPath:
         RefmgError
             If what is there belongs to another run, is damaged, or is in use.
         """
-        if self.file.exists():
+        if self.is_finished():
             records = self.finished().records
             _tell_last(records, told)
             return records
@@ -89,12 +90,16 @@ class SavedPath:
         x, labels = pyramids["test"].on(network.architecture.shape), pyramids["test"].labels
         records = [*records, {"kind": "end", "test": network.accuracy(x, labels)}]
         notes = {"fingerprint": self.fingerprint, "records": records, "sessions": sessions}
-        save_network(self.file, network, notes)
+        once(lambda: save_network(self.file, network, notes))
         return records
 
     def has_begun(self) -> bool:
         """Return whether there is anything of this path."""
-        return self.file.exists() or bool(checkpoint_steps(self.folder))
+        return once(lambda: self.file.exists() or bool(checkpoint_steps(self.folder)))
+
+    def is_finished(self) -> bool:
+        """Return whether the finished network is there."""
+        return once(self.file.exists)
 
     def finished(self) -> FinishedPath:
         """Return what the finished network's file says.
@@ -104,6 +109,9 @@ class SavedPath:
         RefmgError
             If it is missing, damaged, or of a run with other settings.
         """
+        return once(self._finished)
+
+    def _finished(self) -> FinishedPath:
         try:
             _, notes = load_network(self.file)
         except RefmgError as error:

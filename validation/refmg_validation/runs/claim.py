@@ -9,6 +9,7 @@ from typing import Any
 from refmg.atomic import write_atomically
 from refmg_backends import RefmgError
 from refmg_validation.damage import told_as_damage
+from refmg_validation.ranks import once
 from refmg_validation.run_format import RUN_FILE
 from refmg_validation.runs.fingerprint import check_fingerprint
 
@@ -42,6 +43,10 @@ def check_claim(folder: Path, fingerprint: dict[str, Any]) -> None:
         ...
     refmg_backends.errors.RefmgError: ... (experiment: depth there, pyramid now); ...
     """
+    once(lambda: _check(folder, fingerprint))
+
+
+def _check(folder: Path, fingerprint: dict[str, Any]) -> None:
     path = folder / CLAIM
     if path.exists():
         there, name = _claimed(path), "experiment"
@@ -58,7 +63,7 @@ def check_claim(folder: Path, fingerprint: dict[str, Any]) -> None:
 def claim_folder(folder: Path, fingerprint: dict[str, Any]) -> None:
     """Write into a folder whose it is, after :func:`check_claim`."""
     content = json.dumps({"format": FORMAT, "fingerprint": fingerprint}, indent=2) + "\n"
-    write_atomically(folder / CLAIM, content.encode())
+    once(lambda: write_atomically(folder / CLAIM, content.encode()))
 
 
 def _claimed(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from refmg import Network
 from refmg_backends import Backend, RefmgError
+from refmg_validation.ranks import check_agreement, once
 from refmg_validation.runs.checkpoint import (
     Checkpoint,
     checkpoint_path,
@@ -106,12 +107,17 @@ class RunFolder:
             If the folder is not held, the step does not come last, or the disk is full; the former
             checkpoints are unharmed.
         """
+        check_agreement(network)
+        once(lambda: self._save(Checkpoint(step, network, notes, dict(arrays or {}))))
+
+    def _save(self, checkpoint: Checkpoint) -> None:
+        step = checkpoint.step
         if not self._lock.held:
             raise RefmgError(f"{self.path} is not held by this run; expected 'with RunFolder(...) as run'")
         last = max(self.steps(), default=-1)
         if step <= last:
             raise RefmgError(f"{self.path}: found step {step}; expected one above the last saved, {last}")
-        write_checkpoint(self.path, Checkpoint(step, network, notes, dict(arrays or {})), self.fingerprint)
+        write_checkpoint(self.path, checkpoint, self.fingerprint)
         for old in self.steps()[: -self.keep]:
             checkpoint_path(self.path, old).unlink(missing_ok=True)
 
@@ -129,6 +135,9 @@ class RunFolder:
             If it is damaged or of another version: the message names the last good one. An older
             checkpoint is never taken instead without being asked for. Also if its settings are others.
         """
+        return once(lambda: self._latest(backend))
+
+    def _latest(self, backend: Backend | str | None) -> Checkpoint | None:
         steps = self.steps()
         if not steps:
             return None

@@ -13,6 +13,7 @@ from types import TracebackType
 from refmg.atomic import remove_parts
 from refmg_backends import RefmgError
 from refmg_validation.damage import MISFITS
+from refmg_validation.ranks import once
 
 try:
     import fcntl
@@ -60,13 +61,16 @@ class FolderLock:
         return self._descriptor is not None
 
     def __enter__(self) -> FolderLock:
-        """Take the folder; remove what a killed process left half-written."""
+        """Take the folder, which the first of several ranks holds; remove what a killed process left."""
+        once(self._enter)
+        return self
+
+    def _enter(self) -> None:
         try:
             self._descriptor = self._made_and_taken()
         except OSError as error:
             raise RefmgError(f"could not lock {self.path}: {error.strerror or error}") from error
         remove_parts(self.path)
-        return self
 
     def _made_and_taken(self) -> int:
         for _ in range(TRIES):

@@ -1,0 +1,99 @@
+"""Tables and the plot of ``refmg bench --scaling``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.figure import Figure
+from rich.table import Table
+
+
+def scaling_table(result: dict[str, Any]) -> Table:
+    """Return one row an operation."""
+    ranks = result["ranks"]
+    table = Table(
+        title=f"{ranks} ranks, {result['workload']['examples']} examples a rank, {result['backend']}"
+    )
+    for name in (
+        "operation",
+        "alone ms",
+        f"{ranks} side by side ms",
+        "weak ms",
+        "model",
+        "strong ms",
+        "model",
+    ):
+        table.add_column(name, justify="left" if name == "operation" else "right")
+    for row in result["scaling"]:
+        s = row["seconds"]
+        times = (
+            row["alone, s"],
+            s["side by side"],
+            s["weak"],
+            row["model, weak"],
+            s["strong"],
+            row["model, strong"],
+        )
+        table.add_row(row["operation"], *(f"{1e3 * t:.2f}" for t in times))
+    return table
+
+
+def judged_table(result: dict[str, Any]) -> Table:
+    """Return what was found beside what is to be reached."""
+    table = Table(title="To reach")
+    for name in ("what", "found", "to reach", ""):
+        table.add_column(name, justify="right" if name == "found" else "left")
+    for row in result["judged"]:
+        words = "reached" if row["reached"] else "missed"
+        table.add_row(row["what"], f"{row['found']:.3f}", row["to reach"], words)
+    return table
+
+
+def curve_lines(result: dict[str, Any]) -> list[str]:
+    """Say for each run, and each network of wires, where communication takes a tenth."""
+    lines = []
+    for name, curves in result["curves"].items():
+        for found in curves:
+            point, last = found["ranks at 10 %"], found["share"][-1]
+            at = "at no number of ranks" if point is None else f"from {point} ranks on"
+            lines.append(
+                f"{name}, {found['cost']['source']}: communication takes 10 % of the time {at}, "
+                f"{100 * last:.1f} % with {found['ranks'][-1]}"
+            )
+    return lines
+
+
+def draw_scaling(result: dict[str, Any]) -> Figure:
+    """Draw measured and modelled times, and the part of communication up to 1,024 ranks."""
+    figure = Figure(figsize=(12, 4), layout="constrained")
+    panels = figure.subplots(1, 1 + len(result["curves"]))
+    _draw_measured(panels[0], result)
+    for panel, (name, curves) in zip(panels[1:], result["curves"].items(), strict=True):
+        for found in curves:
+            source = found["cost"]["source"].split(":")[0]
+            percent = [[100 * part for part in found[key]] for key in ("share", "weak share")]
+            (line,) = panel.plot(found["ranks"], percent[0], "o-", markersize=3, label=f"strong, {source}")
+            panel.plot(found["ranks"], percent[1], "--", color=line.get_color(), label=f"weak, {source}")
+        panel.axhline(10, color="grey", linewidth=0.8)
+        panel.set_xscale("log", base=2)
+        panel.set_ylim(0, 100)
+        panel.set_title(f"{name} (modelled)", fontsize=9)
+        panel.set_xlabel("ranks")
+        panel.legend(fontsize=7)
+    panels[1].set_ylabel("communication, % of the time")
+    figure.supxlabel(f"computing: {result['compute']['source']}", fontsize=8)
+    return figure
+
+
+def _draw_measured(panel: Any, result: dict[str, Any]) -> None:
+    rows = result.get("scaling", [])
+    for start, row in enumerate(rows):
+        for k, kind in enumerate(("weak", "strong")):
+            at = 3 * start + k
+            panel.bar(at, 1e3 * row["seconds"][kind], 0.8, color=f"C{k}", label=kind if not start else None)
+            panel.plot(at, 1e3 * row[f"model, {kind}"], "k_", markersize=16)
+    panel.set_xticks([3 * i + 0.5 for i in range(len(rows))], [row["operation"] for row in rows], fontsize=7)
+    panel.set_title(f"{result['ranks']} ranks: measured, and the model (lines)", fontsize=9)
+    panel.set_ylabel("ms")
+    if rows:
+        panel.legend(fontsize=7)

@@ -1,0 +1,199 @@
+"""The ranks of this run: who writes, what one does for all, and groups of them side by side."""
+
+from __future__ import annotations
+
+import copyreg
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Any, TypeVar
+
+import numpy as np
+
+from refmg import Classifier, Controls, Network, get_backend
+from refmg.distributed import Communicator, HostRoute, Route, SerialCommunicator, Share, from_first
+from refmg_backends import RefmgError
+from refmg_backends.processors import one_blas_thread
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The ranks that run a command together, and how they sum."""
+
+    communicator: Communicator = field(default_factory=SerialCommunicator)
+    deterministic: bool = False
+    route: Route | None = None
+
+
+_RANKS: ContextVar[Ranks] = ContextVar("refmg_ranks", default=Ranks())  # noqa: B039
+
+
+def ranks() -> Communicator:
+    """Return the ranks that run this together; one alone, unless ``mpiexec`` started several.
+
+    Examples
+    --------
+    >>> ranks().size
+    1
+    """
+    return _RANKS.get().communicator
+
+
+@contextmanager
+def using(found: Ranks) -> Iterator[None]:
+    """Let these be the ranks of what runs inside."""
+    token = _RANKS.set(found)
+    try:
+        yield
+    finally:
+        _RANKS.reset(token)
+
+
+@contextmanager
+def summing(deterministic: bool) -> Iterator[None]:
+    """Let sums over examples inside have the same bits for every number of ranks, where that is asked for."""
+    if not deterministic:
+        yield
+        return
+    # Products of matrices may depend on the number of threads, which depends on the number of ranks.
+    with using(replace(_RANKS.get(), deterministic=True)), one_blas_thread():
+        yield
+
+
+def decisive() -> dict[str, Any]:
+    """Return what of this decides a result to the last bit, for fingerprints.
+
+    Examples
+    --------
+    >>> with summing(True):
+    ...     decisive()
+    {'deterministic': True}
+    """
+    return {"deterministic": True} if _RANKS.get().deterministic else {}
+
+
+def ranks_in_words() -> str:
+    """Return how many ranks there are and how their sums travel, for ``refmg info``.
+
+    Examples
+    --------
+    >>> ranks_in_words()
+    'one'
+    """
+    found = _RANKS.get()
+    if found.communicator.size == 1:
+        return "one"
+    route = found.route or HostRoute(found.communicator)
+    return f"{found.communicator.size}, sums travel by {route.name}"
+
+
+def share() -> Share | None:
+    """Return how examples are shared out; None for one process whose sums are as ever."""
+    found = _RANKS.get()
+    if found.communicator.size == 1 and not found.deterministic:
+        return None
+    return Share(found.communicator, found.deterministic, found.route)
+
+
+def once(function: Callable[[], T]) -> T:
+    """Return on every rank what a function returns on the first, which alone calls it, such as to write.
+
+    Examples
+    --------
+    >>> once(lambda: 3)
+    3
+    """
+    communicator = ranks()
+    if communicator.size == 1:
+        return function()
+
+    def alone() -> T:
+        # What is asked for once inside is done here: the others wait for the end of this.
+        with using(replace(_RANKS.get(), communicator=SerialCommunicator())):
+            return function()
+
+    found: T = from_first(communicator, alone)
+    return found
+
+
+def check_agreement(network: Network) -> None:
+    """Refuse to go on when ranks that should have the same parameters do not.
+
+    Raises
+    ------
+    RefmgError
+        On every rank.
+
+    Examples
+    --------
+    >>> from refmg import Architecture, random_network
+    >>> check_agreement(random_network(Architecture((4, 4)), 0))
+    """
+    communicator = ranks()
+    if communicator.size == 1:
+        return
+    digest = sha256()
+    for array in _arrays(network):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    found = communicator.gather(digest.hexdigest())
+    others = [rank for rank, other in enumerate(found) if other != found[0]]
+    if others:
+        raise RefmgError(
+            f"found other parameters on the ranks {others} than on rank 0 after the same step; expected the "
+            "same: take machines of one kind, with the same libraries"
+        )
+
+
+def divided(items: Sequence[Any], work: Callable[[Any], T]) -> list[T]:
+    """Return the work on every item, in order: groups of ranks do some items each, side by side.
+
+    Parameters
+    ----------
+    items : sequence
+        Such as seeds; a group for each, or as many as there are ranks.
+    work : callable
+        Run by all ranks of a group together. Its result can be pickled.
+
+    Examples
+    --------
+    >>> divided([1, 2, 3], lambda seed: 10 * seed)
+    [10, 20, 30]
+    """
+    here = _RANKS.get()
+    communicator = here.communicator
+    groups = min(len(items), communicator.size)
+    if groups <= 1:
+        return [work(item) for item in items]
+    group = communicator.rank * groups // communicator.size
+    own = communicator.split(group)
+    # A route belongs to all ranks: a group's sums take the one through the host, which every group has.
+    with using(replace(here, communicator=own, route=None)):
+        done = {number: work(items[number]) for number in range(group, len(items), groups)}
+    found = dict[int, T]()
+    for part in communicator.gather(done if own.rank == 0 else {}):
+        found |= part
+    return [found[number] for number in range(len(items))]
+
+
+def _arrays(network: Network) -> list[Any]:
+    c = network.controls
+    own = (c.opening, c.stencils, c.biases, network.classifier.W, network.classifier.mu)
+    return [np.array(network.backend.to_numpy(array)) for array in own]
+
+
+def _reduced(network: Network) -> tuple[Any, ...]:
+    return _rebuilt, (network.architecture, _arrays(network), network.backend.name)
+
+
+def _rebuilt(architecture: Any, arrays: list[Any], backend: str) -> Network:
+    place = get_backend(backend)
+    own = [place.asarray(array) for array in arrays]
+    return Network(architecture, Controls(*own[:3]), Classifier(*own[3:]), place)
+
+
+# Backends hold locks and libraries: a network travels as arrays and the name of its backend.
+copyreg.pickle(Network, _reduced)  # type: ignore[arg-type]

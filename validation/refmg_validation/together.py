@@ -1,0 +1,85 @@
+"""A command run by several ranks: one prints, and one that fails ends all."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import redirect_stdout
+
+from refmg.distributed import HostRoute, MPICommunicator, Route, choose_device, choose_route
+from refmg_backends import RefmgError, check_environment, get_backend
+from refmg_backends.processors import share_processors
+from refmg_validation.ranks import Ranks, once, using
+
+GRACE = 5.0  # seconds in which ranks that fail alike find each other
+Command = Callable[[], tuple[int, str]]
+
+
+def run_together(communicator: MPICommunicator, command: Command, shared: bool) -> int:
+    """Run a command on all ranks and return its exit status; the first rank prints.
+
+    Parameters
+    ----------
+    communicator : MPICommunicator
+        All ranks.
+    command : callable
+        Returns exit status and what to say on standard error.
+    shared : bool
+        Whether ranks share its work; else the first rank runs it alone.
+
+    Returns
+    -------
+    int
+        Where all ranks fail, as for bad input, the first one says why. A rank that fails alone says so itself
+        and ends all: the others may wait for it.
+    """
+    faults = MPICommunicator(communicator.comm.Dup())
+    _divide_processors(communicator)
+    run = command if shared else lambda: once(command)
+    with using(Ranks(communicator)), open(os.devnull, "w") as nowhere:
+        out = sys.stdout if communicator.rank == 0 else nowhere
+        with redirect_stdout(out):
+            status, message = _guarded(communicator, run)
+        out.flush()
+    if status == 0:
+        return 0
+    if faults.all_arrive(GRACE):
+        if communicator.rank == 0:
+            print(message, file=sys.stderr, flush=True)
+        return status
+    print(f"rank {communicator.rank}: {message}", file=sys.stderr, flush=True)
+    faults.abort(status)
+
+
+def _guarded(communicator: MPICommunicator, command: Command) -> tuple[int, str]:
+    """Run it; a mistake of ours is told with its trace, as Python does."""
+    try:
+        with using(Ranks(communicator, route=_route(communicator))):
+            return command()
+    except RefmgError as error:
+        return 2, f"refmg: {error}"
+    except Exception:
+        return 1, traceback.format_exc().rstrip()
+
+
+def _route(communicator: MPICommunicator) -> Route:
+    """Return how sums travel, once every rank has its GPU where the backend works on one."""
+    if (check_environment().get("REFMG_BACKEND") or "numpy") != "cupy":
+        return HostRoute(communicator)
+    try:
+        import cupy
+    except ImportError:
+        return HostRoute(communicator)  # the command says what is missing
+    choose_device(communicator, cupy)
+    return choose_route(communicator, get_backend(), cupy)
+
+
+def _divide_processors(communicator: MPICommunicator) -> None:
+    """Let the ranks of one machine divide its processors, where no launcher has bound them."""
+    _, here = communicator.local_rank()
+    if "NUMBA_NUM_THREADS" not in os.environ:
+        os.environ["NUMBA_NUM_THREADS"] = str(share_processors(here))
+    else:
+        share_processors(here)
