@@ -99,7 +99,10 @@ GPU_FILES := tests/backends/test_backend_kernels.py tests/backends/test_backend_
   tests/backends/test_host_reads.py tests/refmg/test_convolution.py tests/refmg/test_convolution_types.py tests/refmg/test_network_transfer.py tests/refmg/test_training.py \
   tests/refmg/control/test_classifier_point.py tests/refmg/control/test_multiscale.py tests/refmg/control/test_sensitivities.py \
   tests/refmg/multilevel/test_descent.py tests/refmg/multilevel/test_time.py tests/validation/conformance/test_adapters.py \
-  tests/validation/test_imagenet10.py
+  tests/validation/test_imagenet10.py tests/backends/test_normalization.py \
+  tests/refmg/resnet/test_architecture.py tests/refmg/resnet/test_batch_norm.py tests/refmg/resnet/test_passes.py \
+  tests/refmg/resnet/test_pooling.py tests/refmg/resnet/test_statistics.py tests/refmg/resnet/test_torch_witness.py \
+  tests/refmg/resnet/test_training.py tests/refmg/resnet/test_transfer.py
 GPU_BENCH ?=
 GPU_RESNET ?=
 GPU_WORK ?= build/gpu
@@ -116,8 +119,9 @@ GPU_TIME = $(GPU_REFMG) bench $(GPU_AGAINST) $(GPU_BENCH)
 gpu:
 	@rm -rf $(GPU_WORK); mkdir -p $(OUT) $(GPU_WORK)
 	@$(GPU_REFMG) info > $(OUT)/log.txt 2> $(GPU_WORK)/error.txt \
-	  || { last=$$(tail -n 1 $(GPU_WORK)/error.txt); case "$$last" in ModuleNotFoundError:*) \
-	    echo "make gpu: $(PYTHON):$${last#*:}; run 'make .gpu-site' where there is a network and bring that folder, or choose another PYTHON=";; \
+	  || { last=$$(tail -n 1 $(GPU_WORK)/error.txt); case "$$last" in *"No module named '"*) \
+	    missing=$$(echo "$$last" | sed "s/.*No module named '\([^']*\)'.*/\1/"); [ "$$missing" = cupy ] && echo "make gpu: $$last" || \
+	    echo "make gpu: $(PYTHON): No module named '$$missing'; run 'make .gpu-site' where there is a network and bring that folder, or choose another PYTHON=";; \
 	    *) echo "make gpu: $$last";; esac; exit 2; }
 	@echo "benchmarks: $(GPU_PEER)" >> $(OUT)/log.txt
 	@failed=; for step in $(GPU_STEPS); do \

@@ -115,6 +115,8 @@ def _decode(found: PictureSet, place: Path, key: str, size: int, workers: int | 
             content = result.tobytes()
             digest.update(content)
             stream.write(content)
+    if not found.pictures:
+        raise RefmgError(f"found no picture to put into {place.parent}; expected JPEG, PNG, BMP or WebP")
     if not labels:
         raise RefmgError(
             f"none of {len(found.pictures)} pictures can be read, first {': '.join(skipped[0])}; expected "

@@ -17,6 +17,7 @@ from refmg.objective import ControlObjective, NetworkObjective
 from refmg.parameter_move import ParameterMove
 from refmg.predictive_map import PredictiveMap
 from refmg.propagation import Propagation
+from refmg.readout import Readout
 from refmg.regularization import Regularization
 from refmg.stencil_map import StencilMap
 from refmg.trajectory import CheckpointedTrajectory, ReversibleTrajectory, Trajectory
@@ -240,6 +241,7 @@ MUTANTS = {
         Mutant("adjoint", Trajectory, "adjoint", returns(lambda c: c.map(lambda a: a * SLIGHT))),
         Mutant("gradient", ControlObjective, "value_and_gradient", gradient(SLIGHT)),
         Mutant("product", ControlObjective, "gauss_newton", products),
-        Mutant("no volume", Classifier, "logits", no_volume),
+        Mutant("no volume", Readout, "from_products",
+               lambda right: lambda self, products: right(replace(self, cell_volume=1.0), products)),
     ],
 }  # fmt: skip
