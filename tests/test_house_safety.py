@@ -64,7 +64,8 @@ def written_in_place(source):
             first = node.args[0] if node.args else None
             to_memory = isinstance(first, ast.Name) and first.id in ("buffer", "stream")
             found += [name] if name in WRITES and not to_memory else []
-            if name == "open" and "w" in _mode(node):
+            nowhere = first is not None and ast.unparse(first) == "os.devnull"
+            if name == "open" and "w" in _mode(node) and not nowhere:
                 found.append("open to write")
     return found
 

@@ -242,8 +242,8 @@ class Wavering(type(get_backend("numpy"))):
 
     def network(self, parameters, *_):
         """One that does nothing, but not always the same."""
-        linear = SimpleNamespace(tangent=lambda d: d.biases, adjoint=lambda P: parameters)
-        return SimpleNamespace(apply=lambda x: x, linearize=lambda x: (self.off(x), linear))
+        linear = SimpleNamespace(tangent=lambda d, *_: d.biases, adjoint=lambda P, *_: parameters)
+        return SimpleNamespace(apply=lambda x, *_: x, linearize=lambda x, *_: (self.off(x), linear))
 
     def off_all(self, a):
         return tuple(self.off(part) for part in a) if isinstance(a, tuple) else self.off(a)

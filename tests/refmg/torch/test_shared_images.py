@@ -22,14 +22,18 @@ def model():
     return nn.Sequential(*layers, *head).double().eval()
 
 
+# Made once: the seed is one of all threads, and ranks are threads here.
+MODEL = model()
+
+
 def reestimated(images):
-    net = copy.deepcopy(model())
+    net = copy.deepcopy(MODEL)
     reestimate_batch_norm(net, images, batch_size=4)
     return list(net.state_dict().values())
 
 
 def moved(images):
-    net, report = transfer_model(model(), images, options=TransferOptions(batch_size=4))
+    net, report = transfer_model(copy.deepcopy(MODEL), images, options=TransferOptions(batch_size=4))
     assert report.layers[0].action == "calibrated"
     return list(net.state_dict().values())
 
