@@ -15,6 +15,7 @@ import pytest
 import tiny_imagenet
 from photographs import write_stripes
 from rich.console import Console
+from signals import heed_interrupts
 
 from refmg import RefmgError
 from refmg.data import load_photographs
@@ -121,7 +122,8 @@ def process(stripes, output):
     environment = os.environ | {"REFMG_BACKEND": "numpy", "PYTHONPATH": os.pathsep.join(sys.path)}
     environment |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     pipe = subprocess.PIPE
-    return subprocess.Popen([*map(str, command)], stdout=pipe, stderr=pipe, text=True, env=environment)
+    return subprocess.Popen([*map(str, command)], stdout=pipe, stderr=pipe, text=True, env=environment,
+                            preexec_fn=heed_interrupts)  # fmt: skip
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tiny_path
 import tiny_resolution
+from signals import heed_interrupts
 
 from refmg import load_network
 from refmg_validation.runs import checkpoint_steps
@@ -34,7 +35,8 @@ def process_of(*command, backend="numpy", **variables):
     environment |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
     pipe = subprocess.PIPE
     command = [sys.executable, *map(str, command)]
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment,
+                            preexec_fn=heed_interrupts)  # fmt: skip
 
 
 def reproduce(kind, stripes, output, *arguments, **more):

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_resolution
+from signals import heed_interrupts
 
 from refmg import load_network
 from refmg.atomic import PART
@@ -38,7 +39,8 @@ def start(stripes, output, backend, *arguments, **variables):
     # One thread each: on a busy machine threads wait for each other longer than such a small run takes.
     environment |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment,
+                            preexec_fn=heed_interrupts)  # fmt: skip
 
 
 def finish(*given):
