@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
-from refmg.stencil_maps import AnyTransfer
-from refmg_backends import RefmgError
+from refmg.stencil_map import CLOSURES
+from refmg.stencil_maps import AnyTransfer, stencil_transfer_names
+from refmg_backends import RefmgError, one_of
 
 
 @dataclass(frozen=True)
@@ -51,3 +53,38 @@ class Calibration:
             raise RefmgError(f"found smoothness {self.smoothness}; expected a finite number of at least 0")
         if self.batch_size < 1:
             raise RefmgError(f"found batches of {self.batch_size} examples; expected 1 or more")
+
+
+class Options(Protocol):
+    """What the options of every calibrated move of named layers have."""
+
+    @property
+    def closure(self) -> str:
+        """One of :data:`refmg.stencil_map.CLOSURES`."""
+
+    @property
+    def prior(self) -> str:
+        """A stencil-wise transfer."""
+
+    @property
+    def batch_size(self) -> int:
+        """Images at a time."""
+
+
+def check_options(options: Options) -> None:
+    """Refuse a closure or prior that is unknown, weights that are negative and empty batches.
+
+    Raises
+    ------
+    RefmgError
+        If the options have one of these.
+    """
+    if options.closure not in CLOSURES:
+        raise RefmgError(one_of("closure", options.closure, CLOSURES))
+    if options.prior not in stencil_transfer_names():
+        raise RefmgError(one_of("prior", options.prior, stencil_transfer_names()))
+    for name in ("ridge", "smoothness", "classifier_ridge"):
+        if not 0 <= getattr(options, name) < float("inf"):
+            raise RefmgError(f"found {name} {getattr(options, name)}; expected a number of at least 0")
+    if options.batch_size < 1:
+        raise RefmgError(f"found batch_size {options.batch_size}; expected 1 or more")

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from refmg.calibration.settings import check_options
 from refmg.multilevel.switch import StencilNorm, SwitchPart
 from refmg.resnet.network import ResNet
 from refmg.resnet.response_fit import LayerFit
-from refmg.stencil_map import CLOSURES
-from refmg.stencil_maps import UNCHANGED, stencil_transfer_names
+from refmg.stencil_maps import UNCHANGED
 from refmg.transfer import Shape
-from refmg_backends import RefmgError, one_of
 
 
 @dataclass(frozen=True)
@@ -55,15 +54,7 @@ class ResNetTransferOptions:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
-        if self.closure not in CLOSURES:
-            raise RefmgError(one_of("closure", self.closure, CLOSURES))
-        if self.prior not in stencil_transfer_names():
-            raise RefmgError(one_of("prior", self.prior, stencil_transfer_names()))
-        for name in ("ridge", "smoothness", "classifier_ridge"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise RefmgError(f"found {name} {getattr(self, name)}; expected a number of at least 0")
-        if self.batch_size < 1:
-            raise RefmgError(f"found batch_size {self.batch_size}; expected 1 or more")
+        check_options(self)
 
 
 @dataclass(frozen=True)
