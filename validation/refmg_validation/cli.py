@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer.exceptions import TyperException
 
 from refmg_backends import RefmgError  # not from refmg: the help needs no mathematics
 from refmg_validation.conformance_cli import conformance
+from refmg_validation.running import run
 from refmg_validation.terminal import console as _console
 
 app = typer.Typer(help="Learning across scales.", no_args_is_help=True, add_completion=False)
@@ -29,13 +28,6 @@ Deterministic = Annotated[
 Resume = Annotated[
     bool, typer.Option("--resume", help="Refuse to start anew: a run must be there to go on with.")
 ]
-
-INTERRUPTED = "interrupted"
-GOES_ON = f"{INTERRUPTED}; the same command goes on after the last finished iteration"
-WITH_CHECKPOINTS = ("resolution", "depth", "pyramid", "imagenet10")  # of reproduce
-HELP = "--help"
-SHARED = ("transfer", "bench", "info")  # by ranks, as those of reproduce with checkpoints
-SIGINT_STATUS = 130  # what typer makes of Ctrl-C
 
 
 @app.command()
@@ -361,77 +353,5 @@ def imagenet10(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; bad input gives one line on standard error and exit status 2.
-
-    Parameters
-    ----------
-    arguments : list of str, optional
-        Those of the process by default.
-
-    Returns
-    -------
-    int
-        Exit status.
-    """
-    from refmg.distributed import MPICommunicator, world_communicator
-
-    try:
-        communicator = world_communicator()
-    except RefmgError as error:
-        return _told(_failed(str(error)))
-    if not isinstance(communicator, MPICommunicator):
-        return _told(_command(arguments))
-    from refmg_validation.together import run_together
-
-    given = _given(arguments)
-    shared = given[:1] in [[name] for name in SHARED] or _has_checkpoints(given)
-    return run_together(communicator, lambda: _command(arguments), shared)
-
-
-def _told(outcome: tuple[int, str]) -> int:
-    status, message = outcome
-    if message:
-        print(message, file=sys.stderr)
-    return status
-
-
-def _command(arguments: list[str] | None) -> tuple[int, str]:
-    """Run the command; return its exit status and what to say on standard error."""
-    try:
-        from refmg_backends import check_environment, default_dtype, get_backend
-
-        check_environment()
-        default_dtype()
-        if HELP not in (sys.argv[1:] if arguments is None else arguments):
-            get_backend()  # which imports SciPy
-        result = typer.main.get_command(app)(arguments, prog_name="refmg", standalone_mode=False)
-        sys.stdout.flush()
-        return _interrupted(arguments) if result == SIGINT_STATUS else (int(result or 0), "")
-    except TyperException as error:
-        message = error.format_message()
-        # No command: the help was printed.
-        return _failed(f"{message} (see refmg --help)") if message else (2, "")
-    except (KeyboardInterrupt, typer.Abort):
-        return _interrupted(arguments)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 2, ""
-    except (RefmgError, OSError) as error:
-        return _failed(str(error))
-
-
-def _given(arguments: list[str] | None) -> list[str]:
-    return sys.argv[1:] if arguments is None else arguments
-
-
-def _has_checkpoints(given: list[str]) -> bool:
-    return given[:1] == ["reproduce"] and bool(given[1:2]) and given[1] in WITH_CHECKPOINTS
-
-
-def _interrupted(arguments: list[str] | None) -> tuple[int, str]:
-    """Say that the run was interrupted, and that it goes on only where it does."""
-    return _failed(GOES_ON if _has_checkpoints(_given(arguments)) else INTERRUPTED)
-
-
-def _failed(message: str) -> tuple[int, str]:
-    return 2, "refmg: " + " ".join(message.split())
+    """Run the command, see :func:`refmg_validation.running.run`."""
+    return run(app, arguments)

@@ -1,0 +1,106 @@
+"""A command line run by one process or several ranks: exit statuses, and one line for what went wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+from typer.exceptions import TyperException
+
+from refmg_backends import RefmgError  # not from refmg: the help needs no mathematics
+
+INTERRUPTED = "interrupted"
+GOES_ON = f"{INTERRUPTED}; the same command goes on after the last finished iteration"
+WITH_CHECKPOINTS = ("resolution", "depth", "pyramid", "imagenet10")  # of reproduce
+HELP = "--help"
+SHARED, DIVIDED = ("transfer", "bench", "info"), ("resolution", "depth", "pyramid")  # by ranks; of reproduce
+SIGINT_STATUS = 130  # what typer makes of Ctrl-C
+
+
+def run(app: typer.Typer, arguments: list[str] | None = None) -> int:
+    """Run the command; bad input gives one line on standard error and exit status 2.
+
+    Parameters
+    ----------
+    app : Typer
+        All commands.
+    arguments : list of str, optional
+        Those of the process by default.
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    from refmg.distributed import MPICommunicator, world_communicator
+
+    try:
+        communicator = world_communicator()
+    except RefmgError as error:
+        return _told(_failed(str(error)))
+    if not isinstance(communicator, MPICommunicator):
+        return _told(_command(app, arguments))
+    from refmg_validation.together import run_together
+
+    return run_together(communicator, lambda: _command(app, arguments), is_shared(_given(arguments)))
+
+
+def _told(outcome: tuple[int, str]) -> int:
+    status, message = outcome
+    if message:
+        print(message, file=sys.stderr)
+    return status
+
+
+def _command(app: typer.Typer, arguments: list[str] | None) -> tuple[int, str]:
+    """Run the command; return its exit status and what to say on standard error."""
+    try:
+        from refmg_backends import check_environment, default_dtype, get_backend
+
+        check_environment()
+        default_dtype()
+        if HELP not in (sys.argv[1:] if arguments is None else arguments):
+            get_backend()  # which imports SciPy
+        result = typer.main.get_command(app)(arguments, prog_name="refmg", standalone_mode=False)
+        sys.stdout.flush()
+        return _interrupted(arguments) if result == SIGINT_STATUS else (int(result or 0), "")
+    except TyperException as error:
+        message = error.format_message()
+        # No command: the help was printed.
+        return _failed(f"{message} (see refmg --help)") if message else (2, "")
+    except (KeyboardInterrupt, typer.Abort):
+        return _interrupted(arguments)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2, ""
+    except (RefmgError, OSError) as error:
+        return _failed(str(error))
+
+
+def _given(arguments: list[str] | None) -> list[str]:
+    return sys.argv[1:] if arguments is None else arguments
+
+
+def is_shared(given: list[str]) -> bool:
+    """Return whether ranks share the work of a command; others the first rank runs alone.
+
+    Examples
+    --------
+    >>> is_shared(["reproduce", "depth"]), is_shared(["reproduce", "imagenet10"]), is_shared(["verify"])
+    (True, False, False)
+    """
+    return given[:1] in [[name] for name in SHARED] or given[:2] in [["reproduce", name] for name in DIVIDED]
+
+
+def _has_checkpoints(given: list[str]) -> bool:
+    return given[:1] == ["reproduce"] and bool(given[1:2]) and given[1] in WITH_CHECKPOINTS
+
+
+def _interrupted(arguments: list[str] | None) -> tuple[int, str]:
+    """Say that the run was interrupted, and that it goes on only where it does."""
+    return _failed(GOES_ON if _has_checkpoints(_given(arguments)) else INTERRUPTED)
+
+
+def _failed(message: str) -> tuple[int, str]:
+    return 2, "refmg: " + " ".join(message.split())
