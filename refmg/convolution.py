@@ -156,7 +156,7 @@ class Convolution:
         Raises
         ------
         RefmgError
-            If the shape of `Y` does not fit.
+            If the shape of `Y` does not fit, or it is no array of the backend.
         """
         flat, g = self._flat(Y, self.c_in, self.geometry.shape), self.geometry
         start = None if add_to is None else self._flat(add_to, self.c_out, g.out_shape, Y.shape[-1])
@@ -179,7 +179,7 @@ class Convolution:
         Raises
         ------
         RefmgError
-            If the shape of `Z` does not fit.
+            If the shape of `Z` does not fit, or it is no array of the backend.
         """
         flat, g = self._flat(Z, self.c_out, self.geometry.out_shape), self.geometry
         start = None if add_to is None else self._flat(add_to, self.c_in, g.shape, Z.shape[-1])
@@ -214,7 +214,7 @@ class Convolution:
         Raises
         ------
         RefmgError
-            If a shape does not fit.
+            If a shape does not fit, or an array is not one of the backend.
         """
         flat, shape = self._flat(Y, self.c_in, self.geometry.shape), self.geometry.out_shape
         under = None if base is None else self._flat(base, self.c_out, shape, Y.shape[-1])
@@ -275,11 +275,16 @@ class Convolution:
         Raises
         ------
         RefmgError
-            If the shape of `Y` does not fit.
+            If the shape of `Y` does not fit, or it is no array of the backend.
         """
         return self._flat(Y, self.c_in, self.geometry.shape)
 
     def _flat(self, X: Array, channels: int, shape: Shape, examples: int | None = None) -> Array:
+        if isinstance(X, np.ndarray) and not isinstance(self.stencil, np.ndarray):
+            raise RefmgError(
+                f"found a NumPy array; expected one of backend {self.backend.name!r}: move it by "
+                'backend.asarray(..), or name backend="numpy"'
+            )
         expected = (channels, *shape)
         if tuple(X.shape[:-1]) != expected or examples not in (None, X.shape[-1]):
             layout = ", ".join(str(n) for n in expected)

@@ -50,7 +50,13 @@ def test_a_report_shows_everything_that_was_recorded(pages):
     tags = Tags(page)
     texts = " ".join(tags.texts)
     run = example_run()
-    for words in (run["title"], run["notes"][0], run["versions"]["scipy"], "seeds 0, 1", "backend numpy"):
+    for words in (
+        run["title"],
+        run["notes"][0],
+        run["versions"]["scipy"],
+        "seeds 0, 1",
+        f"backend {run['backend']}",
+    ):
         assert words in texts
     assert row_of(page, "training.alpha") == ["1e-06"]
     assert row_of(page, "4") == ["94.00", "4"]  # Best validation: 0.94 is shown in %

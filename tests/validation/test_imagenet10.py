@@ -17,12 +17,12 @@ from photographs import write_stripes
 from rich.console import Console
 from signals import heed_interrupts
 
-from refmg import RefmgError
+from refmg import RefmgError, get_backend
 from refmg.data import load_photographs
 from refmg.resnet import ResNetArchitecture, random_resnet
 from refmg_validation.cli import main
 from refmg_validation.imagenet10 import costs, experiment
-from refmg_validation.imagenet10.images import LevelImages, parts_of
+from refmg_validation.imagenet10.images import LevelImages, normalized, parts_of
 from refmg_validation.imagenet10.presets import PRESETS, Way, named, parse_sizes
 from refmg_validation.imagenet10.stages import FINE, paths_of, stages_of
 from refmg_validation.imagenet10.state_file import read_state, write_state
@@ -119,7 +119,7 @@ def process(stripes, output):
         "micro",
         *places,
     ]
-    environment = os.environ | {"REFMG_BACKEND": "numpy", "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     environment |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     pipe = subprocess.PIPE
     return subprocess.Popen([*map(str, command)], stdout=pipe, stderr=pipe, text=True, env=environment,
@@ -231,10 +231,18 @@ def test_epochs_depend_on_seed_and_number_alone(photographs):
     images, again = (LevelImages(photographs, MICRO, 16) for _ in range(2))
     list(again.epoch(0))
     for (x, labels), (y, others) in zip(images.epoch(3), again.epoch(3), strict=True):
-        assert np.array_equal(x, y)
+        assert np.array_equal(*map(get_backend().to_numpy, (x, y)))
         assert np.array_equal(labels, others)
     first, second = (np.concatenate([labels for _, labels in images.epoch(n)]) for n in (0, 1))
     assert not np.array_equal(first, second)
+
+
+def test_examples_of_a_pixel_lie_together_on_every_backend(backend):
+    pictures = np.random.default_rng(0).integers(0, 256, (5, 3, 4, 2), np.uint8)
+    found = backend.to_numpy(normalized(backend, pictures, "float64"))
+    reference = normalized(get_backend("numpy"), pictures, "float64")
+    assert np.array_equal(found, reference)
+    assert reference.flags.c_contiguous
 
 
 def test_operations_are_counted_as_a_stencil_sees_cells():

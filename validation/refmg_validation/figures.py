@@ -36,10 +36,12 @@ def figure1_panels(image: Images, transfer: str = "linear") -> dict[str, NDArray
     s_coarse = restrict_stencil(S_FINE, transfer)
     return {
         "fine image": fine[0, ..., 0],
-        "$K_h(s_h)\\,y_h$": Convolution(S_FINE, grids[0]).apply(fine)[0, ..., 0],
+        "$K_h(s_h)\\,y_h$": Convolution(S_FINE, grids[0], backend="numpy").apply(fine)[0, ..., 0],
         "coarse image": coarse[0, ..., 0],
-        "$K_H(s_H)\\,y_H$": Convolution(s_coarse, grids[1]).apply(coarse)[0, ..., 0],
-        "$K_H(s_h)\\,y_H$, unchanged": Convolution(S_FINE, grids[1]).apply(coarse)[0, ..., 0],
+        "$K_H(s_H)\\,y_H$": Convolution(s_coarse, grids[1], backend="numpy").apply(coarse)[0, ..., 0],
+        "$K_H(s_h)\\,y_H$, unchanged": Convolution(S_FINE, grids[1], backend="numpy").apply(coarse)[
+            0, ..., 0
+        ],
     }
 
 

@@ -58,8 +58,8 @@ def run_record(
     Examples
     --------
     >>> run = run_record("Nothing yet", seeds=[0], settings={"preset": "small"})
-    >>> run["schema"], run["backend"], run["settings"]
-    (1, 'numpy', {'preset': 'small'})
+    >>> run["schema"], run["seeds"], run["settings"]
+    (1, [0], {'preset': 'small'})
     """
     if origin is None:
         origin = provenance() | {"backend": get_backend().name}
