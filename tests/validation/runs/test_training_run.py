@@ -30,9 +30,9 @@ def trained(run):
 
 
 def same(one, other):
-    return np.array_equal(one.controls.stencils, other.controls.stencils) and np.array_equal(
-        one.classifier.W, other.classifier.W
-    )
+    stencils = (net.backend.to_numpy(net.controls.stencils) for net in (one, other))
+    weights = (net.backend.to_numpy(net.classifier.W) for net in (one, other))
+    return np.array_equal(*stencils) and np.array_equal(*weights)
 
 
 @pytest.fixture
