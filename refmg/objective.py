@@ -146,15 +146,15 @@ class NetworkObjective:
 
     def evaluate_with_gradient(self, vector: Array) -> tuple[Evaluation, Array]:
         """Return loss, regulariser and accuracy, and the gradient of the objective."""
-        totals, gradient = self._totals_and_gradient(vector)
-        penalty = self._penalty(self.network(vector))
+        totals, penalty, gradient = self._totals_and_gradient(vector)
         return totals.evaluation(examples_in(self.batches), penalty), gradient
 
     def gradient(self, vector: Array) -> Array:
         """Return the gradient alone: no number is read from the device, so that no step waits for it."""
-        return self._totals_and_gradient(vector)[1]
+        return self._totals_and_gradient(vector)[-1]
 
-    def _totals_and_gradient(self, vector: Array) -> tuple[Totals, Array]:
+    def _totals_and_gradient(self, vector: Array) -> tuple[Totals, Array, Array]:
+        """Return what sums over the examples, the regularisers' value, and the gradient of both."""
         network, m = self.network(vector), examples_in(self.batches)
         propagation, readout = self._propagation(network.controls), network.readout
 
@@ -162,11 +162,13 @@ class NetworkObjective:
             point = self._linearized(propagation, readout, batch)
             return point.loss.value, point.correct, self._back(readout, point, point.loss.gradient / m)
 
-        totals, total = Totals(self.backend), self.penalty_product(self._own(vector))
+        totals, x = Totals(self.backend), self._own(vector)
+        total = self.penalty_product(x)
+        penalty = 0.5 * self.xp.sum(x * total)
         for *part, gradient in summed(self.backend, terms, self.batches, self._lanes(propagation)):
             totals.add(*part)
             total = total + gradient
-        return totals, total
+        return totals, penalty, total
 
     def value_and_gradient(self, vector: Array) -> tuple[float, Array]:
         """Return the objective and its gradient, as ``scipy.optimize.minimize(jac=True)`` wants them."""

@@ -66,6 +66,8 @@ class Regularization:
     def of_weights(self, xp: ModuleType, W: Array, grid: Grid) -> Array:
         """Return ``A W`` for the classifier's weights of shape ``(C, n_1, .., n_d, classes)``."""
         total = xp.zeros_like(W)
+        if not self.alpha_W:
+            return total
         for axis, h in enumerate(grid.spacing, start=1):
             total = total + (self.alpha_W * grid.cell_volume / h**2) * second_difference(xp, W, axis)
         return total
