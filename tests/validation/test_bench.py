@@ -17,10 +17,11 @@ from refmg_backends.sparse_assembly import _plan
 from refmg_validation.bench import networks as networks_module
 from refmg_validation.bench import shapes as shapes_module
 from refmg_validation.bench import surroundings
+from refmg_validation.bench.growth import exponent
 from refmg_validation.bench.kernels import kernel_cases
 from refmg_validation.bench.limits import share_of_limit
 from refmg_validation.bench.methods import time_methods
-from refmg_validation.bench.networks import Problem, exponent
+from refmg_validation.bench.networks import Problem
 from refmg_validation.bench.report import draw_bench, kernel_table, method_table, summary_table
 from refmg_validation.bench.run import run_bench
 from refmg_validation.bench.shapes import KernelShape, named_shapes

@@ -1,10 +1,9 @@
-"""The gradient of whole networks and one Gauss-Newton product; how both grow with the problem."""
+"""The gradient of whole networks and one Gauss-Newton product."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from refmg.batches import Batch, Batches
 from refmg.objective import NetworkObjective
 from refmg_backends import Backend
 from refmg_validation.bench.kernels import versus
-from refmg_validation.bench.timing import Timing, time_call
+from refmg_validation.bench.timing import time_call
 from refmg_validation.bench.torch_peer import TorchPeer
 
 DEPTHS = (2, 16, 64)
@@ -59,46 +58,3 @@ def network_cases(backend: Backend, peer: TorchPeer | None, dtype: str, quick: b
             other = time_call(theirs[name], peer.wait) if peer is not None else None
             row = {"operation": name, "dtype": dtype, "layers": layers, "channels": 16, "grid": 28}
             yield row | {"examples": 128, "refmg": mine.as_dict()} | versus(mine, other, peer, None)
-
-
-SWEEPS: dict[str, list[Problem]] = {
-    "pixels": [Problem(grid=n) for n in (14, 20, 28, 40, 56)],
-    "channels": [Problem(channels=c) for c in (8, 16, 32, 64)],
-    "layers": [Problem(layers=k) for k in (4, 8, 16, 32, 64)],
-    "examples": [Problem(examples=m) for m in (64, 128, 256, 512)],
-}
-
-
-def exponent(sizes: list[float], seconds: list[float]) -> float:
-    """Return the slope of a straight line through the logarithms.
-
-    Examples
-    --------
-    >>> round(exponent([1, 2, 4], [3, 12, 48]), 6)
-    2.0
-    """
-    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
-
-
-def gradient_time(problem: Problem, backend: Backend, dtype: str) -> Timing:
-    """Time one gradient."""
-    network, _, _, batch = problem.make(backend, dtype)
-    objective = NetworkObjective(network, [batch])
-    vector = objective.vector(network)
-    return time_call(lambda: objective.value_and_gradient(vector), backend.synchronize)
-
-
-def scaling(backend: Backend, dtype: str, quick: bool) -> Iterator[dict[str, Any]]:
-    """Yield time of a gradient against each size of the problem, with the fitted exponent."""
-    for name, problems in SWEEPS.items():
-        chosen = problems[:2] if quick else problems
-        sizes = [p.grid**2 if name == "pixels" else getattr(p, name) for p in chosen]
-        times = [gradient_time(p, backend, dtype) for p in chosen]
-        fitted = exponent(sizes, [t.median for t in times])
-        yield {
-            "against": name,
-            "sizes": sizes,
-            "ms": [round(1e3 * t.median, 3) for t in times],
-            "spread": [round(t.spread, 3) for t in times],
-            "exponent": round(fitted, 3),
-        }

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from refmg_backends.cuda_choice import METHODS
+from refmg_validation.bench.growth import in_words
 from refmg_validation.bench.targets import aim
 
 
@@ -77,8 +78,7 @@ def summary_table(result: dict[str, Any]) -> Table:
 
 def surroundings_lines(result: dict[str, Any]) -> list[str]:
     """Return scaling, start-up, memory and assembly, a line each."""
-    lines = [f"time of a gradient grows with {row['against']} to the power {row['exponent']:.2f}"
-             for row in result.get("scaling", [])]  # fmt: skip
+    lines = [in_words(row) for row in result.get("scaling", [])]
     lines += [f"{name}: {value}" for name, value in result.get("startup", {}).items()]
     for row in result.get("memory", []):
         lines.append(f"peak memory of a gradient, {row['layers']} layers, {row['channels']} channels, "

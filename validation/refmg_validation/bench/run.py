@@ -7,9 +7,10 @@ from typing import Any
 
 from refmg_backends import Backend
 from refmg_validation.bench import surroundings
+from refmg_validation.bench.growth import growth, in_words
 from refmg_validation.bench.kernels import kernel_cases
 from refmg_validation.bench.limits import measure_limits
-from refmg_validation.bench.networks import network_cases, scaling
+from refmg_validation.bench.networks import network_cases
 from refmg_validation.bench.shapes import named_shapes
 from refmg_validation.bench.targets import DTYPES, misses, summary
 from refmg_validation.bench.torch_peer import TorchPeer
@@ -53,9 +54,9 @@ def run_bench(
             report(one_line(row))
     if networks and not quick:
         result["scaling"] = []
-        for row in scaling(backend, "float32", quick):
+        for row in growth(backend, "float32"):
             result["scaling"].append(row)
-            report(f"time against {row['against']}: exponent {row['exponent']}")
+            report(in_words(row))
         result |= {"startup": surroundings.import_times(), "assembly": surroundings.assembly()}
         if backend.name == "numba":
             result["startup"] |= surroundings.first_calls()

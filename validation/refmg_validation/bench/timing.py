@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 from time import perf_counter
@@ -47,15 +47,33 @@ def time_call(function: Callable[[], Any], wait: Callable[[], Any] | None = None
     >>> time_call(lambda: sum(range(1000))).median > 0
     True
     """
+    (found,) = time_in_turns([function], wait)
+    return found
 
-    def once() -> float:
+
+def time_in_turns(calls: Sequence[Callable[[], Any]], wait: Callable[[], Any] | None = None) -> list[Timing]:
+    """Return the timings of several calls that take turns, after one of each that is not counted.
+
+    Examples
+    --------
+    >>> short, long = time_in_turns([lambda: sum(range(10)), lambda: sum(range(100000))])
+    >>> short.median < long.median
+    True
+    """
+
+    def once(call: Callable[[], Any]) -> float:
         start = perf_counter()
-        function()
+        call()
         if wait is not None:
             wait()
         return perf_counter() - start
 
-    first = once()
-    times = [once() for _ in range(REPEATS if first * REPEATS < LONGEST else SHORTEST)]
+    longest = max(once(call) for call in calls)
+    repeats = REPEATS if longest * REPEATS < LONGEST else SHORTEST
+    turns = [[once(call) for call in calls] for _ in range(repeats)]
+    return [_timing(list(times)) for times in zip(*turns, strict=True)]
+
+
+def _timing(times: list[float]) -> Timing:
     low, _, high = quantiles(times, n=4)
     return Timing(median(times), (high - low) / median(times))
