@@ -18,7 +18,7 @@ from refmg.objective import NetworkObjective
 from refmg_backends import Backend
 from refmg_validation.bench.networks import Problem
 from refmg_validation.bench.timing import Timing, time_in_turns
-from refmg_validation.records import provenance, write_json
+from refmg_validation.records import provenance, study_command, write_json
 
 SWEEPS: dict[str, list[Problem]] = {
     "pixels": [Problem(grid=n) for n in (14, 20, 28, 40, 56)],
@@ -117,7 +117,8 @@ def main(arguments: list[str] | None = None) -> int:
     for row in growth(backend, given.dtype):
         rows.append(row)
         console.print(in_words(row))
-    write_json(given.json, provenance() | {"backend": backend.name, "dtype": given.dtype, "growth": rows})
+    about = {"command": study_command("refmg_validation.bench.growth", given), "backend": backend.name}
+    write_json(given.json, provenance() | about | {"dtype": given.dtype, "growth": rows})
     return 0
 
 
