@@ -55,6 +55,7 @@ def _cheapest(pyramid: Record) -> list[str]:
     ratios = {row["path"]: row["work_ratio"]["mean"] for row in pyramid["summary"]}
     found = [ratios[f"coarse to fine, {name}"] for name in ("linear", "calibrated")]
     shown = ["never" if ratio is None else f"{ratio:.2f}" for ratio in found]
-    data = pyramid["settings"]["data"][0]["name"]
-    text = f'{shown[0]} by the paper\'s map, {shown[1]} by `"calibrated"` ({data})'
+    seeds, data = pyramid["settings"]["data"], pyramid["settings"]["data"][0]
+    where = f"{data['train']:,} images of {data['name']}, {len(seeds)} seeds"
+    text = f'{shown[0]} by the paper\'s map, {shown[1]} by `"calibrated"` (work; {where})'
     return ["Coarse to fine: cost by fine only's", "0.742 (time, ImageNet-10)", text, ""]

@@ -155,12 +155,14 @@ def pyramid(record: Record) -> list[str]:
         best, test = (percent(_mean(row, part)) for part in ("best_validation", "test"))
         work = [_number(_mean(row, part), 1) for part in ("work", "work_to_target")]
         ratios = [_number(_mean(row, part), 3) for part in ("work_ratio", "time_ratio")]
-        rows.append([row["path"], best, test, *work, *ratios])
+        hits = row["reached"]["values"]
+        rows.append([row["path"], best, test, work[0], f"{sum(hits):.0f} of {len(hits)}", work[1], *ratios])
     head = [
         "path",
         "best validation, %",
         "test, %",
         "work in all",
+        "target reached in",
         "work to the target",
         "ratio",
         "time ratio",
