@@ -181,7 +181,10 @@ def test_an_optimiser_that_never_got_there_has_a_dash():
 
 def in_short(weak, strong, depth, pyramid):
     """Return which of the claims that the replication study begins with are those of these records."""
-    depths, ratios = replication.verdicts(depth), {row["path"]: row["work_ratio"]["mean"] for row in pyramid}
+    depths, ratios = (
+        replication.verdicts(depth),
+        {row["path"]: row["work_ratio"]["values"] for row in pyramid},
+    )
     count = re.match(r"Of (\d+) depths", depths[0]).group(1)
     return {
         "not for networks trained as well as the paper's": "holds on neither grid" in replication.order(weak),
@@ -189,8 +192,10 @@ def in_short(weak, strong, depth, pyramid):
         "holds at every depth tried": f"lower loss at {count} and the higher validation accuracy at {count}."
         in depths[0],
         "in the mean at least that of a random start": depths[1].endswith(f"at least as high at {count}."),
-        'on digits with `"calibrated"`, not with the paper\'s map': ratios["coarse to fine, linear"] is None
-        and ratios["coarse to fine, calibrated"] < 1,
+        'with `"calibrated"`, in two seeds of three, never with the paper\'s map': (
+            ratios["coarse to fine, linear"] == [None] * 3
+            and sum(ratio < 1 for ratio in ratios["coarse to fine, calibrated"]) == 2
+        ),
     }
 
 
