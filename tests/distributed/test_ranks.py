@@ -24,6 +24,7 @@ from refmg_validation.ranks import (
     check_agreement,
     decisive,
     divided,
+    first_before_others,
     once,
     ranks,
     ranks_in_words,
@@ -63,6 +64,31 @@ def test_files_are_written_by_one_and_its_error_is_everybodys(tmp_path):
 
     assert on_ranks(3, failing) == [0, 1, 2]
     assert from_first(SerialCommunicator(), lambda: 1) == 1
+
+
+def test_the_first_rank_fills_a_cache_that_the_others_find(tmp_path):
+    cache, writers = tmp_path / "cache", []
+
+    def load():
+        if not cache.exists():
+            writers.append(ranks().rank)
+            cache.write_text("decoded")
+        return ranks().rank, cache.read_text()
+
+    found = on_ranks(3, lambda: first_before_others(load))
+    assert [text for _, text in found] == ["decoded"] * 3
+    assert writers == [0]
+
+    def fail():
+        assert ranks().rank == 0, "called after the first rank failed"
+        raise RefmgError("found a comet; expected none")
+
+    def failing():
+        with pytest.raises(RefmgError, match="found a comet"):
+            first_before_others(fail)
+        return True
+
+    assert on_ranks(3, failing) == [True] * 3
 
 
 @pytest.mark.parametrize(("size", "items"), [(2, 5), (5, 2), (3, 3), (1, 3)])
