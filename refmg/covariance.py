@@ -208,8 +208,9 @@ def _shared_power(images: Any, batch_size: int) -> Power:
     """Return the mean power of images of which every rank has some."""
     share, (channels, *cells, m) = images.share, images.shape
     division = share.division(m, batch_size)
-    parts = _parts(images.own(division), share.batch(division, batch_size))
-    (total,) = share.total(get_backend("numpy"), ((_power(x),) for x in parts), division)
+    part, size = share.part(division), share.batch(division, batch_size)
+    parts = (images.read(slice(i, min(i + size, part.stop))) for i in range(part.start, part.stop, size))
+    (total,) = share.total(get_backend("numpy"), ((_power(np.asarray(x)),) for x in parts), division)
     return np.asarray(total / (channels * m * np.prod(cells)))
 
 

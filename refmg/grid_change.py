@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -93,7 +94,7 @@ class GridChange:
         path = grids[::-1] if self.down else grids
         return [GridChange.between(a, b) for a, b in pairwise(path)]
 
-    def on_fine(self, images: np.ndarray) -> np.ndarray:
+    def on_fine(self, images: Any) -> Any:
         """Return images on the fine grid, restricted by averaging where they are finer still.
 
         Raises
@@ -104,8 +105,8 @@ class GridChange:
         return images_on(images, self.fine)
 
 
-def images_on(images: np.ndarray, shape: Shape) -> np.ndarray:
-    """Return images ``(C, n_1, .., n_d, m)`` on a coarser grid, by averaging.
+def images_on(images: Any, shape: Shape) -> Any:
+    """Return images ``(C, n_1, .., n_d, m)``, an array or shared examples, on a coarser grid, by averaging.
 
     Raises
     ------
@@ -127,4 +128,4 @@ def images_on(images: np.ndarray, shape: Shape) -> np.ndarray:
     if cells == tuple(shape):
         return images
     factor = tuple(n // k for n, k in zip(cells, shape, strict=True))
-    return mapped_examples(images, lambda x: restrict_images(x, 0.0, factor=factor))  # type: ignore[no-any-return]
+    return mapped_examples(images, lambda x: restrict_images(x, 0.0, factor=factor))

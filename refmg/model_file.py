@@ -129,7 +129,8 @@ def read_model(path: str | Path) -> ModelFile:
         content = Path(path).read_bytes()
     except OSError as error:
         raise RefmgError(f"cannot read {path}: {error.strerror or error}") from error
-    if content.startswith(PICKLES):
+    # The length of a header may begin as a pickle does, but a header follows it.
+    if content.startswith(PICKLES) and content[LENGTH : LENGTH + 1] != b"{":
         raise RefmgError(
             f"{path}: found a pickle of PyTorch, which can run code when it is read; expected safetensors: "
             "where you trust it, load it and convert it by safetensors.torch.save_file(model.state_dict(), "

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from refmg.calibration import Calibration, SyntheticImages, calibrated_network
-from refmg.distributed.shared_examples import SharedExamples, as_examples
+from refmg.distributed.shared_examples import SharedExamples, alone_or_shared, as_examples
 from refmg.grid_change import GridChange, images_on
 from refmg.network import Network
 from refmg.network_move import DEFAULT_PAIR, moved_network
@@ -16,6 +16,7 @@ from refmg.stencil_maps import CALIBRATED, SPECTRUM, SYNTHETIC, AnyTransfer, ste
 from refmg.transfer import Shape
 from refmg_backends import RefmgError, one_of
 
+CHECKED = 128  # images at a time, whether they are finite
 NEEDS_IMAGES = (CALIBRATED, SPECTRUM)
 NetworkTransfer = AnyTransfer | Calibration | SyntheticImages
 
@@ -136,9 +137,14 @@ def _first_bad(x: Any) -> int | None:
     """Return the number of the first example that is not finite; a rank looks at its own."""
     if not isinstance(x, SharedExamples):
         return next((i for i in range(x.shape[-1]) if not np.isfinite(x[..., i]).all()), None)
-    division = x.share.division(x.shape[-1], x.shape[-1])
-    own, first = _first_bad(x.own(division)), x.share.part(division).start
-    found = x.share.communicator.gather(None if own is None else first + own)
+    part = x.share.part(x.share.division(x.shape[-1], x.shape[-1]))
+    own = None
+    for start in range(part.start, part.stop, CHECKED):
+        bad = _first_bad(x.read(slice(start, min(start + CHECKED, part.stop))))
+        if bad is not None:
+            own = start + bad
+            break
+    found = x.share.communicator.gather(own)
     return next((bad for bad in found if bad is not None), None)
 
 
@@ -149,12 +155,13 @@ def _one_level(
         return _without_data(
             network, change, transfer if isinstance(transfer, SyntheticImages) else SyntheticImages()
         )
-    fine = None if images is None else change.on_fine(as_examples(images))
-    if transfer != CALIBRATED and not isinstance(transfer, Calibration):
+    if not isinstance(transfer, Calibration) and transfer != CALIBRATED:
+        fine = None if images is None else change.on_fine(as_examples(images))
         return moved_network(network, change, transfer, fine)
-    assert fine is not None
     settings = transfer if isinstance(transfer, Calibration) else Calibration()
-    coarse = images_on(fine if coarse_images is None else as_examples(coarse_images), change.coarse)
+    # Restricted batch by batch, when they are read.
+    fine = change.on_fine(alone_or_shared(images))
+    coarse = images_on(fine if coarse_images is None else alone_or_shared(coarse_images), change.coarse)
     return calibrated_network(network, change, fine, coarse, settings)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from itertools import starmap
+
 import numpy as np
 import scipy
 from numpy.typing import NDArray
@@ -69,15 +72,22 @@ def fit_classifier(features: Matrix, logits: Matrix, prior: Matrix, ridge: float
     return W, target_mean - W.T @ mean
 
 
-def fit_shared_classifier(
-    features: Matrix, logits: Matrix, prior: Matrix, ridge: float, share: Share, division: Division
+def fit_streamed_classifier(
+    batches: Callable[[], Iterable[tuple[Matrix, Matrix]]],
+    prior: Matrix,
+    ridge: float,
+    share: Share,
+    division: Division,
 ) -> tuple[Matrix, Matrix]:
-    """Return the same where every rank has the features and logits of some examples.
+    """Return the same where features and logits come in batches, and every rank has some examples.
 
     Parameters
     ----------
-    features, logits, prior, ridge
-        As for :func:`fit_classifier`, of this rank's examples.
+    batches : callable
+        Returns features and logits of this rank's examples in order, as for :func:`fit_classifier`. Called
+        twice at most: for the means, and for products of what is centred by them.
+    prior, ridge
+        As for :func:`fit_classifier`.
     share : Share
         Sums over all ranks.
     division : Division
@@ -98,28 +108,28 @@ def fit_shared_classifier(
     With fewer examples than weights their features are put together, which is less than the normal equations;
     else these are summed.
     """
-    comm = share.communicator
-    if division.examples < features.shape[0]:
-        Y, Z = (share.gathered(part, division) for part in (features, logits))
-        return from_first(comm, lambda: fit_classifier(Y, Z, prior, ridge))  # type: ignore[no-any-return]
-    place, m = get_backend("numpy"), division.examples
-    parts = _parts(features.shape[1], share, division)
-    sums = ((features[:, part].sum(axis=1), logits[:, part].sum(axis=1)) for part in parts)
+    comm, m = share.communicator, division.examples
+    if m < prior.shape[0]:
+        features, logits = (share.gathered(part, division) for part in _together(batches(), prior))
+        return from_first(comm, lambda: fit_classifier(features, logits, prior, ridge))  # type: ignore[no-any-return]
+    place = get_backend("numpy")
+    sums = ((Y.sum(axis=1), Z.sum(axis=1)) for Y, Z in batches())
     mean, target_mean = (total / m for total in share.total(place, sums, division))
 
-    def products(part: slice) -> tuple[Matrix, ...]:
-        centred = features[:, part] - mean[:, None]
-        missing = (logits[:, part] - target_mean[:, None]).T - centred.T @ prior
+    def products(Y: Matrix, Z: Matrix) -> tuple[Matrix, ...]:
+        centred = Y - mean[:, None]
+        missing = (Z - target_mean[:, None]).T - centred.T @ prior
         return centred @ centred.T, centred @ missing
 
-    gram, right = share.total(place, map(products, parts), division)
+    gram, right = share.total(place, starmap(products, batches()), division)
     return from_first(comm, lambda: _solved(gram, right, prior, ridge / m, (mean, target_mean)))  # type: ignore[no-any-return]
 
 
-def _parts(own: int, share: Share, division: Division) -> list[slice]:
-    """Return this rank's examples, where it counts them from 0, by blocks where sums are made of those."""
-    size = share.batch(division, max(1, own))
-    return [slice(start, min(start + size, own)) for start in range(0, own, size)]
+def _together(batches: Iterable[tuple[Matrix, Matrix]], prior: Matrix) -> tuple[Matrix, Matrix]:
+    """Return features and logits of all batches, of which a rank without an example has none."""
+    none = tuple(np.zeros((rows, 0)) for rows in prior.shape)
+    features, logits = zip(none, *batches, strict=True)
+    return np.concatenate(features, axis=1), np.concatenate(logits, axis=1)
 
 
 def _solved(

@@ -28,12 +28,15 @@ class Calibration:
     smoothness : float
         To the finer grid: weight of what a response has within coarse cells, over that of its means. The
         activation and the mean over cells commute where a response is smooth.
+    kept_bytes : int
+        For states of images, on every rank, that are kept from layer to layer; the states of further images
+        are computed anew for each layer. It changes memory and time, and no bit of the result.
 
     Raises
     ------
     RefmgError
-        If a ridge or the smoothness is negative, or the classifier's ridge is 0: few images do not
-        determine its weights.
+        If a ridge, the smoothness or the room is negative, or the classifier's ridge is 0: few images do
+        not determine its weights.
     """
 
     prior: AnyTransfer = "power-law"
@@ -41,6 +44,7 @@ class Calibration:
     classifier_ridge: float = 1e-2
     batch_size: int = 128
     smoothness: float = 0.5
+    kept_bytes: int = 2**30
 
     def __post_init__(self) -> None:
         """Refuse what is no least squares problem with one answer."""
@@ -53,6 +57,8 @@ class Calibration:
             raise RefmgError(f"found smoothness {self.smoothness}; expected a finite number of at least 0")
         if self.batch_size < 1:
             raise RefmgError(f"found batches of {self.batch_size} examples; expected 1 or more")
+        if self.kept_bytes < 0:
+            raise RefmgError(f"found kept_bytes {self.kept_bytes}; expected 0 or more")
 
 
 class Options(Protocol):

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from refmg.distributed.communicator import SerialCommunicator
 from refmg.distributed.division import Division
+from refmg.distributed.share import Share
 from refmg_backends import RefmgError
-
-if TYPE_CHECKING:
-    from refmg.distributed.share import Share
 
 Read = Callable[[Any], NDArray[Any]]
 MOST_KEPT = 4  # parts of different divisions
+ALONE = Share(SerialCommunicator())
 
 
 class SharedExamples:
@@ -83,6 +83,8 @@ class SharedExamples:
 
     def read(self, numbers: Any) -> NDArray[Any]:
         """Return the examples of these numbers as an array: of any rank's part, nothing is communicated."""
+        if isinstance(numbers, slice):
+            return self._read(_plain(numbers, self.shape[-1]))
         return self._read(_as_slice(np.arange(self.shape[-1])[numbers]))
 
     def own(self, division: Division) -> NDArray[Any]:
@@ -101,6 +103,12 @@ class SharedExamples:
         return self._like(
             lambda numbers: function(self._read(numbers)), (*one.shape[:-1], self.shape[-1]), one.dtype
         )
+
+
+def _plain(numbers: slice, count: int) -> Any:
+    """Return a slice with bounds, or its numbers where it leaves some out."""
+    start, stop, step = numbers.indices(count)
+    return slice(start, max(start, stop)) if step == 1 else np.arange(start, stop, step)
 
 
 def _as_slice(numbers: NDArray[np.intp]) -> Any:
@@ -126,6 +134,11 @@ def share_examples(x: Any, share: Share) -> SharedExamples:
         If there are fewer examples than ranks.
     """
     return SharedExamples(lambda numbers: x[..., numbers], x.shape, x.dtype, share)
+
+
+def alone_or_shared(x: Any) -> SharedExamples:
+    """Return examples that are shared out as they are, and an array as the examples of one process alone."""
+    return x if isinstance(x, SharedExamples) else share_examples(np.asarray(x), ALONE)
 
 
 def share_of(x: Any) -> Share | None:

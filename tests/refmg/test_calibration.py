@@ -285,6 +285,7 @@ def test_a_network_that_is_not_finite_is_refused():
         (lambda: Calibration(classifier_ridge=0.0), "the second positive"),
         (lambda: Calibration(batch_size=0), "found batches of 0"),
         (lambda: Calibration(smoothness=-1.0), "found smoothness -1.0"),
+        (lambda: Calibration(kept_bytes=-1), "found kept_bytes -1"),
         (lambda: transfer_network(some_network(), (4, 4), "calibrate"), "did you mean 'calibrated'?"),
         (lambda: transfer_network(some_network(), (4, 4), levels=2), "found 2 levels for the factor (2, 2)"),
         (lambda: transfer_network(some_network(), (4, 4), levels=0), "found 0 levels"),

@@ -126,6 +126,14 @@ def test_a_name_that_occurs_twice_is_refused(read):
         read(raw_file(f'{{"a": {one}, "a": {one}}}'.encode(), b"1234"))
 
 
+@pytest.mark.parametrize("length", [0x80, 0x280])  # as pickles of PyTorch begin, the second with its protocol
+def test_a_header_that_is_as_long_as_a_pickle_begins_is_read(read, length):
+    empty = int.from_bytes(save({"a": np.ones(3)}, metadata={"note": ""})[:8], "little")
+    content = save({"a": np.ones(3)}, metadata={"note": "x" * (length - empty)})
+    assert int.from_bytes(content[:8], "little") == length
+    assert read(content).read("a").tolist() == [1.0] * 3
+
+
 @pytest.mark.parametrize("start", [b"PK\x03\x04", b"\x80\x02"])
 def test_a_pickle_is_told_how_to_convert(read, start):
     with pytest.raises(RefmgError, match=r"convert it by safetensors\.torch\.save_file"):

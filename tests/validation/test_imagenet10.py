@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_imagenet
+from imagenet_records import numbers
 from photographs import write_stripes
 from rich.console import Console
 from signals import heed_interrupts
@@ -22,6 +23,7 @@ from refmg.data import load_photographs
 from refmg.resnet import ResNetArchitecture, random_resnet
 from refmg_validation.cli import main
 from refmg_validation.imagenet10 import costs, experiment
+from refmg_validation.imagenet10.deadline import Deadline
 from refmg_validation.imagenet10.images import LevelImages, normalized, parts_of
 from refmg_validation.imagenet10.presets import PRESETS, Way, named, parse_sizes
 from refmg_validation.imagenet10.stages import FINE, paths_of, stages_of
@@ -30,7 +32,6 @@ from refmg_validation.imagenet10.summary import PAPER_RATIO, seed_rows, taken, v
 from refmg_validation.imagenet10.tables import table_1
 
 MICRO = tiny_imagenet.MICRO
-TIMES = ("seconds", "processor", "elapsed", "elapsed_processor")
 
 
 @pytest.fixture(scope="module")
@@ -72,24 +73,6 @@ def test_it_learns_more_than_chance(whole):
     """Three kinds of stripes: 1/3 by chance, with a standard deviation of 0.13 for 14 images."""
     record = json.loads((whole / "run.json").read_text())
     assert max(row["validation"]["mean"] for row in record["summary"]) > 1 / 3 + 2 * 0.13 / 2**0.5
-
-
-def numbers(output):
-    """All that two runs must share: arrays and records but for times."""
-    found = {}
-    for path in sorted(output.glob("seed-*/*.safetensors")):
-        content = path.read_bytes()
-        length = int.from_bytes(content[:8], "little")
-        notes = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["content"])["notes"]
-        records = [without_times(record) for record in notes["records"]]
-        found[path.relative_to(output).as_posix()] = (content[8 + length :], records, notes["test"])
-    return found
-
-
-def without_times(record):
-    if isinstance(record, dict):
-        return {name: without_times(part) for name, part in record.items() if name not in TIMES}
-    return [without_times(part) for part in record] if isinstance(record, list) else record
 
 
 def test_pieces_give_what_a_whole_run_gives_to_the_last_bit(whole, stripes, tmp_path, capsys):
@@ -207,7 +190,7 @@ def test_three_levels_are_data_and_share_the_first_one(stripes, tmp_path):
     found = experiment.Experiment(three, source, tmp_path / "out", session)
     from refmg_validation.imagenet10.watching import Watching
 
-    results = found.run([1], Watching(Console(quiet=True)), experiment.Deadline())
+    results = found.run([1], Watching(Console(quiet=True)), Deadline())
     rows = seed_rows(results[0], three)
     assert [row["path"] for row in rows] == [FINE, "unchanged + BN", "calibrated + BN"]
     assert rows[1]["epochs before"] <= 2 * three.training.epochs

@@ -120,6 +120,19 @@ def once(function: Callable[[], T]) -> T:
     return found
 
 
+def first_before_others(function: Callable[[], T]) -> T:
+    """Return what a function returns on each rank; others call it after the first one, to find its cache.
+
+    Examples
+    --------
+    >>> first_before_others(lambda: 3)
+    3
+    """
+    kept = list[T]()
+    once(lambda: kept.append(function()))
+    return kept[0] if kept else function()
+
+
 def check_agreement(network: Network) -> None:
     """Refuse to go on when ranks that should have the same parameters do not.
 

@@ -23,6 +23,7 @@ TOP: dict[str, type] = {
 OPTIONAL: dict[str, type] = {
     "incomplete": str,
     "threads": int,
+    "ranks": int,
     "environment": dict,
     "commit": str,
     "sessions": list,

@@ -12,9 +12,9 @@ from refmg_backends import RefmgError  # not from refmg: the help needs no mathe
 
 INTERRUPTED = "interrupted"
 GOES_ON = f"{INTERRUPTED}; the same command goes on after the last finished iteration"
-WITH_CHECKPOINTS = ("resolution", "depth", "pyramid", "imagenet10")  # of reproduce
 HELP = "--help"
-SHARED, DIVIDED = ("transfer", "bench", "info"), ("resolution", "depth", "pyramid")  # by ranks; of reproduce
+SHARED = ("transfer", "bench", "info")  # by ranks
+TRAININGS = ("resolution", "depth", "pyramid", "imagenet10")  # of reproduce: shared as well, with checkpoints
 SIGINT_STATUS = 130  # what typer makes of Ctrl-C
 
 
@@ -87,19 +87,19 @@ def is_shared(given: list[str]) -> bool:
 
     Examples
     --------
-    >>> is_shared(["reproduce", "depth"]), is_shared(["reproduce", "imagenet10"]), is_shared(["verify"])
+    >>> is_shared(["reproduce", "depth"]), is_shared(["reproduce", "example1"]), is_shared(["verify"])
     (True, False, False)
     """
-    return given[:1] in [[name] for name in SHARED] or given[:2] in [["reproduce", name] for name in DIVIDED]
+    return given[:1] in [[name] for name in SHARED] or _is_training(given)
 
 
-def _has_checkpoints(given: list[str]) -> bool:
-    return given[:1] == ["reproduce"] and bool(given[1:2]) and given[1] in WITH_CHECKPOINTS
+def _is_training(given: list[str]) -> bool:
+    return given[:1] == ["reproduce"] and bool(given[1:2]) and given[1] in TRAININGS
 
 
 def _interrupted(arguments: list[str] | None) -> tuple[int, str]:
     """Say that the run was interrupted, and that it goes on only where it does."""
-    return _failed(GOES_ON if _has_checkpoints(_given(arguments)) else INTERRUPTED)
+    return _failed(GOES_ON if _is_training(_given(arguments)) else INTERRUPTED)
 
 
 def _failed(message: str) -> tuple[int, str]:

@@ -46,7 +46,7 @@ def run_together(communicator: MPICommunicator, command: Command, shared: bool) 
     if status == 0:
         return 0
     if faults.all_arrive(GRACE):
-        if communicator.rank == 0:
+        if communicator.rank == 0 and message:
             print(message, file=sys.stderr, flush=True)
         return status
     print(f"rank {communicator.rank}: {message}", file=sys.stderr, flush=True)

@@ -60,6 +60,6 @@ def origin_of(run: dict[str, Any]) -> dict[str, Any]:
     seeds = ", ".join(str(seed) for seed in run["seeds"])
     facts = {"command": run["command"], "date": run["date"], "seeds": seeds, "backend": run["backend"]}
     facts |= {"machine": run["machine"], "versions": run["versions"]}
-    facts |= {name: run[name] for name in ("threads", "environment", "commit") if name in run}
+    facts |= {name: run[name] for name in ("threads", "ranks", "environment", "commit") if name in run}
     sessions = {f"session {i}": session for i, session in enumerate(run.get("sessions", []), start=1)}
     return facts | sessions

@@ -10,13 +10,15 @@ from rich.console import Console
 from refmg import get_backend
 from refmg.atomic import write_atomically
 from refmg_validation.html_report import report_page
-from refmg_validation.imagenet10.experiment import Deadline, Experiment, Results, Source, TimeIsUpError
+from refmg_validation.imagenet10.deadline import Deadline, Results, TimeIsUpError
+from refmg_validation.imagenet10.experiment import Experiment, Source
 from refmg_validation.imagenet10.figures import draw_figure3
 from refmg_validation.imagenet10.presets import ImageNetPreset
 from refmg_validation.imagenet10.record import missing_words, record_of, title_of
 from refmg_validation.imagenet10.summary import summary, verdicts
 from refmg_validation.imagenet10.tables import table_1
 from refmg_validation.imagenet10.watching import Watching
+from refmg_validation.ranks import once
 from refmg_validation.records import provenance, write_figure
 from refmg_validation.run_record import write_run
 from refmg_validation.runs import FolderLock
@@ -65,6 +67,9 @@ class Request:
         write_run(self.output, record_of(results, self.preset, rows, verdicts(rows)))
 
     def _report(self, results: Results, console: Console) -> None:
+        once(lambda: self._written(results, console))
+
+    def _written(self, results: Results, console: Console) -> None:
         rows = summary(results, self.preset)
         notes = verdicts(rows)
         write_figure(self.output / FIGURE, draw_figure3(results, self.preset))

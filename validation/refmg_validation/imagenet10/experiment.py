@@ -1,63 +1,28 @@
-"""The experiment: its stages, trained for every seed, in pieces of any length."""
+"""The experiment: its stages, trained for every seed, in pieces of any length; seeds side by side."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 from refmg import get_backend
 from refmg.atomic import remove_parts
 from refmg.data import Photographs, load_photographs
 from refmg_backends import RefmgError
+from refmg_validation.imagenet10.deadline import Deadline, Results, TimeIsUpError
 from refmg_validation.imagenet10.images import LevelImages, parts_of
 from refmg_validation.imagenet10.presets import ImageNetPreset
 from refmg_validation.imagenet10.saved_stage import SavedStage
 from refmg_validation.imagenet10.stages import stages_of
 from refmg_validation.imagenet10.watching import Watching
+from refmg_validation.ranks import divided, first_before_others, once
 from refmg_validation.runs import check_claim, claim_folder
 
-Results = list[dict[str, Any]]
 SEED = re.compile(r"seed-(\d+)")
-
-
-class TimeIsUpError(Exception):
-    """The time that was given is over; everything is saved.
-
-    Parameters
-    ----------
-    results : list of dict, optional
-        Of the stages that have ended.
-    """
-
-    def __init__(self, results: Results | None = None) -> None:
-        super().__init__("the time that was given is over")
-        self.results: Results = results or []
-
-
-@dataclass
-class Deadline:
-    """A limit of the time of this process.
-
-    Parameters
-    ----------
-    seconds : float
-        From now on.
-    """
-
-    seconds: float = float("inf")
-    begin: float = field(default_factory=monotonic)
-    last: float = field(default_factory=monotonic)
-
-    def check(self) -> None:
-        """Raise :class:`TimeIsUpError` if another piece as long as the last one would be too late."""
-        now = monotonic()
-        piece, self.last = now - self.last, now
-        if now - self.begin + piece > self.seconds:
-            raise TimeIsUpError
 
 
 @dataclass(frozen=True)
@@ -112,6 +77,8 @@ class Experiment:
     ) -> Results:
         """Train every stage for every seed, or go on where a run was interrupted.
 
+        Several ranks divide the seeds; each is trained by one of them.
+
         Parameters
         ----------
         seeds : sequence of int
@@ -136,20 +103,27 @@ class Experiment:
         TimeIsUpError
             When the deadline says so.
         """
-        photographs = self.source.load(self.preset.sizes[-1], watching.tell)
-        plan = self._opened(seeds, photographs)
-        results = self._results(plan, photographs)  # what is damaged is found before anything is trained
-        watching.begin([saved for seed in seeds for saved in plan[seed] if not saved.file.exists()])
-        for seed in seeds:
+        photographs = first_before_others(lambda: self.source.load(self.preset.sizes[-1], watching.tell))
+        plan = once(lambda: self._opened(seeds, photographs))
+        # What is damaged is found before anything is trained.
+        missing = {found["seed"]: found["missing"] for found in self._results(plan, photographs)}
+        todo = {seed: [saved for saved in plan[seed] if saved.stage.name in missing[seed]] for seed in seeds}
+        watching.begin([saved for seed in seeds for saved in todo[seed]])
+
+        def train(seed: int) -> bool:
             images = dict[int, LevelImages]()
-            for saved in plan[seed]:
-                if not saved.file.exists():
-                    try:
-                        self._train(saved, images, photographs, watching, deadline)
-                    except TimeIsUpError as error:
-                        raise TimeIsUpError(results) from error
-                    results = self._results(plan, photographs)
-                    finished(results)
+            for saved in [] if deadline.is_over else todo[seed]:
+                try:
+                    self._train(saved, images, photographs, watching, deadline)
+                except TimeIsUpError:
+                    break
+                finished(self._results(plan, photographs))
+            return not deadline.is_over
+
+        in_time = divided(list(seeds), lambda seed: once(partial(train, seed)))
+        results = self._results(plan, photographs)
+        if not all(in_time):
+            raise TimeIsUpError(results)
         return results
 
     def _train(
@@ -207,7 +181,7 @@ class Experiment:
         return [SavedStage(stage, preset, folder, fingerprint, self.session) for stage in stages_of(preset)]
 
     def _results(self, plan: dict[int, list[SavedStage]], photographs: Photographs) -> Results:
-        return [_result(seed, saved, photographs) for seed, saved in sorted(plan.items())]
+        return once(lambda: [_result(seed, saved, photographs) for seed, saved in sorted(plan.items())])
 
 
 def _result(seed: int, plan: list[SavedStage], photographs: Photographs) -> dict[str, Any]:

@@ -1,0 +1,57 @@
+"""How long a run may take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+
+Results = list[dict[str, Any]]
+
+
+class TimeIsUpError(Exception):
+    """The time that was given is over; everything is saved.
+
+    Parameters
+    ----------
+    results : list of dict, optional
+        Of the stages that have ended.
+    """
+
+    def __init__(self, results: Results | None = None) -> None:
+        super().__init__("the time that was given is over")
+        self.results: Results = results or []
+
+
+@dataclass
+class Deadline:
+    """A limit of the time of this process.
+
+    Parameters
+    ----------
+    seconds : float
+        From now on.
+
+    Examples
+    --------
+    >>> deadline = Deadline(0.0)
+    >>> deadline.check()
+    Traceback (most recent call last):
+        ...
+    refmg_validation.imagenet10.deadline.TimeIsUpError: the time that was given is over
+    >>> deadline.is_over
+    True
+    """
+
+    seconds: float = float("inf")
+    begin: float = field(default_factory=monotonic)
+    last: float = field(default_factory=monotonic)
+    is_over: bool = False
+
+    def check(self) -> None:
+        """Raise :class:`TimeIsUpError` if another piece as long as the last one would be too late."""
+        now = monotonic()
+        piece, self.last = now - self.last, now
+        if now - self.begin + piece > self.seconds:
+            self.is_over = True
+            raise TimeIsUpError
