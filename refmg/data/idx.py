@@ -99,7 +99,8 @@ def _header(stream: IO[bytes], path: Path) -> tuple[int, ...]:
         )
     header = stream.read(4 * magic[3])
     shape = tuple(int(n) for n in np.frombuffer(header[: len(header) // 4 * 4], ">u4"))
-    if len(shape) < magic[3] or prod(shape) > MOST_BYTES:
+    # An axis without entries makes the product zero, whatever the others claim.
+    if len(shape) < magic[3] or prod(n or 1 for n in shape) > MOST_BYTES:
         raise RefmgError(
             f"{path}: found a header of {magic[3]} axes with sizes {shape}; fetch the file again"
         )
