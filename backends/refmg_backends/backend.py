@@ -32,6 +32,8 @@ KERNELS = (
     "normalized",
     "rectified_sums",
     "combined",
+    "max_pool",
+    "max_pool_adjoint",
     "map",
 )
 
@@ -248,3 +250,16 @@ class Backend(Protocol):
 
     def combined(self, Q: Array, X: Array, mean: Array, a: Array, b: Array, c: Array) -> Array:
         """Return ``a Q + b (X - mean) + c`` with one a, b, c and mean a channel."""
+
+    def max_pool(self, Y: Array, geometry: Geometry, choice: bool = False) -> tuple[Array, Array | None]:
+        """Return the maxima of `Y`, ``(C, cells, m)``, over the window around each output cell.
+
+        With `choice` also which tap has each, int8, the first of equal ones. Outside of ``"zero"`` lies
+        nothing (minus infinity), not 0.
+        """
+
+    def max_pool_adjoint(self, choice: Array, P: Array, geometry: Geometry) -> Array:
+        """Return, shape ``(C, cells, m)``, for each cell the sum of `P` over the outputs that chose it.
+
+        `P` and `choice` have shape ``(C, out_cells, m)``.
+        """

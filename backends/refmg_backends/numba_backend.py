@@ -11,7 +11,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from refmg_backends import numba_normalization
+from refmg_backends import numba_normalization, numba_pooling
 from refmg_backends.activation import ACTIVATIONS, Activation
 from refmg_backends.backend import ConvolutionKernel, FixedFeatures, ResidualNetwork, ResidualParameters
 from refmg_backends.errors import RefmgError, check_shape
@@ -222,3 +222,15 @@ class NumbaBackend(NumpyBackend):
         if not has_kernels(Q, X, mean, a, b, c):
             return super().combined(Q, X, mean, a, b, c)
         return numba_normalization.combined(Q, X, mean, a, b, c)
+
+    def max_pool(self, Y: Real, geometry: Geometry, choice: bool = False) -> tuple[Real, Real | None]:
+        """Return the maxima over windows and, on request, which tap has each."""
+        if not has_kernels(Y):
+            return super().max_pool(Y, geometry, choice)
+        return numba_pooling.max_pool(Y, geometry, choice)
+
+    def max_pool_adjoint(self, choice: Real, P: Real, geometry: Geometry) -> Real:
+        """Return for each cell the sum of `P` over the outputs that chose it."""
+        if not has_kernels(P):
+            return super().max_pool_adjoint(choice, P, geometry)
+        return numba_pooling.max_pool_adjoint(choice, P, geometry)

@@ -198,6 +198,8 @@ def bits_of_every_kernel(backend, dtype, channels=(6, 5)):
         "normalized": [backend.normalized(Z, bias, bias, bias, Z, True)],
         "rectified_sums": backend.rectified_sums(Z, Z, bias, Z),
         "combined": [backend.combined(Z, Z, bias, bias, bias, bias)],
+        "max_pool": backend.max_pool(Z, geometry, choice=True),
+        "max_pool_adjoint": [backend.max_pool_adjoint(backend.max_pool(Z, geometry, True)[1], Z, geometry)],
         "map": list(backend.map(lambda k: K.apply((k + 1) / 7 * Y), range(4))),
     }
     return {name: [backend.to_numpy(a).tobytes() for a in arrays] for name, arrays in found.items()}

@@ -15,6 +15,7 @@ with keyed_by_sources():
         network,
         normalize,
         pointwise,
+        pool,
         readout,
         tiles,
         vectors,
