@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Protocol
@@ -34,6 +34,7 @@ KERNELS = (
     "combined",
     "max_pool",
     "max_pool_adjoint",
+    "momentum_step",
     "map",
 )
 
@@ -262,4 +263,18 @@ class Backend(Protocol):
         """Return, shape ``(C, cells, m)``, for each cell the sum of `P` over the outputs that chose it.
 
         `P` and `choice` have shape ``(C, out_cells, m)``.
+        """
+
+    def momentum_step(
+        self,
+        parameters: Sequence[Array],
+        gradient: Sequence[Array],
+        velocity: Array | None,
+        rate: float,
+        momentum: float,
+        decay: float,
+    ) -> tuple[list[Array], Array]:
+        """Return ``p - rate v`` for each array p, and the vector ``v = momentum velocity + g + decay p``.
+
+        `velocity` has the numbers of all arrays in their order; None, before the first step, counts as zero.
         """
