@@ -30,10 +30,10 @@ def momentum_step(
     kind, size = parameters[0].dtype.type, sum(p.size for p in parameters)
     moved, found = (aligned_empty((size,), kind) for _ in range(2))
     before = found if velocity is None else whole_vectors(velocity, kind, 1)
-    numbers, first = [kind(x) for x in (rate, momentum, decay)], 0
+    (r, beta, d), first = (kind(x) for x in (rate, momentum, decay)), 0
     for p, g in zip(parameters, gradient, strict=True):
         part = slice(first, first + p.size)
         p, g = (whole_vectors(a, kind, 1).reshape(-1) for a in (p, g))
-        loops.momentum_step(p, g, before[part], velocity is not None, *numbers, moved[part], found[part])
+        loops.momentum_step(p, g, before[part], velocity is not None, r, beta, d, moved[part], found[part])
         first = part.stop
     return divided(np, moved, parameters), found

@@ -128,6 +128,6 @@ def gathered(backend: Backend, Y: Array, geometry: Geometry) -> Array:
            [2., 3., 0.]])
     """
     xp, padded = backend.xp, with_cell(backend.xp, Y, 0.0)
-    rows, _ = uploaded_tables(backend, geometry)
+    rows, _ = uploaded_tables(backend, geometry)  # type: ignore[arg-type]
     taps = xp.stack([xp.take(padded, row, axis=1) for row in rows], axis=1)
     return xp.reshape(taps, (Y.shape[0] * geometry.taps, geometry.out_cells, Y.shape[-1]))

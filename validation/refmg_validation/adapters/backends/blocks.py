@@ -34,7 +34,8 @@ class BlockFunctions(OnBackend):
         return self.down(back).reshape(inputs["features"].shape), *map(self.down, found)
 
     def _forward(self, inputs: dict[str, Any]) -> tuple[Arrays, TrainingRun, BlockSteps]:
-        features, parameters = inputs["features"], {}
+        features = inputs["features"]
+        parameters: dict[str, Any] = {}
         for i in BRANCHES:
             parameters |= {name.format(i): self.up(inputs[f"{part}_{i}"]) for part, name in PARTS.items()}
         block, Y = _specification(inputs), self._flat(features)
