@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from refmg_backends import normalization
+from refmg_backends import descent, normalization, pooling
 from refmg_backends.activation import Activation
 from refmg_backends.backend import (
     Array,
@@ -241,3 +241,23 @@ class ArrayBackend:
     def combined(self, Q: Array, X: Array, mean: Array, a: Array, b: Array, c: Array) -> Array:
         """Return ``a Q + b (X - mean) + c``."""
         return normalization.combined(self.xp, Q, X, mean, a, b, c)
+
+    def max_pool(self, Y: Array, geometry: Geometry, choice: bool = False) -> tuple[Array, Array | None]:
+        """Return the maxima over windows and, on request, which tap has each."""
+        return pooling.max_pool(self, Y, geometry, choice)
+
+    def max_pool_adjoint(self, choice: Array, P: Array, geometry: Geometry) -> Array:
+        """Return for each cell the sum of `P` over the outputs that chose it."""
+        return pooling.max_pool_adjoint(self, choice, P, geometry)
+
+    def momentum_step(
+        self,
+        parameters: Sequence[Array],
+        gradient: Sequence[Array],
+        velocity: Array | None,
+        rate: float,
+        momentum: float,
+        decay: float,
+    ) -> tuple[list[Array], Array]:
+        """Return ``p - rate v`` and ``v = momentum velocity + gradient + decay p``."""
+        return descent.momentum_step(self.xp, parameters, gradient, velocity, rate, momentum, decay)

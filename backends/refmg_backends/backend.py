@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Protocol
@@ -32,6 +32,9 @@ KERNELS = (
     "normalized",
     "rectified_sums",
     "combined",
+    "max_pool",
+    "max_pool_adjoint",
+    "momentum_step",
     "map",
 )
 
@@ -248,3 +251,30 @@ class Backend(Protocol):
 
     def combined(self, Q: Array, X: Array, mean: Array, a: Array, b: Array, c: Array) -> Array:
         """Return ``a Q + b (X - mean) + c`` with one a, b, c and mean a channel."""
+
+    def max_pool(self, Y: Array, geometry: Geometry, choice: bool = False) -> tuple[Array, Array | None]:
+        """Return the maxima of `Y`, ``(C, cells, m)``, over the window around each output cell.
+
+        With `choice` also which tap has each, int8, the first of equal ones. Outside of ``"zero"`` lies
+        nothing (minus infinity), not 0.
+        """
+
+    def max_pool_adjoint(self, choice: Array, P: Array, geometry: Geometry) -> Array:
+        """Return, shape ``(C, cells, m)``, for each cell the sum of `P` over the outputs that chose it.
+
+        `P` and `choice` have shape ``(C, out_cells, m)``.
+        """
+
+    def momentum_step(
+        self,
+        parameters: Sequence[Array],
+        gradient: Sequence[Array],
+        velocity: Array | None,
+        rate: float,
+        momentum: float,
+        decay: float,
+    ) -> tuple[list[Array], Array]:
+        """Return ``p - rate v`` for each array p, and the vector ``v = momentum velocity + g + decay p``.
+
+        `velocity` has the numbers of all arrays in their order; None, before the first step, counts as zero.
+        """

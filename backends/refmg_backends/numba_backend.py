@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from math import prod
 from typing import Any
@@ -11,7 +11,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from refmg_backends import numba_normalization
+from refmg_backends import numba_descent, numba_normalization, numba_pooling
 from refmg_backends.activation import ACTIVATIONS, Activation
 from refmg_backends.backend import ConvolutionKernel, FixedFeatures, ResidualNetwork, ResidualParameters
 from refmg_backends.errors import RefmgError, check_shape
@@ -222,3 +222,30 @@ class NumbaBackend(NumpyBackend):
         if not has_kernels(Q, X, mean, a, b, c):
             return super().combined(Q, X, mean, a, b, c)
         return numba_normalization.combined(Q, X, mean, a, b, c)
+
+    def max_pool(self, Y: Real, geometry: Geometry, choice: bool = False) -> tuple[Real, Real | None]:
+        """Return the maxima over windows and, on request, which tap has each."""
+        if not has_kernels(Y):
+            return super().max_pool(Y, geometry, choice)
+        return numba_pooling.max_pool(Y, geometry, choice)
+
+    def max_pool_adjoint(self, choice: Real, P: Real, geometry: Geometry) -> Real:
+        """Return for each cell the sum of `P` over the outputs that chose it."""
+        if not has_kernels(P):
+            return super().max_pool_adjoint(choice, P, geometry)
+        return numba_pooling.max_pool_adjoint(choice, P, geometry)
+
+    def momentum_step(
+        self,
+        parameters: Sequence[Real],
+        gradient: Sequence[Real],
+        velocity: Real | None,
+        rate: float,
+        momentum: float,
+        decay: float,
+    ) -> tuple[list[Real], Real]:
+        """Return ``p - rate v`` and ``v = momentum velocity + gradient + decay p``."""
+        arrays = *parameters, *gradient, *([] if velocity is None else [velocity])
+        if sum(p.size for p in parameters) < numba_descent.MANY or not has_kernels(*arrays):
+            return super().momentum_step(parameters, gradient, velocity, rate, momentum, decay)
+        return numba_descent.momentum_step(parameters, gradient, velocity, rate, momentum, decay)

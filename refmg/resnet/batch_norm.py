@@ -45,6 +45,8 @@ class BatchNorm:
         Whether mean and variance are those of the features themselves.
     rectified : bool
         Whether the negative part was cut off.
+    epsilon : float
+        :math:`\varepsilon`.
     """
 
     backend: Backend
@@ -54,11 +56,12 @@ class BatchNorm:
     variance: Array
     training: bool
     rectified: bool
+    epsilon: float = EPSILON
 
     @property
     def inverse(self) -> Array:
         r""":math:`1 / \sqrt{v + \varepsilon}`."""
-        return inverse_deviation(self.backend, self.variance)
+        return inverse_deviation(self.backend, self.variance, self.epsilon)
 
     def adjoint(self, P: Array, X: Array, Y: Array | None = None) -> BatchNormAdjoint:
         r"""Return the cotangents for `P`, the one of the output.
@@ -93,9 +96,9 @@ class BatchNorm:
         return BatchNormAdjoint(backend.combined(Q, X, self.mean, a, b, c), Q, weight, sums)
 
 
-def inverse_deviation(backend: Backend, variance: Array) -> Array:
+def inverse_deviation(backend: Backend, variance: Array, epsilon: float = EPSILON) -> Array:
     r"""Return :math:`1 / \sqrt{v + \varepsilon}`."""
-    return 1 / backend.xp.sqrt(variance + EPSILON)
+    return 1 / backend.xp.sqrt(variance + epsilon)
 
 
 def batch_norm(
@@ -106,6 +109,7 @@ def batch_norm(
     running: tuple[Array, Array] | None = None,
     base: Array | None = None,
     rectify: bool = False,
+    epsilon: float = EPSILON,
 ) -> BatchNorm:
     """Normalise each channel, add a base and cut off the negative part.
 
@@ -122,6 +126,8 @@ def batch_norm(
         Added before the rectifier.
     rectify : bool
         Whether the negative part is cut off.
+    epsilon : float
+        Added to variances; PyTorch's number by default.
 
     Raises
     ------
@@ -146,9 +152,9 @@ def batch_norm(
             "normalise by their deviation: take more examples at a time, or larger images"
         )
     mean, variance = backend.moments(X) if running is None else running
-    scale = weight * inverse_deviation(backend, variance)
+    scale = weight * inverse_deviation(backend, variance, epsilon)
     Y = backend.normalized(X, mean, scale, bias, base, rectify)
-    return BatchNorm(backend, Y, weight, mean, variance, running is None, rectify)
+    return BatchNorm(backend, Y, weight, mean, variance, running is None, rectify, epsilon)
 
 
 def updated_statistics(

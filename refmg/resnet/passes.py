@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from refmg.losses import SoftmaxCrossEntropy
@@ -15,7 +14,7 @@ from refmg.resnet.pooling import (
     max_pool_adjoint,
     max_pool_choice,
 )
-from refmg.resnet.steps import Kept, Step, TrainingRun
+from refmg.resnet.steps import BlockSteps, Kept, TrainingRun
 from refmg_backends.backend import Array
 
 if TYPE_CHECKING:
@@ -79,15 +78,6 @@ def classify(net: ResNet, means: Array) -> Array:
     return W @ means + bias[:, None]
 
 
-@dataclass(frozen=True)
-class BlockSteps:
-    """A block that was run."""
-
-    first: Step
-    second: Step
-    shortcut: Step | None
-
-
 class Training:
     """One pass through a network in training mode, and back.
 
@@ -132,25 +122,14 @@ class Training:
             Y, self.choice = max_pool_choice(self.net.backend, Y, pool)
             kept = self.run.keep(Y)
         for block in self.architecture.every_block():
-            Y, kept = self._block(block, Y, kept)
+            Y, steps = self.run.block(block, Y, kept)
+            kept = steps.second.Y
+            self.done.append(steps)
         return Y
-
-    def _block(self, block: BlockSpec, Y: Array, kept: Kept) -> tuple[Array, Kept]:
-        base, shortcut = Y, None
-        if block.shortcut is not None:
-            base, shortcut = self.run.forward(block.shortcut, Y, kept, rectify=False)
-        inside, first = self.run.forward(block.first, Y, kept)
-        out, second = self.run.forward(block.second, inside, first.Y, base)
-        self.done.append(BlockSteps(first, second, shortcut))
-        return out, second.Y
 
     def _back(self, P: Array) -> None:
         while self.done:
-            steps = self.done.pop()  # what it kept is free from here
-            inside, base = self.run.back(steps.second, P)
-            if steps.shortcut is not None:
-                base, _ = self.run.back(steps.shortcut, base)
-            P, _ = self.run.back(steps.first, inside, add_to=base)
+            P = self.run.block_back(self.done.pop(), P)  # what it kept is free after it
         pool = self.architecture.pool
         if pool is not None:
             P = max_pool_adjoint(self.net.backend, self.choice, P, pool)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache, reduce
 from types import ModuleType
-
-import numpy as np
 
 from refmg_backends import Backend, Geometry
 from refmg_backends.backend import Array
-from refmg_backends.geometry import OUTSIDE
+from refmg_backends.pooling import uploaded_tables, with_cell
 
 
 def average_pool(xp: ModuleType, Y: Array) -> Array:
@@ -18,6 +14,7 @@ def average_pool(xp: ModuleType, Y: Array) -> Array:
 
     Examples
     --------
+    >>> import numpy as np
     >>> average_pool(np, np.array([[[1.0], [3.0]]]))
     array([[2.]])
     """
@@ -29,34 +26,12 @@ def average_pool_adjoint(xp: ModuleType, P: Array, cells: int) -> Array:
 
     Examples
     --------
+    >>> import numpy as np
     >>> average_pool_adjoint(np, np.array([[1.0]]), 2).ravel()
     array([0.5, 0.5])
     """
     shape = (P.shape[0], cells, P.shape[1])
     return xp.broadcast_to((P / cells)[:, None, :], shape)
-
-
-Tables = tuple[list[Array], list[tuple[int, Array]]]
-
-
-def _tables(backend: Backend, geometry: Geometry) -> Tables:
-    """Return the cells that each tap reads and, for the adjoint, the outputs that read each cell."""
-    return _uploaded(backend, geometry)  # type: ignore[arg-type]
-
-
-@lru_cache(maxsize=128)  # moved to the device once, not once a step
-def _uploaded(backend: Backend, geometry: Geometry) -> Tables:
-
-    def upload(row: np.ndarray, outside: int) -> Array:
-        return backend.xp.asarray(np.where(row == OUTSIDE, outside, row).tolist())
-
-    forward = [upload(row, geometry.cells) for row in geometry.table]
-    backward = [(tap, upload(row, geometry.out_cells)) for tap, row in geometry.transpose_table]
-    return forward, backward
-
-
-def _with_cell(xp: ModuleType, X: Array, value: float) -> Array:
-    return xp.concat([X, xp.full((X.shape[0], 1, X.shape[2]), value, dtype=X.dtype)], axis=1)
 
 
 def max_pool(backend: Backend, Y: Array, geometry: Geometry) -> Array:
@@ -75,12 +50,13 @@ def max_pool(backend: Backend, Y: Array, geometry: Geometry) -> Array:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from refmg_backends import get_backend
     >>> window = Geometry((4,), (3,), "zero", (2,))
     >>> max_pool(get_backend("numpy"), np.array([-1.0, -2.0, 5.0, 4.0]).reshape(1, 4, 1), window).ravel()
     array([-1.,  5.])
     """
-    return reduce(backend.xp.maximum, _windows(backend, Y, geometry))
+    return backend.max_pool(Y, geometry)[0]
 
 
 def max_pool_choice(backend: Backend, Y: Array, geometry: Geometry) -> tuple[Array, Array]:
@@ -98,26 +74,14 @@ def max_pool_choice(backend: Backend, Y: Array, geometry: Geometry) -> tuple[Arr
 
     Examples
     --------
+    >>> import numpy as np
     >>> from refmg_backends import get_backend
     >>> window = Geometry((4,), (3,), "zero", (2,))
     >>> Y = np.array([-1.0, -2.0, 5.0, 5.0]).reshape(1, 4, 1)
     >>> max_pool_choice(get_backend("numpy"), Y, window)[1].ravel()
     array([1, 1], dtype=int8)
     """
-    xp, windows = backend.xp, _windows(backend, Y, geometry)
-    best = next(windows)
-    choice = xp.zeros(best.shape, dtype=xp.int8)
-    for tap, X in enumerate(windows, start=1):
-        choice = xp.where(best < X, xp.full_like(choice, tap), choice)
-        best = xp.maximum(best, X)
-    return best, choice
-
-
-def _windows(backend: Backend, Y: Array, geometry: Geometry) -> Iterator[Array]:
-    """Yield what each tap reads."""
-    padded = _with_cell(backend.xp, Y, -float("inf"))
-    for row in _tables(backend, geometry)[0]:
-        yield backend.xp.take(padded, row, axis=1)
+    return backend.max_pool(Y, geometry, choice=True)
 
 
 def max_pool_adjoint(backend: Backend, choice: Array, P: Array, geometry: Geometry) -> Array:
@@ -136,14 +100,7 @@ def max_pool_adjoint(backend: Backend, choice: Array, P: Array, geometry: Geomet
     -------
     array, shape (C, cells, m)
     """
-    xp, zeros = backend.xp, backend.xp.zeros_like(P)
-
-    def part(tap: int, row: Array) -> Array:
-        chosen = _with_cell(xp, xp.where(choice == tap, P, zeros), 0.0)
-        return xp.take(chosen, row, axis=1)
-
-    _, back = _tables(backend, geometry)
-    return reduce(lambda total, pair: total + part(*pair), back[1:], part(*back[0]))
+    return backend.max_pool_adjoint(choice, P, geometry)
 
 
 def gathered(backend: Backend, Y: Array, geometry: Geometry) -> Array:
@@ -162,6 +119,7 @@ def gathered(backend: Backend, Y: Array, geometry: Geometry) -> Array:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from refmg_backends import get_backend
     >>> Y = np.array([1.0, 2.0, 3.0]).reshape(1, 3, 1)
     >>> gathered(get_backend("numpy"), Y, Geometry((3,), (3,), "zero"))[..., 0]
@@ -169,7 +127,7 @@ def gathered(backend: Backend, Y: Array, geometry: Geometry) -> Array:
            [1., 2., 3.],
            [2., 3., 0.]])
     """
-    xp, padded = backend.xp, _with_cell(backend.xp, Y, 0.0)
-    rows, _ = _tables(backend, geometry)
+    xp, padded = backend.xp, with_cell(backend.xp, Y, 0.0)
+    rows, _ = uploaded_tables(backend, geometry)  # type: ignore[arg-type]
     taps = xp.stack([xp.take(padded, row, axis=1) for row in rows], axis=1)
     return xp.reshape(taps, (Y.shape[0] * geometry.taps, geometry.out_cells, Y.shape[-1]))

@@ -1,12 +1,12 @@
-"""One convolution with its batch norm, forward and back, with what is kept in between."""
+"""Convolutions with their batch norms, alone and in blocks, forward and back, and what is kept in between."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from refmg.resnet.architecture import ConvolutionSpec
-from refmg.resnet.batch_norm import BatchNorm, batch_norm, updated_statistics
+from refmg.resnet.architecture import BlockSpec, ConvolutionSpec
+from refmg.resnet.batch_norm import EPSILON, BatchNorm, batch_norm, updated_statistics
 from refmg_backends import Backend, RefmgError
 from refmg_backends.backend import Array
 
@@ -63,6 +63,15 @@ class Step:
     norm: BatchNorm
 
 
+@dataclass(frozen=True)
+class BlockSteps:
+    """A basic block that was run."""
+
+    first: Step
+    second: Step
+    shortcut: Step | None
+
+
 class TrainingRun:
     """Runs convolutions in training mode and back, and gathers statistics and gradients by name.
 
@@ -74,13 +83,21 @@ class TrainingRun:
         Of the running statistics.
     half : bool
         Whether what is kept is rounded to float16.
+    epsilon : float
+        What the norms add to variances.
     """
 
     def __init__(
-        self, backend: Backend, parameters: Arrays, statistics: Arrays, momentum: float, half: bool
+        self,
+        backend: Backend,
+        parameters: Arrays,
+        statistics: Arrays,
+        momentum: float,
+        half: bool,
+        epsilon: float = EPSILON,
     ) -> None:
         self.backend, self.parameters, self.momentum, self.half = backend, parameters, momentum, half
-        self.statistics, self.gradient = dict(statistics), Arrays()
+        self.statistics, self.gradient, self.epsilon = dict(statistics), Arrays(), epsilon
 
     def keep(self, X: Array) -> Kept:
         """Keep features for the way back."""
@@ -109,13 +126,11 @@ class TrainingRun:
         p = self.parameters
         kernel = self.backend.convolution(p[f"{spec.name}.weight"], spec.geometry)
         A = kernel.apply(X)
-        norm = batch_norm(
-            self.backend, A, p[f"{spec.norm}.weight"], p[f"{spec.norm}.bias"], None, base, rectify
-        )
+        weights = p[f"{spec.norm}.weight"], p[f"{spec.norm}.bias"]
+        norm = batch_norm(self.backend, A, *weights, None, base, rectify, self.epsilon)
         self._count(spec, norm, A.shape[1] * A.shape[2])
         Y, output = self.keep(norm.output), norm.output
-        bare = BatchNorm(self.backend, None, norm.weight, norm.mean, norm.variance, True, rectify)
-        return output, Step(spec, kernel, kept, self.keep(A), Y, bare)
+        return output, Step(spec, kernel, kept, self.keep(A), Y, replace(norm, output=None))
 
     def _count(self, spec: ConvolutionSpec, norm: BatchNorm, numbers: int) -> None:
         names = f"{spec.norm}.running_mean", f"{spec.norm}.running_var"
@@ -144,3 +159,34 @@ class TrainingRun:
         taps = self.backend.stencil_gradient(step.X.get(), found.features, spec.geometry)
         self.gradient[f"{spec.name}.weight"] = taps
         return (step.kernel.apply_transpose(found.features, add_to) if inner else None), found.base
+
+    def block(self, block: BlockSpec, Y: Array, kept: Kept) -> tuple[Array, BlockSteps]:
+        """Return the output of a basic block, and what the way back needs.
+
+        Parameters
+        ----------
+        block : BlockSpec
+        Y : array, shape (C_in, cells, m)
+        kept : Kept
+            The same, as it is kept.
+        """
+        base, shortcut = Y, None
+        if block.shortcut is not None:
+            base, shortcut = self.forward(block.shortcut, Y, kept, rectify=False)
+        inside, first = self.forward(block.first, Y, kept)
+        out, second = self.forward(block.second, inside, first.Y, base)
+        return out, BlockSteps(first, second, shortcut)
+
+    def block_back(self, steps: BlockSteps, P: Array) -> Array:
+        """Add to the gradient; return the cotangent of the block's input.
+
+        Parameters
+        ----------
+        steps : BlockSteps
+        P : array, shape (C_out, out_cells, m)
+            Cotangent of the output.
+        """
+        inside, base = self.back(steps.second, P)
+        if steps.shortcut is not None:
+            base, _ = self.back(steps.shortcut, base)
+        return self.back(steps.first, inside, add_to=base)[0]

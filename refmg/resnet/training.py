@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from math import isfinite, prod
+from math import isfinite
 from time import perf_counter
 from typing import Any
 
 from refmg.evaluation import Evaluation, Totals, correct
 from refmg.losses import SoftmaxCrossEntropy
-from refmg.optimization.rules import RuleState, momentum_rule
+from refmg.optimization.rules import RuleState
 from refmg.resnet.epoch import ResNetEpoch
 from refmg.resnet.network import Arrays, ResNet
 from refmg.resnet.settings import ResNetTraining
 from refmg_backends import RefmgError
-from refmg_backends.backend import Array
 
 # Images (in_channels, n_1, n_2, m), host or backend, and integer labels (m,) or one-hot (classes, m).
 LabelledBatch = tuple[Any, Any]
@@ -138,21 +137,12 @@ def sgd_step(
     epoch : int
         Gives the learning rate.
     """
-    xp, names = net.backend.xp, net.architecture.parameter_shapes
-    vector, slope = (_flat(xp, arrays, names) for arrays in (net.parameters, gradient))
-    # A Python number keeps the precision of the arrays.
-    slope = slope + settings.weight_decay * vector if settings.weight_decay else slope
-    step, state = momentum_rule(settings.rate(epoch), settings.momentum)(state, slope)
-    moved, first, parameters = vector + step, 0, Arrays()
-    for name, shape in names.items():
-        size = prod(shape)
-        parameters[name] = xp.reshape(moved[first : first + size], shape)
-        first += size
-    return parameters, state
-
-
-def _flat(xp: Any, arrays: Arrays, names: Iterable[str]) -> Array:
-    return xp.concat([xp.reshape(arrays[name], (-1,)) for name in names])
+    names = list(net.architecture.parameter_shapes)
+    given, slopes = ([arrays[name] for name in names] for arrays in (net.parameters, gradient))
+    velocity = state.averages[0] if state.averages else None
+    numbers = settings.rate(epoch), settings.momentum, settings.weight_decay
+    moved, velocity = net.backend.momentum_step(given, slopes, velocity, *numbers)
+    return dict(zip(names, moved, strict=True)), RuleState((velocity,), state.steps + 1)
 
 
 def evaluate_resnet(net: ResNet, batches: Iterable[LabelledBatch]) -> Evaluation:

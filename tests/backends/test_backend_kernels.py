@@ -169,6 +169,11 @@ def xp_square(xp, s):
     return xp.concat([s, s], axis=1)[:, :c, ...]
 
 
+def momentum(backend, arrays):
+    moved, velocity = backend.momentum_step(arrays, arrays, None, 0.1, 0.9, 0.01)
+    return [*moved, velocity]
+
+
 def bits_of_every_kernel(backend, dtype, channels=(6, 5)):
     """What each of :data:`KERNELS` computes, as bytes; large enough that sums are made in several parts."""
     rng, geometry, m = np.random.default_rng(0), Geometry((9, 10), (3, 3), "reflect"), 80
@@ -198,6 +203,9 @@ def bits_of_every_kernel(backend, dtype, channels=(6, 5)):
         "normalized": [backend.normalized(Z, bias, bias, bias, Z, True)],
         "rectified_sums": backend.rectified_sums(Z, Z, bias, Z),
         "combined": [backend.combined(Z, Z, bias, bias, bias, bias)],
+        "max_pool": backend.max_pool(Z, geometry, choice=True),
+        "max_pool_adjoint": [backend.max_pool_adjoint(backend.max_pool(Z, geometry, True)[1], Z, geometry)],
+        "momentum_step": momentum(backend, [s, bias, W]),
         "map": list(backend.map(lambda k: K.apply((k + 1) / 7 * Y), range(4))),
     }
     return {name: [backend.to_numpy(a).tobytes() for a in arrays] for name, arrays in found.items()}

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from refmg_backends.byte_cache import kept_by_bytes
 from refmg_backends.geometry import OUTSIDE, TABLES, Geometry, fold
 from refmg_backends.numba_kernels.convolve import activate
+from refmg_backends.numba_kernels.frequencies import from_frequencies, to_frequencies
 from refmg_backends.numba_kernels.gradient import add_products, block_of, division, rows_of
 from refmg_backends.numba_kernels.memory import aligned_empty
 from refmg_backends.numba_kernels.tiles import INPUT, OUTPUT, OUTPUT_ADJOINT, transform_tile
@@ -28,12 +29,12 @@ from refmg_backends.numba_kernels.vectors import PAIRS
 from refmg_backends.processors import one_blas_thread
 
 TO_FREQUENCIES = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])  # G
+FROM_FREQUENCIES = np.ascontiguousarray(TO_FREQUENCIES.T)
 # Bytes of both factors and the product at a time, what the second-level cache may be hoped to keep; and most
 # columns, tiles times examples, of a product. Inner products of a gradient want longer rows.
 CONVOLUTION, GRADIENT = (1 << 20, 128), (4 << 20, 512)
 LEAST = 32  # columns
 CHANNELS = 32  # from which on fewer products outweigh the transforms; of both sides
-TOGETHER = 1 << 13  # stencils of pairs of channels whose frequencies are computed at a time
 TASKS = 8  # of a gradient, if its shapes allow so many
 # By how much the transforms can enlarge rounding errors: the absolute values of the entries of A^T, G and
 # B^T add up to 3, 3/2 and 2 in a row at most, in each of two directions.
@@ -62,31 +63,16 @@ def _flat(axes: list[NDArray[Any]], columns: int) -> NDArray[Any]:
 
 def stencil_frequencies(stencil: NDArray[Any]) -> NDArray[Any]:
     """Return ``U = G s G^T`` of stencils ``(C_out, C_in, 3, 3)``, shape ``(16, C_out, C_in)``."""
-    U = np.empty((16, *stencil.shape[:2]), stencil.dtype)
-    for rows in _few_rows(*stencil.shape[:2]):
-        taps = stencil[rows].transpose(2, 3, 0, 1).reshape(3, 3, -1)
-        U[:, rows] = _both_sides(TO_FREQUENCIES, taps).reshape(16, -1, U.shape[2])
+    U = aligned_empty((16, *stencil.shape[:2]), stencil.dtype)
+    to_frequencies(TO_FREQUENCIES, stencil, U)
     return U
 
 
 def stencil_from_frequencies(M: NDArray[Any], dtype: Any) -> NDArray[Any]:
     """Return ``G^T M G`` for `M` of shape ``(16, C_out, C_in)``: stencils ``(C_out, C_in, 3, 3)``."""
-    stencil = np.empty((*M.shape[1:], 3, 3), dtype)
-    for rows in _few_rows(*M.shape[1:]):
-        taps = _both_sides(TO_FREQUENCIES.T, M[:, rows].reshape(4, 4, -1))
-        stencil[rows] = taps.reshape(3, 3, -1, M.shape[2]).transpose(2, 3, 0, 1)
+    stencil = aligned_empty((*M.shape[1:], 3, 3), dtype)
+    from_frequencies(FROM_FREQUENCIES, M, stencil)
     return stencil
-
-
-def _few_rows(c_out: int, c_in: int) -> list[slice]:
-    """Return slices of output channels: double precision of all at once would be a copy of some size."""
-    step = max(1, TOGETHER // c_in)
-    return [slice(o, o + step) for o in range(0, c_out, step)]
-
-
-def _both_sides(T: NDArray[Any], X: NDArray[Any]) -> NDArray[Any]:
-    """Return ``T x T^T`` for each matrix x of an array ``(n, n, count)``, in double precision."""
-    return np.matmul(T, np.tensordot(T, X.astype(np.float64), axes=(1, 0)))
 
 
 @njit(cache=True)

@@ -13,13 +13,13 @@ SIZE = C * CELLS * M
 RUNNING = np.array([0.25, -1.0]), np.array([0.5, 2.0])
 
 
-def formula(X, weight, bias, running):
+def formula(X, weight, bias, running, epsilon=EPSILON):
     """Batch norm written down once more, for complex numbers too."""
     column = (slice(None), None, None)
     mean = X.mean(axis=(1, 2)) if running is None else running[0]
     d = X - mean[column]
     variance = (d * d).mean(axis=(1, 2)) if running is None else running[1]
-    return weight[column] * d / np.sqrt(variance + EPSILON)[column] + bias[column]
+    return weight[column] * d / np.sqrt(variance + epsilon)[column] + bias[column]
 
 
 def dense_jacobian(function, x):
@@ -82,6 +82,17 @@ def test_rectifier_and_base_are_a_diagonal_of_zeros_and_ones(backend):
     J = dense_jacobian(lambda x: formula(x, weight, bias, None), X)
     back = backend.to_numpy(found.features).ravel()
     assert np.abs(back - J.T @ D.ravel()).max() <= 128 * EPS * np.abs(J).max()
+
+
+def test_another_epsilon_is_that_of_the_adjoint_too(backend):
+    X, weight, bias = numbers()
+    norm = batch_norm(backend, *map(backend.asarray, (X, weight, bias)), epsilon=0.5)
+    assert np.abs(backend.to_numpy(norm.output) - formula(X, weight, bias, None, 0.5)).max() <= 64 * EPS
+    P = np.random.default_rng(1).standard_normal(SHAPE)
+    back = backend.to_numpy(norm.adjoint(backend.asarray(P), backend.asarray(X)).features).ravel()
+    J, other = (dense_jacobian(lambda x, e=e: formula(x, weight, bias, None, e), X) for e in (0.5, EPSILON))
+    assert np.abs(back - J.T @ P.ravel()).max() <= 128 * EPS * np.abs(J).max()
+    assert np.abs(back - other.T @ P.ravel()).max() > 0.1
 
 
 def test_a_constant_and_the_features_themselves_are_in_the_kernel_of_the_adjoint(backend):

@@ -14,23 +14,10 @@ from refmg.transfer import TRANSFERS
 from refmg_validation.adapters.backends import Adapter
 from refmg_validation.conformance import FUNCTIONS, cases, grade, named_outputs
 from refmg_validation.conformance.catalogue import GROUPS
-from refmg_validation.conformance.reference.formulas import FORMULAS
-
-# refmg's own networks have no batch norm: PyTorch's adapter passes these.
-LACKING = ("basic_block", "basic_block_adjoint")
 
 
 def of_group(group):
     return [case for case in cases() if case.group == group]
-
-
-class WithFormulas(Adapter):
-    """What refmg has no function for, by the formulas."""
-
-    def __getattr__(self, name):
-        if name not in LACKING:
-            raise AttributeError(name)
-        return lambda **inputs: FORMULAS[name](inputs)
 
 
 def outputs(case, adapter, dtype="float64"):
@@ -101,14 +88,13 @@ def failures(adapter, chosen, dtype="float64"):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("group", GROUPS)
 def test_matrices_of_the_numpy_backend_give_what_the_reference_expects(group, dtype):
-    chosen = [case for case in of_group(group) if case.function not in LACKING]
-    assert failures(Adapter("numpy"), chosen, dtype) == []
+    assert failures(Adapter("numpy"), of_group(group), dtype) == []
 
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_kernels_give_what_the_reference_expects(group):
     pytest.importorskip("numba", reason="the Numba backend needs the extra 'numba'")
-    chosen = [c for c in of_group(group) if c.level == "core" and c.function not in LACKING]
+    chosen = [case for case in of_group(group) if case.level == "core"]
     assert failures(Adapter("numba"), chosen) == []
 
 
@@ -116,14 +102,13 @@ def test_kernels_give_what_the_reference_expects(group):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_kernels_give_what_the_reference_expects_of_all_cases(dtype):
     pytest.importorskip("numba", reason="the Numba backend needs the extra 'numba'")
-    chosen = [case for case in cases() if case.function not in LACKING]
-    assert failures(Adapter("numba"), chosen, dtype) == []
+    assert failures(Adapter("numba"), cases(), dtype) == []
 
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_case_rejects_mistakes(group):
     """Of the mistakes in its function, at least one that shows in the case; each mistake in some case."""
-    adapter, caught = WithFormulas("numpy"), {}
+    adapter, caught = Adapter("numpy"), {}
     for case in of_group(group):
         honest = getattr(adapter, case.function)
         verdicts = [

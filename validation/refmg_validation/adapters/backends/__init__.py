@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from refmg_validation.adapters.backends.blocks import BlockFunctions
 from refmg_validation.adapters.backends.grids import GridFunctions
 from refmg_validation.adapters.backends.learning import LearningFunctions
 
 
-class Adapter(GridFunctions, LearningFunctions):
+class Adapter(GridFunctions, LearningFunctions, BlockFunctions):
     """All functions of the suite, on one backend.
 
     Parameters
