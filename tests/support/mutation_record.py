@@ -10,7 +10,7 @@ REASONS = Path(__file__).with_name("mutation_reasons.toml")
 
 
 def found(rows, mutations, source, reasons):
-    """Return counts and survivors; a mutant that hangs its tests counts as killed and is counted.
+    """Return counts and survivors; a mutant that hangs its tests counts as killed and is named.
 
     Parameters
     ----------
@@ -35,10 +35,21 @@ def found(rows, mutations, source, reasons):
     return {
         "mutants": len(rows),
         "killed": len(rows) - len(left),
-        "hung": sum(row["outcome"] == "hung" for row in rows),
+        "hung": sorted(row["name"] for row in rows if row["outcome"] == "hung"),
         "seconds_per_mutant": round(sum(row["seconds"] for row in rows) / max(len(rows), 1), 2),
         "survivors": survivors,
     }
+
+
+def rows_of_record(one, mutations, source):
+    """Return the outcomes that a record of the same source and mutants holds, empty where it holds none."""
+    if not one or (one["source"], one["mutants"]) != (source, len(mutations)):
+        return []
+    other = dict.fromkeys(one["hung"], "hung")
+    other |= {survivor["name"]: "survived" for survivor in one["survivors"]}
+    common = {"seconds": one["seconds_per_mutant"], "tests": one["tests"]}
+    names = map(name_of, mutations)
+    return [{"name": name, "outcome": other.get(name, "killed")} | common for name in names]
 
 
 def change_of(source, changed):

@@ -40,7 +40,7 @@ def test_survivors_are_told_with_their_change_and_its_reason(monkeypatch):
     assert found(rows, made, source, {("0]", "1]"): "as good"}) == {
         "mutants": 3,
         "killed": 1,
-        "hung": 0,
+        "hung": [],
         "seconds_per_mutant": 3.0,
         "survivors": [
             {"name": "line 5: core/Is 0", "line": "a = 1", "became": "a = 2", "reason": ""},
@@ -128,7 +128,7 @@ def test_tests_that_only_wait_are_stopped_by_the_clock(tmp_path, monkeypatch):
     assert run_tests(["-q", "-n0", "-p", "no:cacheprovider", str(tmp_path)], 1) is None
 
 
-def runs_of(tmp_path, monkeypatch, count, workers, outcome="killed"):
+def runs_of(tmp_path, monkeypatch, count, workers, outcome="killed", earlier=None):
     """Run `count` mutants of a copy that is there, with workers that only write outcomes; what they tried."""
     trees, tried = [tmp_path / str(k) for k in range(workers)], []
     made = [at(k, "o") for k in range(count)]
@@ -152,9 +152,9 @@ def runs_of(tmp_path, monkeypatch, count, workers, outcome="killed"):
     for tree in trees:
         for folder in ("refmg", "tests"):
             (tree / folder).mkdir(parents=True, exist_ok=True)
-        for file in ("refmg/rational.py", "tests/shared.py", "tests/test_one.py", "tests/test_two.py"):
+        for file in ("refmg/rational.py", "tests/test_one.py", "tests/test_two.py"):
             (tree / file).touch()
-    return run_module("refmg/rational.py", trees, "python", tmp_path), tried
+    return run_module("refmg/rational.py", trees, "python", tmp_path, earlier), tried
 
 
 def counts(run):
@@ -171,9 +171,22 @@ def test_outcomes_are_used_again_by_any_number_of_workers_while_they_hold(tmp_pa
     # The test that was there for one kill has changed, the other for all the rest.
     (tmp_path / "0" / "tests" / "test_two.py").write_text("def test_more(): ...")
     assert counts(runs_of(tmp_path, monkeypatch, 6, 2)) == (6, 6, 5)
-    for shared in ("tests/shared.py", "refmg/rational.py"):
-        (tmp_path / "0" / shared).write_text("changed = 1")
-        assert counts(runs_of(tmp_path, monkeypatch, 6, 2)) == (6, 6, 6)
+    (tmp_path / "0" / "refmg" / "rational.py").write_text("changed = 1")
+    assert counts(runs_of(tmp_path, monkeypatch, 6, 2)) == (6, 6, 6)
+
+
+def test_a_record_of_the_same_module_is_used_where_the_folder_is_gone(tmp_path, monkeypatch):
+    monkeypatch.setitem(MODULES, "refmg/rational.py", ("tests/test_one.py",))
+    first, _ = runs_of(tmp_path / "first", monkeypatch, 3, 1, "survived")
+    hung = first | {"survivors": first["survivors"][1:], "hung": [name_of(at(0, "o"))], "killed": 1}
+    again, tried = runs_of(tmp_path / "second", monkeypatch, 3, 1, earlier=hung)
+    assert tried == []
+    assert (again["mutants"], again["killed"], again["hung"]) == (3, 1, hung["hung"])
+    # One more test: only survivors are tried again. Of another text or other mutants nothing is used.
+    monkeypatch.setitem(MODULES, "refmg/rational.py", ("tests/test_one.py", "tests/test_two.py"))
+    for count, earlier, expected in ((3, again, 2), (4, again, 4), (3, again | {"source": "0"}, 3)):
+        folder = tmp_path / f"third-{count}-{earlier['source']}"
+        assert len(runs_of(folder, monkeypatch, count, 1, earlier=earlier)[1]) == expected
 
 
 def test_a_kill_holds_with_more_tests_and_a_survivor_only_with_the_same():
