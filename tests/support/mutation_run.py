@@ -29,11 +29,13 @@ COPIED = (
     "setup.cfg",
     "README.md",
 )
-LOSSES, SCHEMES = "tests/refmg/control/test_losses.py", "tests/refmg/control/test_schemes.py"
+SCHEMES = "tests/refmg/control/test_schemes.py"
 STENCIL_MAPS = tuple(f"tests/refmg/test_stencil_map{name}.py" for name in ("_beyond_width", "", "_closure"))
 VALUES = "tests/refmg/test_values_do_not_change.py"
 TRANSFERS = (VALUES, "tests/refmg/test_transfer.py", "tests/refmg/test_transfer_by_definition.py")
-CLASSIFIERS = (VALUES, LOSSES, "tests/refmg/control/test_classifier_point.py")
+CLASSIFIERS = tuple(
+    f"tests/refmg/control/test_{name}.py" for name in ("readout", "classifier_point", "losses")
+)
 # Each module with the quickest tests that are about it; its doctests run as well.
 MODULES = {
     "refmg/convolution.py": ("tests/refmg/test_convolution.py", "tests/refmg/test_convolution_types.py"),
@@ -45,8 +47,8 @@ MODULES = {
     "refmg/integrators/runge_kutta.py": (VALUES, SCHEMES),
     "refmg/integrators/leapfrog.py": (VALUES, SCHEMES),
     "refmg/integrators/verlet.py": (VALUES, SCHEMES),
-    "refmg/classifier.py": CLASSIFIERS,
-    "refmg/readout.py": CLASSIFIERS,
+    "refmg/classifier.py": (VALUES, *CLASSIFIERS),
+    "refmg/readout.py": (VALUES, *CLASSIFIERS),
 }
 # Annotations are never evaluated: their "or" is no operator of the program.
 ANNOTATIONS = "core/ReplaceBinaryOperator_BitOr_"
