@@ -29,6 +29,7 @@ COPIED = (
     "setup.cfg",
     "README.md",
 )
+CONVOLUTIONS = tuple(f"tests/refmg/test_convolution{name}.py" for name in ("_own_stencil", "_types", ""))
 SCHEMES = "tests/refmg/control/test_schemes.py"
 STENCIL_MAPS = tuple(f"tests/refmg/test_stencil_map{name}.py" for name in ("_beyond_width", "", "_closure"))
 VALUES = "tests/refmg/test_values_do_not_change.py"
@@ -38,7 +39,7 @@ CLASSIFIERS = tuple(
 )
 # Each module with the quickest tests that are about it; its doctests run as well.
 MODULES = {
-    "refmg/convolution.py": ("tests/refmg/test_convolution.py", "tests/refmg/test_convolution_types.py"),
+    "refmg/convolution.py": CONVOLUTIONS,
     "refmg/transfer.py": TRANSFERS,
     "refmg/transfer_matrix.py": TRANSFERS,
     "refmg/stencil_map.py": STENCIL_MAPS,
