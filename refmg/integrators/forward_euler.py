@@ -26,15 +26,18 @@ class EulerStep:
 
     def step(self, layers: Sequence[Layer], Y: Array) -> Array:
         """Return the next state."""
-        return layers[0].apply(Y, Y, self.dt)
+        (layer,) = layers
+        return layer.apply(Y, Y, self.dt)
 
     def linearize(self, layers: Sequence[Layer], Y: Array) -> tuple[Array, LinearizedLayer]:
         """Return the next state and the linearised layer."""
-        return layers[0].linearize(Y, Y, self.dt)
+        (layer,) = layers
+        return layer.linearize(Y, Y, self.dt)
 
     def tangent(self, linear: LinearizedLayer, directions: Sequence[Layer], dY: Array) -> Array:
         """Return ``dY + dt J (dY, dtheta)``."""
-        return linear.tangent(dY, directions[0], dY, self.dt)
+        (direction,) = directions
+        return linear.tangent(dY, direction, dY, self.dt)
 
     def adjoint(self, linear: LinearizedLayer, P: Array) -> tuple[Array, list[ParameterGradient]]:
         """Return ``P + dt J^T P`` and the parameters' gradient."""

@@ -31,19 +31,19 @@ class LeapfrogStep:
 
     def step(self, layers: Sequence[Layer], S: Array) -> Array:
         """Return the next state."""
-        Y, V = halves(S)
-        return self._drift(Y, layers[0].apply(Y, V, self.kick))
+        (layer,), (Y, V) = layers, halves(S)
+        return self._drift(Y, layer.apply(Y, V, self.kick))
 
     def linearize(self, layers: Sequence[Layer], S: Array) -> tuple[Array, LinearizedLayer]:
         """Return the next state and the linearised layer."""
-        Y, V = halves(S)
-        V, linear = layers[0].linearize(Y, V, self.kick)
+        (layer,), (Y, V) = layers, halves(S)
+        V, linear = layer.linearize(Y, V, self.kick)
         return self._drift(Y, V), linear
 
     def tangent(self, linear: LinearizedLayer, directions: Sequence[Layer], dS: Array) -> Array:
         """Return the next tangent state."""
-        dY, dV = halves(dS)
-        return self._drift(dY, linear.tangent(dY, directions[0], dV, self.kick))
+        (direction,), (dY, dV) = directions, halves(dS)
+        return self._drift(dY, linear.tangent(dY, direction, dV, self.kick))
 
     def adjoint(self, linear: LinearizedLayer, P: Array) -> tuple[Array, list[ParameterGradient]]:
         """Return the adjoint state before the step, and the parameters' gradient."""
@@ -54,9 +54,9 @@ class LeapfrogStep:
 
     def reverse(self, layers: Sequence[Layer], S: Array) -> Array:
         """Return the state before the step."""
-        Y, V = halves(S)
+        (layer,), (Y, V) = layers, halves(S)
         Y = Y - self.dt * V
-        return array_namespace(S).concat([Y, layers[0].apply(Y, V, -self.kick)])
+        return array_namespace(S).concat([Y, layer.apply(Y, V, -self.kick)])
 
     def _drift(self, Y: Array, V: Array) -> Array:
         return array_namespace(Y).concat([Y + self.dt * V, V])

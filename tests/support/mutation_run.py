@@ -1,8 +1,10 @@
 """Mutation runs over the core modules: ``make mutation``, on copies of the tree.
 
 cosmic-ray says which changes there are, one operator at a time; tests run on each. A change that no test
-notices is a survivor: a test that is missing, or a change that means the same. An interrupted run goes on:
-outcomes lie in ``build/mutation``, by the content of sources and tests.
+notices is a survivor: a test that is missing, or a change that means the same (``mutation_reasons.toml`` says
+why). An interrupted run goes on: outcomes lie in ``build/mutation`` and in the record, by the content of the
+module; a mutant that was killed stays so while the tests that it was given are there unchanged, whatever
+tests have come. Without both, all is tried again.
 """
 
 import hashlib
@@ -14,6 +16,7 @@ import sys
 from pathlib import Path
 
 from mutant_runner import name_of, rows_of
+from mutation_record import found, reasons_for, rows_of_record
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = (
@@ -26,21 +29,27 @@ COPIED = (
     "setup.cfg",
     "README.md",
 )
-LOSSES, SCHEMES = "tests/refmg/control/test_losses.py", "tests/refmg/control/test_schemes.py"
-STENCIL_MAPS = ("tests/refmg/test_stencil_map.py", "tests/refmg/test_stencil_map_closure.py")
+CONVOLUTIONS = tuple(f"tests/refmg/test_convolution{name}.py" for name in ("_own_stencil", "_types", ""))
+SCHEMES = "tests/refmg/control/test_schemes.py"
+STENCIL_MAPS = tuple(f"tests/refmg/test_stencil_map{name}.py" for name in ("_beyond_width", "", "_closure"))
+VALUES = "tests/refmg/test_values_do_not_change.py"
+TRANSFERS = (VALUES, "tests/refmg/test_transfer.py", "tests/refmg/test_transfer_by_definition.py")
+CLASSIFIERS = tuple(
+    f"tests/refmg/control/test_{name}.py" for name in ("readout", "classifier_point", "losses")
+)
 # Each module with the quickest tests that are about it; its doctests run as well.
 MODULES = {
-    "refmg/convolution.py": ("tests/refmg/test_convolution.py", "tests/refmg/test_convolution_types.py"),
-    "refmg/transfer.py": ("tests/refmg/test_transfer.py",),
-    "refmg/transfer_matrix.py": ("tests/refmg/test_transfer.py",),
+    "refmg/convolution.py": CONVOLUTIONS,
+    "refmg/transfer.py": TRANSFERS,
+    "refmg/transfer_matrix.py": TRANSFERS,
     "refmg/stencil_map.py": STENCIL_MAPS,
-    "refmg/rational.py": STENCIL_MAPS,
-    "refmg/integrators/forward_euler.py": (SCHEMES,),
-    "refmg/integrators/runge_kutta.py": (SCHEMES,),
-    "refmg/integrators/leapfrog.py": (SCHEMES,),
-    "refmg/integrators/verlet.py": (SCHEMES,),
-    "refmg/classifier.py": (LOSSES, "tests/refmg/control/test_classifier_point.py"),
-    "refmg/readout.py": (LOSSES, "tests/refmg/control/test_classifier_point.py"),
+    "refmg/rational.py": ("tests/refmg/test_rational_large.py", *STENCIL_MAPS),
+    "refmg/integrators/forward_euler.py": (VALUES, SCHEMES),
+    "refmg/integrators/runge_kutta.py": (VALUES, SCHEMES),
+    "refmg/integrators/leapfrog.py": (VALUES, SCHEMES),
+    "refmg/integrators/verlet.py": (VALUES, SCHEMES),
+    "refmg/classifier.py": (VALUES, *CLASSIFIERS),
+    "refmg/readout.py": (VALUES, *CLASSIFIERS),
 }
 # Annotations are never evaluated: their "or" is no operator of the program.
 ANNOTATIONS = "core/ReplaceBinaryOperator_BitOr_"
@@ -93,30 +102,53 @@ def mutations_of(module, tree, tool):
     return [item["mutations"][0] for item, result in pairs if result is None]
 
 
-def run_module(module, trees, python, tool):
-    """Try the mutants of one module, a share of them in each tree, and return what became of them."""
-    place, pattern = trees[0].parent, f"{Path(module).stem}-{digest_of(trees[0])}-"
-    mutations, before = mutations_of(module, trees[0], tool), rows_of(place.glob(f"{pattern}*.jsonl"))
-    left, workers = [m for m in mutations if name_of(m) not in before], []
+def run_module(module, trees, python, tool, earlier=None):
+    """Try the mutants of one module, a share of them in each tree, and return what became of them.
+
+    What is in the folder of the trees, and recorded `earlier`, is not tried again where it holds.
+    """
+    source, tests = (trees[0] / module).read_text(), digests_of(trees[0], MODULES[module])
+    place, pattern = trees[0].parent, f"{Path(module).stem}-{digest(source)}-"
+    mutations = mutations_of(module, trees[0], tool)
+    recorded = rows_of_record(earlier, mutations, digest(source))
+    kept = [row for row in recorded if holds(row, tests)]
+
+    def outcomes():
+        files = rows_of(place.glob(f"{pattern}*.jsonl"), lambda row: holds(row, tests))
+        return {row["name"]: row for row in kept} | files
+
+    before, workers = outcomes(), []
+    left = [m for m in mutations if name_of(m) not in before]
     for k, tree in enumerate(trees):
         share, results = left[k :: len(trees)], place / f"{pattern}{k}.jsonl"
-        tests = [module, *MODULES[module]]
         job = {"module": module, "mutations": share, "results": str(results), "tests": tests}
         (tree / "job.json").write_text(json.dumps(job))
         command = [python, str(RUNNER), "job.json"]
         workers += [subprocess.Popen(command, cwd=tree, env=environment(tree))] if share else []
     if any([worker.wait() for worker in workers]):
         raise SystemExit(f"mutants of {module}: a worker failed")
-    return found(rows_of(place.glob(f"{pattern}*.jsonl")).values())
+    one = found(list(outcomes().values()), mutations, source, reasons_for(module))
+    return {"source": digest(source), "tests": tests} | one
 
 
-def digest_of(tree):
-    """Return a digest of all that was copied: outcomes are those of these sources and tests."""
-    total = hashlib.sha256()
-    for path in sorted(p for name in COPIED for p in (tree / name, *(tree / name).rglob("*.py"))):
-        if path.is_file():
-            total.update(str(path.relative_to(tree)).encode() + path.read_bytes())
-    return total.hexdigest()[:12]
+def holds(row, tests):
+    """Return whether an outcome holds with these tests, given as digests by path.
+
+    A kill does while the tests that the mutant was given are there unchanged: one of them fails, whatever
+    tests have come. A survivor is tried again as soon as there is another test.
+    """
+    given = row["tests"].items()
+    return given == tests.items() if row["outcome"] == "survived" else given <= tests.items()
+
+
+def digest(text):
+    """Return a short digest."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def digests_of(tree, tests):
+    """Return a digest of each test file, by its path."""
+    return {test: digest((tree / test).read_text()) for test in tests}
 
 
 def environment(tree):
@@ -127,19 +159,6 @@ def environment(tree):
     return kept | one | {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def found(rows):
-    """Return counts and survivors; a mutant that hangs its tests counts as killed and is counted."""
-    rows = list(rows)
-    survivors = [row["name"] for row in rows if row["outcome"] == "survived"]
-    return {
-        "mutants": len(rows),
-        "killed": len(rows) - len(survivors),
-        "hung": sum(row["outcome"] == "hung" for row in rows),
-        "seconds_per_mutant": round(sum(row["seconds"] for row in rows) / max(len(rows), 1), 2),
-        "survivors": sorted(survivors, key=lambda name: (int(name.split(":")[0][5:]), name)),
-    }
-
-
 def main(arguments):
     """Run the modules named, or all; print and record what was found."""
     output, *modules = arguments
@@ -148,16 +167,22 @@ def main(arguments):
         raise SystemExit(f"found no module {unknown[0]}; expected some of: {', '.join(MODULES)}")
     folder = ROOT / "build" / "mutation"
     trees = [copy_of_the_tree(folder / str(k)) for k in range(int(os.environ.get("WORKERS", "2")))]
-    tool, record = Path(sys.executable).parent, {}
+    tool, record = Path(sys.executable).parent, recorded(Path(output))
     for module in modules or MODULES:
-        record[module] = run_module(module, trees, os.environ.get("MUTATION_PYTHON", sys.executable), tool)
-        one = record[module]
+        python = os.environ.get("MUTATION_PYTHON", sys.executable)
+        one = record[module] = run_module(module, trees, python, tool, record.get(module))
         share = one["killed"] / max(one["mutants"], 1)
         print(f"{module}: {one['killed']} of {one['mutants']} killed ({share:.0%}), "
               f"{one['seconds_per_mutant']} s a mutant", flush=True)  # fmt: skip
         for line in one["survivors"]:
-            print(f"  survived: {line}", flush=True)
+            print(f"  survived: {line['name']}: {line['became']} ({line['reason'] or 'why?'})", flush=True)
+        record = {name: record[name] for name in MODULES if name in record}
         Path(output).write_text(json.dumps(record, indent=1) + "\n")
+
+
+def recorded(output):
+    """Return what is recorded."""
+    return json.loads(output.read_text()) if output.exists() else {}
 
 
 if __name__ == "__main__":
