@@ -3,13 +3,14 @@
 import copy
 
 import pytest
-import torch
 from simulated_ranks import SimulatedRanks
-from torch import nn
 
-from refmg import RefmgError
-from refmg.distributed import SerialCommunicator, Share
-from refmg.torch import SharedImages, TransferOptions, reestimate_batch_norm, transfer_model
+torch = pytest.importorskip("torch", reason="refmg.torch needs the extra 'torch'")
+from torch import nn  # noqa: E402
+
+from refmg import RefmgError  # noqa: E402
+from refmg.distributed import SerialCommunicator, Share  # noqa: E402
+from refmg.torch import SharedImages, TransferOptions, reestimate_batch_norm, transfer_model  # noqa: E402
 
 IMAGES = torch.randn(23, 2, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
