@@ -29,7 +29,9 @@ COPIED = (
     "setup.cfg",
     "README.md",
 )
-CONVOLUTIONS = tuple(f"tests/refmg/test_convolution{name}.py" for name in ("_own_stencil", "_sums", "_types", ""))
+CONVOLUTIONS = tuple(
+    f"tests/refmg/test_convolution{name}.py" for name in ("_own_stencil", "_sums", "_types", "")
+)
 SCHEMES = "tests/refmg/control/test_schemes.py"
 STENCIL_MAPS = tuple(f"tests/refmg/test_stencil_map{name}.py" for name in ("_beyond_width", "", "_closure"))
 VALUES = "tests/refmg/test_values_do_not_change.py"
