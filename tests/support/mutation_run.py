@@ -49,7 +49,7 @@ MODULES = {
     "refmg/integrators/forward_euler.py": (VALUES, SCHEMES),
     "refmg/integrators/runge_kutta.py": (VALUES, SCHEMES),
     "refmg/integrators/leapfrog.py": (VALUES, SCHEMES),
-    "refmg/integrators/verlet.py": (VALUES, SCHEMES),
+    "refmg/integrators/verlet.py": (VALUES, SCHEMES, "tests/refmg/control/test_verlet_steps.py"),
     "refmg/classifier.py": (VALUES, *CLASSIFIERS),
     "refmg/readout.py": (VALUES, *CLASSIFIERS),
 }
