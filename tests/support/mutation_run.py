@@ -35,7 +35,10 @@ CONVOLUTIONS = tuple(
 SCHEMES = "tests/refmg/control/test_schemes.py"
 STENCIL_MAPS = tuple(f"tests/refmg/test_stencil_map{name}.py" for name in ("_beyond_width", "", "_closure"))
 VALUES = "tests/refmg/test_values_do_not_change.py"
-TRANSFERS = (VALUES, "tests/refmg/test_transfer.py", "tests/refmg/test_transfer_by_definition.py")
+TRANSFERS = (
+    VALUES,
+    *(f"tests/refmg/test_transfer{name}.py" for name in ("", "_by_definition", "_far_taps")),
+)
 CLASSIFIERS = tuple(
     f"tests/refmg/control/test_{name}.py" for name in ("readout", "classifier_point", "losses")
 )
