@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from refmg.resnet.batch_sums import BatchSums
 from refmg_backends import Backend, RefmgError
 from refmg_backends.backend import Array
 
@@ -45,6 +46,8 @@ class BatchNorm:
         Whether mean and variance are those of the features themselves.
     rectified : bool
         Whether the negative part was cut off.
+    sums : BatchSums, optional
+        In training mode, of the batch whose features these are, or a part of them.
     """
 
     backend: Backend
@@ -54,6 +57,7 @@ class BatchNorm:
     variance: Array
     training: bool
     rectified: bool
+    sums: BatchSums | None = None
 
     @property
     def inverse(self) -> Array:
@@ -84,9 +88,12 @@ class BatchNorm:
         backend, xp, r = self.backend, self.backend.xp, self.inverse
         output = (self.output if Y is None else Y) if self.rectified else None
         Q, sums, products = backend.rectified_sums(P, X, self.mean, output)
+        count = X.shape[1] * X.shape[2]
+        if self.training and self.sums is not None:
+            sums, products = self.sums.total(sums, products)
+            count = self.sums.numbers(X)
         weight, a = r * products, self.weight * r
         if self.training:
-            count = X.shape[1] * X.shape[2]
             b, c = -a * r * weight / count, -a * sums / count
         else:
             b = c = xp.zeros_like(a)
@@ -106,6 +113,7 @@ def batch_norm(
     running: tuple[Array, Array] | None = None,
     base: Array | None = None,
     rectify: bool = False,
+    sums: BatchSums | None = None,
 ) -> BatchNorm:
     """Normalise each channel, add a base and cut off the negative part.
 
@@ -122,6 +130,9 @@ def batch_norm(
         Added before the rectifier.
     rectify : bool
         Whether the negative part is cut off.
+    sums : BatchSums, optional
+        Of a batch that ranks share: in training mode, mean and variance are those of all its parts. By
+        default `X` is the whole batch.
 
     Raises
     ------
@@ -140,15 +151,16 @@ def batch_norm(
     >>> batch_norm(get_backend("numpy"), X, one, 0 * one).output.round(4)
     array([[[-1.,  1.]]])
     """
-    if running is None and X.shape[1] * X.shape[2] < 2:
+    batch = BatchSums(backend, X.shape[2]) if sums is None else sums
+    if running is None and batch.numbers(X) < 2:
         raise RefmgError(
             f"found one number a channel (features of shape {tuple(X.shape)}); expected 2 or more to "
             "normalise by their deviation: take more examples at a time, or larger images"
         )
-    mean, variance = backend.moments(X) if running is None else running
+    mean, variance = batch.moments([X]) if running is None else running
     scale = weight * inverse_deviation(backend, variance)
     Y = backend.normalized(X, mean, scale, bias, base, rectify)
-    return BatchNorm(backend, Y, weight, mean, variance, running is None, rectify)
+    return BatchNorm(backend, Y, weight, mean, variance, running is None, rectify, sums)
 
 
 def updated_statistics(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from refmg.resnet.architecture import ConvolutionSpec
 from refmg.resnet.batch_norm import BatchNorm, batch_norm, updated_statistics
+from refmg.resnet.batch_sums import BatchSums
 from refmg_backends import Backend, RefmgError
 from refmg_backends.backend import Array
 
@@ -74,13 +75,23 @@ class TrainingRun:
         Of the running statistics.
     half : bool
         Whether what is kept is rounded to float16.
+    sums : BatchSums, optional
+        Of a batch that ranks share; each runs its part. Gradients of batch norms are then those of the whole
+        batch, and gradients of stencils those of the part until :meth:`sum_over_ranks`.
     """
 
     def __init__(
-        self, backend: Backend, parameters: Arrays, statistics: Arrays, momentum: float, half: bool
+        self,
+        backend: Backend,
+        parameters: Arrays,
+        statistics: Arrays,
+        momentum: float,
+        half: bool,
+        sums: BatchSums | None = None,
     ) -> None:
         self.backend, self.parameters, self.momentum, self.half = backend, parameters, momentum, half
         self.statistics, self.gradient = dict(statistics), Arrays()
+        self.sums, self.partial = sums, Arrays()
 
     def keep(self, X: Array) -> Kept:
         """Keep features for the way back."""
@@ -110,11 +121,11 @@ class TrainingRun:
         kernel = self.backend.convolution(p[f"{spec.name}.weight"], spec.geometry)
         A = kernel.apply(X)
         norm = batch_norm(
-            self.backend, A, p[f"{spec.norm}.weight"], p[f"{spec.norm}.bias"], None, base, rectify
+            self.backend, A, p[f"{spec.norm}.weight"], p[f"{spec.norm}.bias"], None, base, rectify, self.sums
         )
-        self._count(spec, norm, A.shape[1] * A.shape[2])
+        self._count(spec, norm, A.shape[1] * (self.sums.examples if self.sums else A.shape[2]))
         Y, output = self.keep(norm.output), norm.output
-        bare = BatchNorm(self.backend, None, norm.weight, norm.mean, norm.variance, True, rectify)
+        bare = replace(norm, output=None)
         return output, Step(spec, kernel, kept, self.keep(A), Y, bare)
 
     def _count(self, spec: ConvolutionSpec, norm: BatchNorm, numbers: int) -> None:
@@ -142,5 +153,14 @@ class TrainingRun:
         found = step.norm.adjoint(P, step.A.get(), step.Y.get())
         self.gradient[f"{spec.norm}.weight"], self.gradient[f"{spec.norm}.bias"] = found.weight, found.bias
         taps = self.backend.stencil_gradient(step.X.get(), found.features, spec.geometry)
-        self.gradient[f"{spec.name}.weight"] = taps
+        self.partial[f"{spec.name}.weight"] = taps
         return (step.kernel.apply_transpose(found.features, add_to) if inner else None), found.base
+
+    def sum_over_ranks(self, *others: Array) -> tuple[Array, ...]:
+        """Complete the gradient by one message; return the sums of what else this part has to add."""
+        names = list(self.partial)
+        parts = *others, *self.partial.values()
+        found = parts if self.sums is None else self.sums.total(*parts)
+        self.gradient.update(zip(names, found[len(others) :], strict=True))
+        self.partial.clear()
+        return found[: len(others)]
