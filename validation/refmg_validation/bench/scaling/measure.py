@@ -110,14 +110,24 @@ def message_cost(share: Share, backend: Backend, repeats: int) -> tuple[MessageC
     cases = {size: summed(size) for size in SIZES}
     seconds = timed_side_by_side(share.communicator, backend, cases, max(repeats, 9))
     rows = [{"bytes": 4.0 * size, "seconds": seconds[size]} for size in SIZES]
-    return per_round(rows, share.communicator.size), rows
+    return fitted_to(rows, share.communicator.size), rows
 
 
-def per_round(rows: Sequence[dict[str, float]], ranks: int) -> MessageCost:
-    """Return alpha and beta from sums over so many ranks: rounds of messages, as the model counts them."""
-    rounds = max(1, int(np.ceil(np.log2(ranks))))
-    sizes, seconds = [row["bytes"] for row in rows], [row["seconds"] / rounds for row in rows]
-    return fitted_cost(sizes, seconds, f"measured at {ranks} ranks")
+def fitted_to(rows: Sequence[dict[str, float]], ranks: int) -> MessageCost:
+    """Return alpha and beta from sums over so many ranks."""
+    sizes, seconds = [row["bytes"] for row in rows], [row["seconds"] for row in rows]
+    return fitted_cost(sizes, seconds, f"measured at {ranks} ranks", ranks)
+
+
+def misfit_of_sums(rows: Sequence[dict[str, float]], ranks: int, cost: MessageCost) -> float:
+    """Return by which part the model misses the sums that it was fitted to, at most.
+
+    Examples
+    --------
+    >>> misfit_of_sums([{"bytes": 0.0, "seconds": 2e-6}], 2, MessageCost(1e-6, 1e-9, "an example"))
+    0.5
+    """
+    return max(abs(cost.sum_seconds(row["bytes"], ranks) / row["seconds"] - 1) for row in rows)
 
 
 def overhead_of_one(backend: Backend, work: Workload) -> dict[str, float]:

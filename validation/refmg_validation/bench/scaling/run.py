@@ -17,6 +17,7 @@ from refmg_validation.bench.scaling.measure import (
     Workload,
     alone,
     message_cost,
+    misfit_of_sums,
     overhead_of_one,
     timed_side_by_side,
 )
@@ -61,6 +62,7 @@ def run_scaling(
     if ranks > 1:
         report("sums over ranks")
         cost, result["messages"] = message_cost(share, backend, work.repeats)
+        result["misfit of sums"] = misfit_of_sums(result["messages"], ranks, cost)
         costs.insert(0, cost)
         result["costs"].insert(0, asdict(cost))
         report("one rank alone, ranks side by side, ranks together")
