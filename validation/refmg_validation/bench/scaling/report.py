@@ -52,11 +52,6 @@ def judged_table(result: dict[str, Any]) -> Table:
 def curve_lines(result: dict[str, Any]) -> list[str]:
     """Say for each run, and each network of wires, where communication takes a tenth."""
     lines = []
-    if "misfit of sums" in result:
-        missed = 100 * result["misfit of sums"]
-        lines.append(
-            f"Sums alone, 4 bytes to 16 MB: alpha and beta, fitted to them, miss by at most {missed:.0f} %"
-        )
     for name, curves in result["curves"].items():
         for found in curves:
             point, last = found["ranks at 10 %"], found["share"][-1]
