@@ -20,18 +20,26 @@ def processors() -> int:
     return max(1, found // _SHARERS[0])
 
 
-def share_processors(processes: int) -> int:
-    """Divide the processors among processes; return how many are left for this one.
+def own_processors() -> frozenset[int]:
+    """Return the numbers of the processors that this process is bound to; none where nothing says.
 
-    Those that a launcher has bound to processors of their own see these alone, and divide nothing.
+    Examples
+    --------
+    >>> len(own_processors()) <= (os.cpu_count() or 1)
+    True
+    """
+    return frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
+
+
+def share_processors(processes: int) -> int:
+    """Divide the processors of this process among so many that have the same; return how many it is left.
 
     Examples
     --------
     >>> share_processors(1) == processors()
     True
     """
-    bound = hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) < (os.cpu_count() or 1)
-    _SHARERS[0] = 1 if bound else processes
+    _SHARERS[0] = processes
     if _SHARERS[0] > 1:
         _controller().limit(limits=processors(), user_api="blas")
     return processors()

@@ -14,6 +14,8 @@ from refmg_backends import RefmgError
 
 # What launchers tell the processes that they start: MPICH and Intel MPI, Open MPI, MVAPICH2, PMIx.
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+# Of Slurm's srun, which starts processes even where they find no MPI, and each takes itself to be alone.
+STEP = "SLURM_STEP_NUM_TASKS"
 RANKS = ("PMIX_RANK",)
 PAUSE = 0.01  # seconds between looks at a barrier
 
@@ -118,10 +120,9 @@ def launched(environment: Mapping[str, str] | None = None) -> bool:
     (True, False, False)
     """
     found = os.environ if environment is None else environment
-    sizes = [found[name] for name in SIZES if name in found]
-    if sizes:
-        return any(size.isdecimal() and int(size) > 1 for size in sizes)
-    return any(name in found for name in RANKS)
+    sizes = [found[name] for name in (*SIZES, STEP) if name in found]
+    several = any(size.isdecimal() and int(size) > 1 for size in sizes)
+    return several or (not sizes and any(name in found for name in RANKS))
 
 
 def world_communicator(environment: Mapping[str, str] | None = None) -> Communicator:
@@ -158,9 +159,13 @@ def world_communicator(environment: Mapping[str, str] | None = None) -> Communic
 
 
 def _check_size(size: int, environment: Mapping[str, str]) -> None:
-    told = next((environment[name] for name in SIZES if name in environment), str(size))
+    told = next((environment[name] for name in SIZES if name in environment), None)
+    if told is None:
+        # Launchers of others may be a step of Slurm's themselves, one task a machine.
+        told = environment.get(STEP, str(size)) if size == 1 else str(size)
     if told != str(size):
         raise RefmgError(
             f"found {told} ranks by the launcher and {size} by mpi4py, which belongs to another MPI; "
-            "expected mpiexec and mpi4py of one MPI: pip install mpi4py for that mpiexec"
+            "expected mpiexec and mpi4py of one MPI: pip install mpi4py for that mpiexec; with Slurm, "
+            "srun --mpi=NAME of what this MPI understands (srun --mpi=list)"
         )

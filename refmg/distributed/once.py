@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
 from refmg.distributed.communicator import Communicator
+from refmg_backends import RefmgError
 
 
 def from_first(communicator: Communicator, function: Callable[[], Any]) -> Any:
@@ -21,7 +23,8 @@ def from_first(communicator: Communicator, function: Callable[[], Any]) -> Any:
     Raises
     ------
     Exception
-        That of the function, on every rank: no rank waits for one that has failed.
+        That of the function, on every rank: no rank waits for one that has failed. Where it cannot be sent,
+        the others raise one with its words.
 
     Examples
     --------
@@ -36,8 +39,21 @@ def from_first(communicator: Communicator, function: Callable[[], Any]) -> Any:
         try:
             found = True, function()
         except Exception as error:
-            found = False, error
+            communicator.broadcast((False, _sendable(error)))
+            raise
     good, value = communicator.broadcast(found)
     if not good:
         raise value
     return value
+
+
+def _sendable(error: Exception) -> Exception:
+    """Return an error that arrives: libraries have some that cannot be pickled, or not be made again."""
+    try:
+        if type(pickle.loads(pickle.dumps(error))) is type(error):
+            return error
+    except Exception:  # whatever a class of others does
+        pass
+    if isinstance(error, RefmgError | OSError):  # which are bad input to commands
+        return RefmgError(str(error))
+    return RuntimeError(f"{type(error).__name__}: {error}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from refmg.resnet.batch_sums import BatchSums
 from refmg_backends import Backend, RefmgError
 from refmg_backends.backend import Array
 
@@ -47,6 +48,8 @@ class BatchNorm:
         Whether the negative part was cut off.
     epsilon : float
         :math:`\varepsilon`.
+    sums : BatchSums, optional
+        In training mode, of the batch whose features these are, or a part of them.
     """
 
     backend: Backend
@@ -57,6 +60,7 @@ class BatchNorm:
     training: bool
     rectified: bool
     epsilon: float = EPSILON
+    sums: BatchSums | None = None
 
     @property
     def inverse(self) -> Array:
@@ -87,9 +91,12 @@ class BatchNorm:
         backend, xp, r = self.backend, self.backend.xp, self.inverse
         output = (self.output if Y is None else Y) if self.rectified else None
         Q, sums, products = backend.rectified_sums(P, X, self.mean, output)
+        count = X.shape[1] * X.shape[2]
+        if self.training and self.sums is not None:
+            sums, products = self.sums.total(sums, products)
+            count = self.sums.numbers(X)
         weight, a = r * products, self.weight * r
         if self.training:
-            count = X.shape[1] * X.shape[2]
             b, c = -a * r * weight / count, -a * sums / count
         else:
             b = c = xp.zeros_like(a)
@@ -110,6 +117,7 @@ def batch_norm(
     base: Array | None = None,
     rectify: bool = False,
     epsilon: float = EPSILON,
+    sums: BatchSums | None = None,
 ) -> BatchNorm:
     """Normalise each channel, add a base and cut off the negative part.
 
@@ -128,6 +136,9 @@ def batch_norm(
         Whether the negative part is cut off.
     epsilon : float
         Added to variances; PyTorch's number by default.
+    sums : BatchSums, optional
+        Of a batch that ranks share: in training mode, mean and variance are those of all its parts. By
+        default `X` is the whole batch.
 
     Raises
     ------
@@ -146,15 +157,16 @@ def batch_norm(
     >>> batch_norm(get_backend("numpy"), X, one, 0 * one).output.round(4)
     array([[[-1.,  1.]]])
     """
-    if running is None and X.shape[1] * X.shape[2] < 2:
+    batch = BatchSums(backend, X.shape[2]) if sums is None else sums
+    if running is None and batch.numbers(X) < 2:
         raise RefmgError(
             f"found one number a channel (features of shape {tuple(X.shape)}); expected 2 or more to "
             "normalise by their deviation: take more examples at a time, or larger images"
         )
-    mean, variance = backend.moments(X) if running is None else running
+    mean, variance = batch.moments([X]) if running is None else running
     scale = weight * inverse_deviation(backend, variance, epsilon)
     Y = backend.normalized(X, mean, scale, bias, base, rectify)
-    return BatchNorm(backend, Y, weight, mean, variance, running is None, rectify, epsilon)
+    return BatchNorm(backend, Y, weight, mean, variance, running is None, rectify, epsilon, sums)
 
 
 def updated_statistics(

@@ -8,6 +8,7 @@ import numpy as np
 
 from refmg.calibration.classifier_fit import fit_classifier
 from refmg.resnet.architecture import ConvolutionSpec
+from refmg.resnet.batch_sums import BatchSums
 from refmg.resnet.network import ResNet
 from refmg.resnet.passes import EvaluationRun, classify
 from refmg.resnet.pooling import average_pool
@@ -25,10 +26,12 @@ class CalibrationRun(Reestimation):
     new : ResNet
         On the other grid; its parameters are the prior.
     options : ResNetTransferOptions
+    examples : int
+        In all.
     """
 
-    def __init__(self, old: ResNet, new: ResNet, options: ResNetTransferOptions) -> None:
-        super().__init__(new)
+    def __init__(self, old: ResNet, new: ResNet, options: ResNetTransferOptions, examples: int) -> None:
+        super().__init__(new, BatchSums(new.backend, examples))
         self.old, self.old_run, self.options = old, EvaluationRun(old), options
         self.old_specs = {spec.name: spec for spec in old.architecture.convolutions()}
         self.fits: list[LayerFit] = []
@@ -109,7 +112,7 @@ def calibrated(
     norm gets the statistics of the new responses before anything depends on it. Last, the classifier by
     ridge regression of the old logits.
     """
-    run = CalibrationRun(old, new, options)
+    run = CalibrationRun(old, new, options, sum(Y.shape[-1] for Y, _ in pairs))
     run(pairs)
     if options.classifier:
         run.fit_classifier()

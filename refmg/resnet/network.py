@@ -11,6 +11,7 @@ import numpy as np
 
 from refmg.losses import as_targets
 from refmg.resnet.architecture import ResNetArchitecture
+from refmg.resnet.batch_sums import part_of_batch
 from refmg.resnet.passes import EvaluationRun, Training
 from refmg.resnet.steps import STORAGES
 from refmg.transfer import Shape
@@ -29,7 +30,10 @@ class ResNetPass:
     ----------
     loss : array, shape ()
         Mean cross-entropy over the examples; on the device, so that nobody waits for it.
+    hits : array of int, shape ()
+        Of how many examples the largest logit is that of their class.
     logits : array, shape (classes, m)
+        Of images that ranks share, those of this rank's part.
     gradient : dict of str to array
         Of the mean loss, by the names of the parameters.
     statistics : dict of str to array
@@ -37,6 +41,7 @@ class ResNetPass:
     """
 
     loss: Array
+    hits: Array
     logits: Array
     gradient: Arrays
     statistics: Arrays
@@ -160,8 +165,9 @@ class ResNet:
 
         Parameters
         ----------
-        Y : array, shape (in_channels, n_1, n_2, m)
-            Images, of the backend and in the network's precision.
+        Y : array or SharedExamples, shape (in_channels, n_1, n_2, m)
+            Images, of the backend and in the network's precision. Of shared ones every rank runs its own
+            part; batch norms take moments of the whole batch, and what is returned is that of one process.
         labels : ndarray of int, shape (m,), or array of the backend, shape (classes, m)
             Classes, or one-hot targets that are on the device already.
         momentum : float
@@ -173,14 +179,16 @@ class ResNet:
         Raises
         ------
         RefmgError
-            If images or labels do not fit, or the backend has no float16.
+            If images or labels do not fit, or the backend has no float16. For shared images also if there
+            are fewer than ranks, or sums should be deterministic.
         """
         if storage not in STORAGES:
             raise RefmgError(one_of("storage", storage, STORAGES))
-        flat = self.flat(Y)
-        training = Training(self, momentum, storage == "half")
-        loss, logits = training(flat, self.targets(labels, flat.shape[-1]))
-        return ResNetPass(loss, logits, training.run.gradient, training.run.statistics)
+        part = part_of_batch(self.backend, Y, self.dtype)
+        flat, training = self.flat(part.images), Training(self, momentum, storage == "half", part.sums)
+        targets = self.targets(labels, part.sums.examples)[:, part.examples]
+        loss, hits, logits = training(flat, targets)
+        return ResNetPass(loss, hits, logits, training.run.gradient, training.run.statistics)
 
     def as_arrays(self) -> dict[str, np.ndarray]:
         """Return parameters and statistics on the host, by name, to be saved."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from refmg.evaluation import correct
 from refmg.losses import SoftmaxCrossEntropy
 from refmg.resnet.architecture import BlockSpec, ConvolutionSpec, ResNetArchitecture
 from refmg.resnet.batch_norm import batch_norm
+from refmg.resnet.batch_sums import BatchSums
 from refmg.resnet.pooling import (
     average_pool,
     average_pool_adjoint,
@@ -88,11 +90,14 @@ class Training:
         Of the running statistics.
     half : bool
         Whether what is kept is rounded to float16.
+    sums : BatchSums
+        Of the batch, of which ranks may have parts.
     """
 
-    def __init__(self, net: ResNet, momentum: float, half: bool) -> None:
-        self.net, self.xp = net, net.backend.xp
-        self.run = TrainingRun(net.backend, net.parameters, net.statistics, momentum, half)
+    def __init__(self, net: ResNet, momentum: float, half: bool, sums: BatchSums) -> None:
+        self.net, self.xp, self.examples = net, net.backend.xp, sums.examples
+        shared = None if sums.share is None else sums
+        self.run = TrainingRun(net.backend, net.parameters, net.statistics, momentum, half, sums=shared)
         self.done: list[BlockSteps] = []
 
     @property
@@ -100,19 +105,21 @@ class Training:
         """That of the network."""
         return self.net.architecture
 
-    def __call__(self, Y: Array, targets: Array) -> tuple[Array, Array]:
-        """Return mean loss and logits of flat images; the gradient is in `run`."""
+    def __call__(self, Y: Array, targets: Array) -> tuple[Array, Array, Array]:
+        """Return mean loss and hits of the batch, and logits of flat images; the gradient is in `run`."""
         Y = self._forward(Y)
         means, cells = average_pool(self.xp, Y), Y.shape[1]
         del Y
-        logits, m = classify(self.net, means), targets.shape[1]
+        logits = classify(self.net, means)
         point = LOSS.linearize(self.xp, logits, targets)
-        G = point.gradient / m
-        self.run.gradient["fc.weight"] = G @ self.xp.matrix_transpose(means)
-        self.run.gradient["fc.bias"] = self.xp.sum(G, axis=1)
+        G = point.gradient / self.examples
+        self.run.partial["fc.weight"] = G @ self.xp.matrix_transpose(means)
+        self.run.partial["fc.bias"] = self.xp.sum(G, axis=1)
         P = self.xp.matrix_transpose(self.net.parameters["fc.weight"]) @ G
         self._back(average_pool_adjoint(self.xp, P, cells))
-        return point.value / m, logits
+        hits = correct(self.xp, logits, targets)
+        loss, hits = self.run.sum_over_ranks(point.value / self.examples, hits)
+        return loss, hits, logits
 
     def _forward(self, Y: Array) -> Array:
         # Images come from outside, and are kept as they are.

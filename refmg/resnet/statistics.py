@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from refmg.distributed import share_of
 from refmg.resnet.architecture import BlockSpec, ConvolutionSpec
 from refmg.resnet.batch_norm import batch_norm
+from refmg.resnet.batch_sums import BatchSums, part_of_batch
 from refmg.resnet.network import Arrays, ResNet
 from refmg.resnet.passes import EvaluationRun
 from refmg_backends import RefmgError
@@ -20,9 +22,10 @@ def reestimate_statistics(net: ResNet, batches: Iterable[Array]) -> ResNet:
     Parameters
     ----------
     net : ResNet
-    batches : iterable of array, shape (in_channels, n_1, n_2, m)
+    batches : iterable of array or SharedExamples, shape (in_channels, n_1, n_2, m)
         Images on the network's own grid, host or backend, without labels; gone through once. Memory grows
-        with all of them together: take some hundred.
+        with all of them together: take some hundred. Of batches that ranks share each looks at its own part,
+        and all get the statistics of all.
 
     Returns
     -------
@@ -31,7 +34,8 @@ def reestimate_statistics(net: ResNet, batches: Iterable[Array]) -> ResNet:
     Raises
     ------
     RefmgError
-        If there is no image, they do not fit, or a layer has a single number a channel.
+        If there is no image, they do not fit, some are shared and others not, or a layer has a single number
+        a channel.
 
     Notes
     -----
@@ -50,12 +54,17 @@ def reestimate_statistics(net: ResNet, batches: Iterable[Array]) -> ResNet:
     >>> all(np.allclose(one.statistics[name], two.statistics[name]) for name in net.statistics)
     True
     """
-    place = net.backend
-    images = [net.flat(place.asarray(x, dtype=net.dtype)) for x in batches]
-    if not images:
+    place, given = net.backend, list(batches)
+    if not given:
         raise RefmgError("found no image; expected one batch or more")
-    run = Reestimation(net)
-    run(images)
+    share = share_of(given[0])
+    if any(share_of(x) != share for x in given):
+        raise RefmgError("found batches that ranks share and others; expected all alike")
+    parts = [
+        part_of_batch(place, x if share else place.asarray(x, dtype=net.dtype), net.dtype) for x in given
+    ]
+    run = Reestimation(net, BatchSums(place, sum(part.sums.examples for part in parts), share))
+    run([net.flat(part.images) for part in parts])
     return net.with_arrays(statistics=run.statistics)
 
 
@@ -65,10 +74,12 @@ class Reestimation:
     Parameters
     ----------
     net : ResNet
+    sums : BatchSums
+        Of all batches together, which ranks may share.
     """
 
-    def __init__(self, net: ResNet) -> None:
-        self.net, self.run, self.backend = net, EvaluationRun(net), net.backend
+    def __init__(self, net: ResNet, sums: BatchSums) -> None:
+        self.net, self.run, self.backend, self.sums = net, EvaluationRun(net), net.backend, sums
         self.statistics: Arrays = dict(net.statistics)
         self.features: Batches = []
 
@@ -105,11 +116,12 @@ class Reestimation:
         self, spec: ConvolutionSpec, responses: Batches, base: Batches | None = None, rectify: bool = True
     ) -> Batches:
         """Return the normalised responses, and note the statistics."""
-        mean, variance, count = joint_moments(self.net, responses)
+        count = self.sums.numbers(responses[0])
         if count < 2:
             raise RefmgError(
                 f"found one number a channel in {spec.norm}; expected more images, or larger ones"
             )
+        mean, variance = self.sums.moments(responses)
         names = f"{spec.norm}.running_mean", f"{spec.norm}.running_var"
         self.statistics.update(zip(names, (mean, variance * (count / (count - 1))), strict=True))
         gamma, beta = (self.net.parameters[f"{spec.norm}.{part}"] for part in ("weight", "bias"))
@@ -117,21 +129,3 @@ class Reestimation:
             batch_norm(self.backend, A, gamma, beta, (mean, variance), under, rectify).output
             for A, under in zip(responses, base or [None] * len(responses), strict=True)
         ]
-
-
-def joint_moments(net: ResNet, parts: Batches) -> tuple[Array, Array, int]:
-    """Return mean, biased variance and how many numbers a channel all parts have together.
-
-    Notes
-    -----
-    The variance of a union is the mean of the variances and of the squared distances of the means,
-    weighted by the numbers (Chan, Golub and LeVeque, 1983).
-    """
-    found = [net.backend.moments(X) for X in parts]
-    sizes = [X.shape[1] * X.shape[2] for X in parts]
-    count, xp = sum(sizes), net.backend.xp
-    mean = sum(n / count * mu for n, (mu, _) in zip(sizes, found, strict=True))
-    within = sum(n / count * v for n, (_, v) in zip(sizes, found, strict=True))
-    between = sum(n / count * (mu - mean) ** 2 for n, (mu, _) in zip(sizes, found, strict=True))
-    dtype = found[0][0].dtype
-    return xp.astype(mean, dtype), xp.astype(within + between, dtype), count

@@ -7,6 +7,7 @@ from typing import Any
 
 from refmg.resnet.architecture import BlockSpec, ConvolutionSpec
 from refmg.resnet.batch_norm import EPSILON, BatchNorm, batch_norm, updated_statistics
+from refmg.resnet.batch_sums import BatchSums
 from refmg_backends import Backend, RefmgError
 from refmg_backends.backend import Array
 
@@ -85,6 +86,9 @@ class TrainingRun:
         Whether what is kept is rounded to float16.
     epsilon : float
         What the norms add to variances.
+    sums : BatchSums, optional
+        Of a batch that ranks share; each runs its part. Gradients of batch norms are then those of the whole
+        batch, and gradients of stencils those of the part until :meth:`sum_over_ranks`.
     """
 
     def __init__(
@@ -95,9 +99,11 @@ class TrainingRun:
         momentum: float,
         half: bool,
         epsilon: float = EPSILON,
+        sums: BatchSums | None = None,
     ) -> None:
         self.backend, self.parameters, self.momentum, self.half = backend, parameters, momentum, half
         self.statistics, self.gradient, self.epsilon = dict(statistics), Arrays(), epsilon
+        self.sums, self.partial = sums, Arrays()
 
     def keep(self, X: Array) -> Kept:
         """Keep features for the way back."""
@@ -127,8 +133,8 @@ class TrainingRun:
         kernel = self.backend.convolution(p[f"{spec.name}.weight"], spec.geometry)
         A = kernel.apply(X)
         weights = p[f"{spec.norm}.weight"], p[f"{spec.norm}.bias"]
-        norm = batch_norm(self.backend, A, *weights, None, base, rectify, self.epsilon)
-        self._count(spec, norm, A.shape[1] * A.shape[2])
+        norm = batch_norm(self.backend, A, *weights, None, base, rectify, self.epsilon, self.sums)
+        self._count(spec, norm, A.shape[1] * (self.sums.examples if self.sums else A.shape[2]))
         Y, output = self.keep(norm.output), norm.output
         return output, Step(spec, kernel, kept, self.keep(A), Y, replace(norm, output=None))
 
@@ -157,7 +163,7 @@ class TrainingRun:
         found = step.norm.adjoint(P, step.A.get(), step.Y.get())
         self.gradient[f"{spec.norm}.weight"], self.gradient[f"{spec.norm}.bias"] = found.weight, found.bias
         taps = self.backend.stencil_gradient(step.X.get(), found.features, spec.geometry)
-        self.gradient[f"{spec.name}.weight"] = taps
+        self.partial[f"{spec.name}.weight"] = taps
         return (step.kernel.apply_transpose(found.features, add_to) if inner else None), found.base
 
     def block(self, block: BlockSpec, Y: Array, kept: Kept) -> tuple[Array, BlockSteps]:
@@ -190,3 +196,12 @@ class TrainingRun:
         if steps.shortcut is not None:
             base, _ = self.back(steps.shortcut, base)
         return self.back(steps.first, inside, add_to=base)[0]
+
+    def sum_over_ranks(self, *others: Array) -> tuple[Array, ...]:
+        """Complete the gradient by one message; return the sums of what else this part has to add."""
+        names = list(self.partial)
+        parts = *others, *self.partial.values()
+        found = parts if self.sums is None else self.sums.total(*parts)
+        self.gradient.update(zip(names, found[len(others) :], strict=True))
+        self.partial.clear()
+        return found[: len(others)]

@@ -8,15 +8,18 @@ from math import isfinite
 from time import perf_counter
 from typing import Any
 
+from refmg.distributed import share_of
 from refmg.evaluation import Evaluation, Totals, correct
 from refmg.losses import SoftmaxCrossEntropy
 from refmg.optimization.rules import RuleState
+from refmg.resnet.batch_sums import part_of_batch
 from refmg.resnet.epoch import ResNetEpoch
 from refmg.resnet.network import Arrays, ResNet
 from refmg.resnet.settings import ResNetTraining
 from refmg_backends import RefmgError
 
-# Images (in_channels, n_1, n_2, m), host or backend, and integer labels (m,) or one-hot (classes, m).
+# Images (in_channels, n_1, n_2, m), host, backend or shared out, and labels of all of them: integers (m,) or
+# one-hot (classes, m).
 LabelledBatch = tuple[Any, Any]
 
 
@@ -35,7 +38,8 @@ def train_resnet(
         the same, to the last bit, as without interruption.
     batches : callable
         From the number of an epoch to its batches. Order and augmentation must depend on that number (and
-        a seed of the caller's) alone, for the sake of resumed runs.
+        a seed of the caller's) alone, for the sake of resumed runs. Batches that ranks share
+        (:func:`refmg.distributed.share_examples`) give every rank the network of one process, up to rounding.
     settings : ResNetTraining
     monitor : callable, optional
         From the network after an epoch to what early stopping shall look at, lower is better: the epoch's
@@ -103,10 +107,9 @@ def _trained(state: ResNetEpoch, batches: Iterable[LabelledBatch], settings: Res
     net, optimizer, images = state.net, state.optimizer, 0
     totals, epoch = Totals(net.backend), state.epoch + 1
     for x, labels in batches:
-        Y = net.backend.asarray(x, dtype=net.dtype)
-        targets = net.targets(labels, Y.shape[-1])
-        found = net.loss_and_gradient(Y, targets, settings.statistics_momentum, settings.storage)
-        totals.add(found.loss * Y.shape[-1], correct(net.backend.xp, found.logits, targets))
+        Y = _moved(net, x)
+        found = net.loss_and_gradient(Y, labels, settings.statistics_momentum, settings.storage)
+        totals.add(found.loss * Y.shape[-1], found.hits)
         parameters, optimizer = sgd_step(net, found.gradient, optimizer, settings, epoch)
         net, images = net.with_arrays(parameters, found.statistics), images + Y.shape[-1]
     if not images:
@@ -121,6 +124,11 @@ def _trained(state: ResNetEpoch, batches: Iterable[LabelledBatch], settings: Res
         accuracy=mean.accuracy,
         images=images,
     )
+
+
+def _moved(net: ResNet, x: Any) -> Any:
+    """Return images on the backend; of those that are shared out each rank moves its own, later."""
+    return net.backend.asarray(x, dtype=net.dtype) if share_of(x) is None else x
 
 
 def sgd_step(
@@ -176,10 +184,12 @@ def evaluate_resnet(net: ResNet, batches: Iterable[LabelledBatch]) -> Evaluation
     """
     totals, images, xp = Totals(net.backend), 0, net.backend.xp
     for x, labels in batches:
-        Y = net.backend.asarray(x, dtype=net.dtype)
-        targets, logits = net.targets(labels, Y.shape[-1]), net.logits(Y)
-        totals.add(SoftmaxCrossEntropy().value(xp, logits, targets), correct(xp, logits, targets))
-        images += Y.shape[-1]
+        part = part_of_batch(net.backend, _moved(net, x), net.dtype)
+        targets = net.targets(labels, part.sums.examples)[:, part.examples]
+        logits = net.logits(part.images)
+        own = SoftmaxCrossEntropy().value(xp, logits, targets), correct(xp, logits, targets)
+        totals.add(*part.sums.total(*own))
+        images += part.sums.examples
     if not images:
         raise RefmgError("found no batch; expected images to evaluate on")
     return totals.evaluation(images, xp.zeros(()))

@@ -66,6 +66,37 @@ def test_files_are_written_by_one_and_its_error_is_everybodys(tmp_path):
     assert from_first(SerialCommunicator(), lambda: 1) == 1
 
 
+class Unmakeable(RefmgError):
+    """Pickled, it cannot be made again: its words are not its arguments."""
+
+    def __init__(self, row, column):
+        super().__init__(f"found a hole in row {row}, column {column}; expected none")
+
+
+def test_an_error_that_cannot_be_sent_arrives_by_its_words():
+    class Hidden(Exception):
+        """Cannot be pickled."""
+
+    def fail(error):
+        raise error
+
+    def caught(error):
+        with pytest.raises(Exception) as found:  # noqa: PT011
+            once(lambda: fail(error))
+        return found.value
+
+    for error, kind, words in (
+        (Unmakeable(1, 2), RefmgError, "found a hole in row 1, column 2"),
+        (Hidden("found a comet"), RuntimeError, "Hidden: found a comet"),
+    ):
+        first, *others = on_ranks(3, lambda error=error: caught(error))
+        assert first is error
+        for other in others:
+            assert type(other) is kind
+            assert str(other).startswith(words)
+            assert pickle.loads(pickle.dumps(other)).args == other.args
+
+
 def test_the_first_rank_fills_a_cache_that_the_others_find(tmp_path):
     cache, writers = tmp_path / "cache", []
 

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from refmg.distributed import HostRoute, MPICommunicator, Share, from_first, world_communicator
+from refmg.distributed import (
+    HostRoute,
+    MPICommunicator,
+    Share,
+    from_first,
+    share_examples,
+    world_communicator,
+)
+from refmg.resnet import ResNetArchitecture, random_resnet
 from refmg_backends import get_backend
 
 
@@ -23,6 +31,7 @@ def main() -> None:
     _groups(comm)
     _first(comm)
     _pieces(comm)
+    _resnet(comm)
     _slow(comm)
     if rank == 0:
         print(f"{size} ranks agree")
@@ -57,6 +66,15 @@ def _first(comm: MPICommunicator) -> None:
     with pytest.raises(FileNotFoundError, match="no such thing"):
         from_first(comm, fail)
 
+    class LocalError(Exception):
+        """Of a class that no other rank can find."""
+
+    def fail_strangely() -> None:
+        raise LocalError("found a comet")
+
+    with pytest.raises(LocalError if comm.rank == 0 else RuntimeError, match="found a comet"):
+        from_first(comm, fail_strangely)
+
 
 def _pieces(comm: MPICommunicator) -> None:
     """Sums of several types, plain and by fixed blocks."""
@@ -72,6 +90,18 @@ def _pieces(comm: MPICommunicator) -> None:
         loss, count, array = share.total(place, terms, division)
         assert (float(loss), int(count)) == (780.0, 40)
         assert np.array_equal(array, np.full((2, 3), 40.0))
+
+
+def _resnet(comm: MPICommunicator) -> None:
+    """A pass through batch norms: what one process has."""
+    net = random_resnet(ResNetArchitecture((6, 6), 2, 1, (1, 1), (2, 3)), 0, "float64", "numpy")
+    x, labels = 5 + np.random.default_rng(0).standard_normal((1, 6, 6, 11)), np.arange(11) % 2
+    whole, found = (net.loss_and_gradient(y, labels) for y in (x, share_examples(x, Share(comm))))
+    assert (int(whole.hits), found.logits.shape[1] < 11) == (int(found.hits), True)
+    for name, array in (whole.gradient | whole.statistics).items():
+        # Sums over at most 11 x 36 numbers, through 11 convolutions and norms.
+        bound = 2 * 11 * 11 * 36 * np.finfo(float).eps * np.abs(array).max()
+        assert np.abs((found.gradient | found.statistics)[name] - array).max() <= bound, name
 
 
 def _slow(comm: MPICommunicator) -> None:

@@ -18,7 +18,7 @@ from refmg_validation.bench.scaling.cost_model import (
     ranks_at,
     weak,
 )
-from refmg_validation.bench.scaling.measure import per_round
+from refmg_validation.bench.scaling.measure import fitted_to, misfit_of_sums
 from refmg_validation.bench.scaling.run import depth_phases, judged, resnet_phases, scaling_row
 from refmg_validation.terminal import console
 
@@ -38,8 +38,27 @@ def test_constants_are_found_again_from_times_with_noise():
     found = fitted_cost(sizes, [(1e-5 + 1e-10 * n) * f for n, f in zip(sizes, noise, strict=True)], "")
     assert found.alpha == pytest.approx(COST.alpha, rel=0.1)
     assert found.beta == pytest.approx(COST.beta, rel=0.1)
-    rows = [{"bytes": n, "seconds": 2 * (1e-5 + 1e-10 * n)} for n in sizes]
-    assert per_round(rows, 4).alpha == pytest.approx(COST.alpha)
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 4, 1024])
+def test_constants_are_found_again_from_any_number_of_ranks(ranks):
+    # Both algorithms: 32 bytes by doubling, 32 MB scattered where there are more than two ranks.
+    rows = [{"bytes": n, "seconds": COST.sum_seconds(n, ranks)} for n in (32.0, 4e3, 3e4, 3e5, 2e6, 3.2e7)]
+    found = fitted_to(rows, ranks)
+    assert (found.alpha, found.beta) == (pytest.approx(COST.alpha), pytest.approx(COST.beta))
+    assert misfit_of_sums(rows, ranks) < 1e-9
+
+
+def test_sums_that_do_not_follow_the_model_miss_the_target():
+    """Times of whole gradients hardly notice: their sums are a thousandth of them."""
+    rows = [{"bytes": n, "seconds": COST.sum_seconds(n, 2)} for n in (32.0, 4e3, 3e4, 3e5, 2e6, 3.2e7)]
+    odd = [row | {"seconds": row["seconds"] * (1.5 if row["bytes"] == 3e5 else 1)} for row in rows]
+    result = {"overhead of one rank": {}, "misfit of sums": misfit_of_sums(odd, 2)}
+    (row,) = judged(result)
+    assert row["found"] > 0.2
+    assert not row["reached"]
+    (row,) = judged({"overhead of one rank": {}, "misfit of sums": misfit_of_sums(rows, 2)})
+    assert row["reached"]
 
 
 def test_the_point_of_a_tenth():

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import traceback
 from collections.abc import Callable
 from contextlib import redirect_stdout
 
-from refmg.distributed import HostRoute, MPICommunicator, Route, choose_device, choose_route
+from refmg.distributed import Communicator, HostRoute, MPICommunicator, Route, choose_device, choose_route
 from refmg_backends import RefmgError, check_environment, get_backend
-from refmg_backends.processors import share_processors
+from refmg_backends.processors import own_processors, share_processors
 from refmg_validation.ranks import Ranks, once, using
 
 GRACE = 5.0  # seconds in which ranks that fail alike find each other
@@ -76,9 +77,13 @@ def _route(communicator: MPICommunicator) -> Route:
     return choose_route(communicator, get_backend(), cupy)
 
 
-def _divide_processors(communicator: MPICommunicator) -> None:
-    """Let the ranks of one machine divide its processors, where no launcher has bound them."""
-    _, here = communicator.local_rank()
+def _divide_processors(communicator: Communicator) -> None:
+    """Let ranks that are bound to the same processors of a machine, or to none, divide them.
+
+    A machine may have more than a job may use: that ranks have fewer does not say that each has its own.
+    """
+    own = socket.gethostname(), own_processors()
+    here = sum(bool(name == own[0] and bound == own[1]) for name, bound in communicator.gather(own))
     if "NUMBA_NUM_THREADS" not in os.environ:
         os.environ["NUMBA_NUM_THREADS"] = str(share_processors(here))
     else:

@@ -30,6 +30,7 @@ class BlockFunctions(OnBackend):
         """Return the gradients by features, stencils, scales and shifts."""
         _, run, steps = self._forward(inputs)
         back = run.block_back(steps, self._flat(cotangent))
+        run.sum_over_ranks()
         found = [run.gradient[name.format(i)] for i in BRANCHES for name in PARTS.values()]
         return self.down(back).reshape(inputs["features"].shape), *map(self.down, found)
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+CHOICES = 20  # of algorithms while constants are fitted; a few are enough
+
 
 @dataclass(frozen=True)
 class MessageCost:
@@ -43,20 +45,30 @@ class MessageCost:
 
     def sum_seconds(self, size: float, ranks: int) -> float:
         """Return the seconds of one sum of `size` bytes over all ranks."""
-        if ranks == 1:
-            return 0.0
-        rounds = ceil(log2(ranks))
-        doubling = rounds * (self.alpha + size * self.beta)
-        scattered = 2 * rounds * self.alpha + 2 * (ranks - 1) / ranks * size * self.beta
-        return min(doubling, scattered)
+        return min(a * self.alpha + b * self.beta for a, b in algorithms(size, ranks))
+
+
+def algorithms(size: float, ranks: int) -> tuple[tuple[float, float], ...]:
+    """Return for each algorithm how often alpha and beta are spent: recursive doubling, scattered reduction.
+
+    Examples
+    --------
+    >>> algorithms(8, 2), algorithms(8, 1024)
+    (((1, 8), (2, 8.0)), ((10, 80), (20, 15.984375)))
+    """
+    rounds = ceil(log2(ranks))
+    return (rounds, rounds * size), (2 * rounds, 2 * (ranks - 1) / ranks * size)
 
 
 # No measurement: latency of a small reduction between GPUs of several nodes; InfiniBand NDR, 400 Gb/s a GPU.
 NOMINAL = MessageCost(1e-5, 1 / 50e9, "nominal: 10 microseconds, 50 GB/s a GPU")
 
 
-def fitted_cost(sizes: Sequence[float], seconds: Sequence[float], source: str) -> MessageCost:
-    """Return the constants of sums over two ranks, ``alpha + beta * bytes``, of least relative misfit.
+def fitted_cost(sizes: Sequence[float], seconds: Sequence[float], source: str, ranks: int = 2) -> MessageCost:
+    """Return the constants of sums over some ranks, of least relative misfit.
+
+    Each sum is taken to go by the algorithm that is the cheaper one by the constants found so far, until
+    they choose the same again. Of two ranks that is ``alpha + beta * bytes``.
 
     Examples
     --------
@@ -64,10 +76,18 @@ def fitted_cost(sizes: Sequence[float], seconds: Sequence[float], source: str) -
     >>> round(1e6 * cost.alpha, 6), round(1e9 * cost.beta, 6)
     (1.0, 1.0)
     """
-    n, t = np.asarray(sizes, dtype=float), np.asarray(seconds, dtype=float)
-    rows = np.stack([1 / t, n / t], axis=1)
-    (alpha, beta), *_ = np.linalg.lstsq(rows, np.ones_like(t), rcond=None)
-    return MessageCost(max(float(alpha), 0.0), max(float(beta), 0.0), source)
+    t = np.asarray(seconds, dtype=float)
+    spent = np.array([algorithms(size, ranks) for size in sizes], dtype=float)
+    chosen, cost = np.zeros(len(t), dtype=int), MessageCost(0.0, 0.0, source)
+    for _ in range(CHOICES):
+        rows = spent[np.arange(len(t)), chosen] / t[:, None]
+        found, *_ = np.linalg.lstsq(rows, np.ones_like(t), rcond=None)
+        alpha, beta = (max(float(number), 0.0) for number in found)
+        cost, before = MessageCost(alpha, beta, source), chosen
+        chosen = np.argmin(spent @ np.array([alpha, beta]), axis=1)
+        if np.array_equal(chosen, before):
+            break
+    return cost
 
 
 @dataclass(frozen=True)

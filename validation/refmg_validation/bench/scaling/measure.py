@@ -15,6 +15,7 @@ from refmg.distributed import Communicator, SerialCommunicator, Share, share_exa
 from refmg_backends import Backend
 from refmg_validation.bench.scaling.cost_model import MessageCost, fitted_cost
 
+REPEATS = 51  # of sums alone: those of few bytes take microseconds, which waver
 SIZES = (1, 1 << 10, 1 << 13, 1 << 16, 1 << 19, 1 << 22)  # of messages, in float32 numbers
 OPERATIONS = ("gradient", "Gauss-Newton product")
 
@@ -108,16 +109,33 @@ def message_cost(share: Share, backend: Backend, repeats: int) -> tuple[MessageC
         return lambda: share.total(backend, [(array,)], division)
 
     cases = {size: summed(size) for size in SIZES}
-    seconds = timed_side_by_side(share.communicator, backend, cases, max(repeats, 9))
+    seconds = timed_side_by_side(share.communicator, backend, cases, max(repeats, REPEATS))
     rows = [{"bytes": 4.0 * size, "seconds": seconds[size]} for size in SIZES]
-    return per_round(rows, share.communicator.size), rows
+    return fitted_to(rows, share.communicator.size), rows
 
 
-def per_round(rows: Sequence[dict[str, float]], ranks: int) -> MessageCost:
-    """Return alpha and beta from sums over so many ranks: rounds of messages, as the model counts them."""
-    rounds = max(1, int(np.ceil(np.log2(ranks))))
-    sizes, seconds = [row["bytes"] for row in rows], [row["seconds"] / rounds for row in rows]
-    return fitted_cost(sizes, seconds, f"measured at {ranks} ranks")
+def fitted_to(rows: Sequence[dict[str, float]], ranks: int) -> MessageCost:
+    """Return alpha and beta from sums over so many ranks."""
+    sizes, seconds = [row["bytes"] for row in rows], [row["seconds"] for row in rows]
+    return fitted_cost(sizes, seconds, f"measured at {ranks} ranks", ranks)
+
+
+def misfit_of_sums(rows: Sequence[dict[str, float]], ranks: int) -> float:
+    """Return by which part the model misses a sum, at most, from constants that were fitted to the others.
+
+    Computing hides what sums take; here nothing does.
+
+    Examples
+    --------
+    >>> rows = [{"bytes": n, "seconds": 1e-6 + 1e-9 * n} for n in (0.0, 1e3, 1e6)]
+    >>> round(misfit_of_sums(rows, 2), 9)
+    0.0
+    """
+    missed = []
+    for k, row in enumerate(rows):
+        cost = fitted_to([*rows[:k], *rows[k + 1 :]], ranks)
+        missed.append(abs(cost.sum_seconds(row["bytes"], ranks) / row["seconds"] - 1))
+    return max(missed)
 
 
 def overhead_of_one(backend: Backend, work: Workload) -> dict[str, float]:

@@ -17,6 +17,7 @@ from refmg_validation.bench.scaling.measure import (
     Workload,
     alone,
     message_cost,
+    misfit_of_sums,
     overhead_of_one,
     timed_side_by_side,
 )
@@ -61,6 +62,7 @@ def run_scaling(
     if ranks > 1:
         report("sums over ranks")
         cost, result["messages"] = message_cost(share, backend, work.repeats)
+        result["misfit of sums"] = misfit_of_sums(result["messages"], ranks)
         costs.insert(0, cost)
         result["costs"].insert(0, asdict(cost))
         report("one rank alone, ranks side by side, ranks together")
@@ -195,6 +197,9 @@ def judged(result: dict[str, Any]) -> list[dict[str, Any]]:
     for row in result.get("scaling", []):
         for what, sign in (("weak against side by side", ">="), ("misfit", "<=")):
             rows.append(_row(f"{what}, {row['operation']}", row[what], sign, TARGETS[what]))
+    if "misfit of sums" in result:
+        what = "misfit, sums alone, each left out of the fit"
+        rows.append(_row(what, result["misfit of sums"], "<=", TARGETS["misfit"]))
     if not rows:
         raise RefmgError("found no measurement; expected operations that were timed")
     return rows

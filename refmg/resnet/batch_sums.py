@@ -1,0 +1,109 @@
+"""A batch of which every rank has a part: sums and moments over all of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from refmg.distributed.division import Division
+from refmg.distributed.share import Share
+from refmg.distributed.shared_examples import share_of
+from refmg_backends import Backend, RefmgError
+from refmg_backends.backend import Array
+
+
+@dataclass(frozen=True)
+class BatchSums:
+    """Sums over the examples of a batch, of which this process has all, or those of its rank.
+
+    Attributes
+    ----------
+    backend : Backend
+    examples : int
+        Of the whole batch.
+    share : Share, optional
+        The ranks that have its parts.
+    """
+
+    backend: Backend
+    examples: int
+    share: Share | None = None
+
+    def total(self, *parts: Array) -> tuple[Array, ...]:
+        """Return the sums over all ranks of what each found for its part, as one message."""
+        if self.share is None:
+            return parts
+        size = self.share.communicator.size
+        return self.share.total(self.backend, [parts], Division(size, 1, size))
+
+    def numbers(self, X: Array) -> int:
+        """Return how many numbers a channel has in features ``(C, cells, own examples)`` of all ranks."""
+        return int(X.shape[1]) * self.examples
+
+    def moments(self, parts: list[Array]) -> tuple[Array, Array]:
+        """Return mean and biased variance of each channel of the whole batch.
+
+        Parameters
+        ----------
+        parts : list of array, shape (C, cells, m)
+            The features of this process.
+
+        Notes
+        -----
+        The variance of a union is the mean of the variances and of the squared distances of the means,
+        weighted by the numbers (Chan, Golub and LeVeque, 1983): no squares of numbers that are far from 0.
+        """
+        xp, found = self.backend.xp, [self.backend.moments(X) for X in parts]
+        if len(found) == 1 and self.share is None:
+            return found[0]
+        dtype = found[0][0].dtype
+        weights = [X.shape[1] * X.shape[2] / self.numbers(X) for X in parts]
+        (mean,) = self.total(sum(w * mu for w, (mu, _) in zip(weights, found, strict=True)))
+        within = sum(w * v for w, (_, v) in zip(weights, found, strict=True))
+        between = sum(w * (mu - mean) ** 2 for w, (mu, _) in zip(weights, found, strict=True))
+        (variance,) = self.total(within + between)
+        return xp.astype(mean, dtype), xp.astype(variance, dtype)
+
+
+@dataclass(frozen=True)
+class BatchPart:
+    """What this process has of a batch: images ``(in_channels, n_1, n_2, own examples)``, and which."""
+
+    images: Array
+    examples: slice
+    sums: BatchSums
+
+
+def part_of_batch(backend: Backend, x: Any, dtype: str) -> BatchPart:
+    """Return what this process has of a batch: all of an array, its rank's part of shared examples.
+
+    Parameters
+    ----------
+    backend : Backend
+        Where an array already is; where shared examples are moved to.
+    x : array or SharedExamples, shape (in_channels, n_1, n_2, m)
+    dtype : str
+        In which shared examples are moved.
+
+    Raises
+    ------
+    RefmgError
+        If there are fewer examples than ranks, or sums should be deterministic: moments of a batch are made
+        of one part a rank, so that their last bits depend on the number of ranks.
+    """
+    share, m = share_of(x), x.shape[-1]
+    if share is None:
+        return BatchPart(x, slice(0, m), BatchSums(backend, m))
+    if share.deterministic:
+        raise RefmgError(
+            "found deterministic sums for a network with batch norms; expected plain ones: its bits depend "
+            "on the number of ranks"
+        )
+    division = share.division(m, max(m, 1), backend)
+    if division.idle:
+        raise RefmgError(
+            f"found {m} examples of a batch for {share.communicator.size} ranks; expected at least one a "
+            "rank: take larger batches, or start fewer ranks"
+        )
+    own = backend.asarray(x.own(division), dtype=dtype)
+    return BatchPart(own, share.part(division), BatchSums(backend, m, share))
