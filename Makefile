@@ -7,7 +7,7 @@ EXTRAS ?= demo,test
 
 .PHONY: help demo test oldest fuzz hardening lint bench docs mutation gpu clean
 help:
-	@echo "make demo   Example 1, then digits classified across resolutions (under 5 minutes)"
+	@echo "make demo   Example 1, then digits classified across resolutions (some minutes)"
 	@echo "make test   the test suite"
 	@echo "make lint   ruff and mypy"
 	@echo "make bench  speed against a peer, recorded in validation/results"

@@ -10,7 +10,7 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
-from refmg.stencil import channel_shape, per_axis, with_channels
+from refmg.stencil import channel_shape, grid_cells, per_axis, with_channels
 from refmg_backends import Activation, Backend, Geometry, RefmgError, assemble, get_backend
 from refmg_backends.backend import Array
 from refmg_backends.errors import check_shape
@@ -63,13 +63,13 @@ def convolution_matrix(
            [ 0,  1, -2,  1],
            [ 1,  0,  1, -2]])
     """
-    s = with_channels(stencil, len(shape))
+    s = with_channels(stencil, len(grid_cells(shape)))
     return assemble(s, _geometry(s.shape[2:], shape, boundary, stride))
 
 
 def _geometry(width: Shape, shape: Shape, boundary: str, stride: int | Shape) -> Geometry:
-    cells = per_axis("grid", shape, len(shape))
-    return Geometry(cells, tuple(width), boundary, per_axis("stride", stride, len(shape)))
+    cells = grid_cells(shape)
+    return Geometry(cells, tuple(width), boundary, per_axis("stride", stride, len(cells)))
 
 
 class Convolution:
@@ -111,7 +111,7 @@ class Convolution:
         backend: Backend | str | None = None,
     ) -> None:
         self.backend = get_backend(backend) if backend is None or isinstance(backend, str) else backend
-        self.stencil = self._own(stencil, len(shape))
+        self.stencil = self._own(stencil, len(grid_cells(shape)))
         self.geometry = _geometry(self.stencil.shape[2:], shape, boundary, stride)
         self.c_out, self.c_in = self.stencil.shape[:2]
 

@@ -207,3 +207,21 @@ def per_axis(name: str, value: int | tuple[int, ...], ndim: int) -> tuple[int, .
             f"found {name} {value!r}; expected a positive integer, or {ndim} of them, one per axis"
         )
     return tuple(int(v) for v in values)  # type: ignore[arg-type]
+
+
+def grid_cells(shape: object) -> tuple[int, ...]:
+    """Return the cells of a grid, one positive integer an axis.
+
+    Raises
+    ------
+    RefmgError
+        If the shape is a number alone, empty, or has an entry that is not a positive integer.
+
+    Examples
+    --------
+    >>> grid_cells([28, 14])
+    (28, 14)
+    """
+    if np.ndim(shape) != 1 or not len(shape):  # type: ignore[arg-type]
+        raise RefmgError(f"found a grid of shape {shape!r}; expected one number an axis, such as (28, 28)")
+    return per_axis("grid", tuple(shape), len(shape))  # type: ignore[arg-type]

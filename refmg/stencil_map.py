@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from refmg.axis_map import RationalMatrix, axis_map, coarse_width
 from refmg.rational import inverse, rank, to_float
 from refmg.stencil import check_width, of_width, per_axis, stencil_ndim, with_channels
-from refmg.transfer import Shape, Transfer, TransferPair, named_pair
+from refmg.transfer import Shape, Transfer, TransferPair, named_pair, transfer_name
 from refmg_backends import RefmgError, one_of
 
 CLOSURES = ("exact", "least-squares")
@@ -117,10 +117,9 @@ class StencilMap:
             needed = self.coarse_width
             with_stride = "" if set(self.stride) == {1} else f" and stride {self.stride}"
             raise ClosureError(
-                f"transfer {self.transfer!r} with factor {self.factor}{with_stride} does not close at width "
-                f"{self.width}: "
-                f"the coarse stencil needs width {needed}; take a pair with shorter taps, a stencil padded "
-                "with zeros to a wider one, or closure='least-squares'"
+                f"transfer {transfer_name(self.transfer)} with factor {self.factor}{with_stride} does not "
+                f"close at width {self.width}: the coarse stencil needs width {needed}; take a pair with "
+                "shorter taps, a stencil padded with zeros to a wider one, or closure='least-squares'"
             )
 
     @property

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
+from numbers import Rational
 
-from refmg.stencil import per_axis
+from refmg.stencil import grid_cells, per_axis
 from refmg_backends import RefmgError, one_of
 
 Shape = tuple[int, ...]
@@ -24,6 +25,11 @@ class Taps:
     weights : tuple of Fraction
         One a fine cell.
 
+    Raises
+    ------
+    RefmgError
+        If there is no weight, or one is no fraction.
+
     Examples
     --------
     >>> Taps(-1, (Fraction(1, 4), Fraction(3, 4))).items()
@@ -32,6 +38,13 @@ class Taps:
 
     first: int
     weights: tuple[Fraction, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse weights with which no map is exact."""
+        strange = [w for w in self.weights if not isinstance(w, Rational)]
+        if strange or not self.weights:
+            found = f"the weight {strange[0]!r}" if strange else "no weights"
+            raise RefmgError(f"found {found}; expected fractions, such as Fraction(1, 2)")
 
     def items(self) -> list[tuple[int, Fraction]]:
         """Return pairs (offset, weight)."""
@@ -135,7 +148,7 @@ def named_pair(transfer: Transfer, factor: int) -> TransferPair:
     Raises
     ------
     RefmgError
-        If the name is unknown or the factor is below 1.
+        If the name is unknown, the factor is below 1, or a function returns no pair of this factor.
 
     Examples
     --------
@@ -146,11 +159,40 @@ def named_pair(transfer: Transfer, factor: int) -> TransferPair:
     """
     if factor < 1:
         raise RefmgError(f"found factor {factor}; expected 1 or more fine cells in a coarse one")
-    if not callable(transfer) and transfer not in TRANSFERS:
-        raise RefmgError(one_of("transfer", transfer, TRANSFERS))
+    if not callable(transfer):
+        transfer = TRANSFERS[_known(transfer)]
     if factor == 1:
         return TransferPair(1, IDENTITY, IDENTITY)
-    return transfer(factor) if callable(transfer) else TRANSFERS[transfer](factor)
+    pair = transfer(factor)
+    if not isinstance(pair, TransferPair) or pair.factor != factor:
+        of = f" of factor {pair.factor}" if isinstance(pair, TransferPair) else ""
+        raise RefmgError(
+            f"found {type(pair).__name__}{of} from {transfer_name(transfer)}; expected a TransferPair of "
+            f"factor {factor}: matrices R and P go to refmg.check_galerkin"
+        )
+    return pair
+
+
+def transfer_name(transfer: Transfer) -> str:
+    """Return how messages name a transfer: a function by its own name, not by its address.
+
+    Examples
+    --------
+    >>> transfer_name("linear"), transfer_name(_hat)
+    ("'linear'", '_hat')
+    """
+    return getattr(transfer, "__name__", repr(transfer))
+
+
+def _known(transfer: object) -> str:
+    if not isinstance(transfer, str):
+        raise RefmgError(
+            f"found {type(transfer).__name__} as the transfer; expected a name or a function from the factor "
+            "to a TransferPair: matrices R and P go to refmg.check_galerkin"
+        )
+    if transfer not in TRANSFERS:
+        raise RefmgError(one_of("transfer", transfer, TRANSFERS))
+    return transfer
 
 
 def coarse_shape(shape: Shape, factor: int | Shape = 2) -> Shape:
@@ -182,8 +224,8 @@ def coarse_shape(shape: Shape, factor: int | Shape = 2) -> Shape:
     refmg_backends.errors.RefmgError: found a fine grid of (27, 28) cells, which the factor (2, 2) does \
 not divide; expected multiples of it: pad or crop the images to (28, 28)
     """
-    cells = per_axis("grid", shape, len(shape))
-    factors = per_axis("factor", factor, len(shape))
+    cells = grid_cells(shape)
+    factors = per_axis("factor", factor, len(cells))
     if any(n % f for n, f in zip(cells, factors, strict=True)):
         near = tuple(-(-n // f) * f for n, f in zip(cells, factors, strict=True))
         raise RefmgError(

@@ -56,6 +56,8 @@ class Batches:
             x = part[0] if isinstance(part, (tuple, list)) else part
             _check(x)
             count += len(x)
+            if not len(x):
+                continue
             yield x.to(self.device, self.dtype)
         if not count:
             raise RefmgError(
@@ -74,8 +76,13 @@ def batches_for(model: torch.nn.Module, images: Tensor | Iterable[Any] | SharedI
     Raises
     ------
     RefmgError
-        If the model has no floating parameters.
+        If the model is none, such as its tensors alone, or has no floating parameters.
     """
+    if not isinstance(model, torch.nn.Module):
+        raise RefmgError(
+            f"found {type(model).__name__} as the model; expected a torch.nn.Module that runs: load a state "
+            "into one, or move tensors alone by refmg.transfer_tensors"
+        )
     for parameter in model.parameters():
         if parameter.is_floating_point():
             sums = None

@@ -379,3 +379,16 @@ def test_the_study_of_moving_records_every_rule(tmp_path, monkeypatch):
     validation = levels["fine"].validation
     assert linear["P"] == moved.accuracy(validation.x, validation.labels)
     assert len(found["calibration"]) == 2 * (2 + len(moving_study.RIDGES)) + len(moving_study.SMOOTHNESS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "see"),
+    [
+        (["transfer"], "refmg transfer --help"),
+        (["reproduce", "example1", "--nothing"], "refmg reproduce example1 --help"),
+        (["nothing"], "refmg --help"),
+    ],
+)
+def test_a_misused_command_names_its_own_help(capsys, arguments, see):
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.endswith(f"(see {see})\n")

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from refmg import StencilMap, named_map
+from refmg import Architecture, StencilMap, named_map, random_network, save_network
 from refmg.model_file import read_model, round_bfloat16
 from refmg.model_transfer import TensorRecord
 from refmg_validation.cli import main
@@ -240,3 +240,11 @@ def test_a_long_table_names_stencils_and_counts_the_rest():
 
     assert rows(30) == ["conv0.weight", "conv1.weight", "side.weight", "30 others"]
     assert rows(3)[3:] == ["b0", "b1", "b2"]
+
+
+def test_a_network_of_refmg_is_sent_to_its_own_transfer(capsys):
+    a = Architecture((8, 8), channels=2, classes=2)
+    save_network("network.safetensors", random_network(a, 0))
+    assert run("network.safetensors", "-o", "coarse.safetensors", "--to", "coarse") == 2
+    assert "take refmg.load_network and refmg.transfer_network" in error_line(capsys)
+    assert not Path("coarse.safetensors").exists()

@@ -51,3 +51,16 @@ def run(
     from refmg_validation.conformance.run_command import Request
 
     return Request(module, level, dtype, xfails, json).run(console())
+
+
+@conformance.command()
+def functions(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Of functions; else all.")
+    ] = None,
+) -> None:
+    """Print what an implementation may have: functions, their arguments and results."""
+    from refmg_validation.conformance.page import function_lines
+
+    for line in function_lines(names or []):
+        print(line)

@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from refmg.atomic import write_atomically
+from refmg.checkpoint import EXTRA, TENSORS
 from refmg.model_file import Entry, ModelFile, read_model
 from refmg.model_transfer import (
     ResolutionChange,
@@ -140,11 +141,21 @@ def move_model(request: MoveRequest) -> list[TensorRecord]:
     """
     request.check_places()
     file = read_model(request.source)
+    _refuse_network(request.source, file)
     readable = {name: file.read(name) for name in file.entries if file.floating(name)}
     others = [_unread(name, entry) for name, entry in file.entries.items() if name not in readable]
     moved, records = transfer_tensors(readable, request.change, request.selection, others)
     write_atomically(request.output, file.replaced(moved))
     return _all_records(file, {record.name: record for record in (*records, *others)})
+
+
+def _refuse_network(source: Path, file: ModelFile) -> None:
+    """Refuse a network of refmg itself: its stencils have other names, and its classifier has to move too."""
+    if {name for name in file.entries if not name.startswith(EXTRA)} == set(TENSORS):
+        raise RefmgError(
+            f"{source}: found a network of refmg; expected another model: take refmg.load_network and "
+            "refmg.transfer_network in Python, which move its classifier as well"
+        )
 
 
 def _unread(name: str, entry: Entry) -> TensorRecord:

@@ -68,7 +68,7 @@ def _command(app: typer.Typer, arguments: list[str] | None) -> tuple[int, str]:
     except TyperException as error:
         message = error.format_message()
         # No command: the help was printed.
-        return _failed(f"{message} (see refmg --help)") if message else (2, "")
+        return _failed(f"{message} (see {_command_of(error)} --help)") if message else (2, "")
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted(arguments)
     except BrokenPipeError:
@@ -76,6 +76,12 @@ def _command(app: typer.Typer, arguments: list[str] | None) -> tuple[int, str]:
         return 2, ""
     except (RefmgError, OSError) as error:
         return _failed(str(error))
+
+
+def _command_of(error: TyperException) -> str:
+    """Return the command that was called, as far as it was understood."""
+    context = getattr(error, "ctx", None)
+    return context.command_path if context is not None else "refmg"
 
 
 def _given(arguments: list[str] | None) -> list[str]:

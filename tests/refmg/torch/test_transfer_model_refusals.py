@@ -57,6 +57,8 @@ def test_half_precision_is_solved_in_single_and_rounded():
         ({"factor": 3}, RefmgError, "does not divide"),
         ({"images": images(2, 1, 16, 16)}, RefmgError, "does not run on images"),
         ({"images": iter([images(2, 3, 16, 16)])}, RefmgError, "found no images"),
+        ({"images": torch.zeros(0, 3, 16, 16)}, RefmgError, "found no images"),
+        ({"model": nn.Conv2d(3, 3, 3).state_dict()}, RefmgError, "found OrderedDict as the model"),
         ({"model": nn.Linear(3, 3).double()}, RefmgError, "found no convolution"),
         (
             {"transfer": "linear", "options": TransferOptions(closure="exact")},

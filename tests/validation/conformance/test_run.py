@@ -357,3 +357,12 @@ def test_a_file_called_torch_can_import_torch(here):
 
 def test_every_function_has_cases():
     assert {case.function for case in cases()} == set(FUNCTIONS)
+
+
+def test_functions_are_listed_with_their_arguments(capsys):
+    assert main(["conformance", "functions"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 * len(FUNCTIONS)
+    assert "restrict_features(features, transfer, factor, boundary) -> features" in lines
+    assert main(["conformance", "functions", "restrict_feature"]) == 2
+    assert "did you mean 'restrict_features'" in capsys.readouterr().err

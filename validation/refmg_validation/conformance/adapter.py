@@ -143,7 +143,10 @@ def _from_name(name: str) -> ModuleType:
                 f"found no module {missing!r}; expected a module such as refmg_validation.adapters.torch, or "
                 "a file such as my_adapter.py"
             ) from error
-        raise RefmgError(f"{name} needs the module {missing!r}, which is not installed") from error
+        raise RefmgError(
+            f"{name} needs the module {missing!r}, which is not installed: pip install it into the "
+            "environment of refmg"
+        ) from error
     except (Exception, SystemExit) as error:
         raise RefmgError(f"{name} cannot be imported: {_told(error)}") from error
 

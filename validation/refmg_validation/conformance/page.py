@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from refmg_backends import RefmgError, one_of
 from refmg_validation.conformance.case import Case
 from refmg_validation.conformance.catalogue import GROUPS, cases
 from refmg_validation.conformance.functions import FUNCTIONS
@@ -32,6 +33,35 @@ def cases_page() -> str:
     '# Conformance cases'
     """
     return "\n".join(_lines()) + "\n"
+
+
+def function_lines(names: Sequence[str] = ()) -> list[str]:
+    r"""Return the functions that an implementation may have as plain lines.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the functions; all if there are none.
+
+    Raises
+    ------
+    RefmgError
+        For an unknown name.
+
+    Examples
+    --------
+    >>> print("\n".join(function_lines(["restrict_features"])))
+    restrict_features(features, transfer, factor, boundary) -> features
+        `R y`, on every channel.
+    """
+    lines: list[str] = []
+    for name in names or FUNCTIONS:
+        if name not in FUNCTIONS:
+            raise RefmgError(one_of("function", name, FUNCTIONS))
+        about = FUNCTIONS[name]
+        lines.append(f"{name}({', '.join(about.arguments)}) -> {', '.join(about.returns)}")
+        lines.append(f"    {about.meaning}")
+    return lines
 
 
 def _lines() -> Iterator[str]:

@@ -23,7 +23,7 @@ SHOWN = {
     "p = 4": "p = 4",
     "power-law-joint": '`"power-law-joint"`',
     "spectrum": '`"spectrum"`',
-    "calibrated": '[`"calibrated"`](moving-networks)',
+    "calibrated": '[`"calibrated"`](moving-networks.md)',
 }
 
 
