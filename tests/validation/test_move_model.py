@@ -111,6 +111,12 @@ def test_only_with_force_over_what_is_there(capsys, model):
     assert not np.array_equal(load_file("in.safetensors")["stem.weight"], model["stem.weight"])
 
 
+def test_a_name_that_promises_a_pickle_is_refused(capsys, model):
+    assert run("in.safetensors", "-o", "out.pt", "--to", "coarse") == 2
+    assert "found out.pt; a safetensors file is written: expected another ending" in error_line(capsys)
+    assert not Path("out.pt").exists()
+
+
 @pytest.mark.parametrize("force", [(), ("--force",)])
 @pytest.mark.parametrize("record", ["in.safetensors", "out.safetensors", "link", "./sub/../in.safetensors"])
 def test_the_record_never_goes_over_a_model(capsys, tmp_path, record, force):

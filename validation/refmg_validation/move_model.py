@@ -23,6 +23,7 @@ from refmg.transfer import Shape
 from refmg_backends import RefmgError
 
 SIZE = 64  # cells a side of pictures
+PICKLED = (".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt")  # names that promise another format
 BATCH_NORM = ("running_mean", "running_var")
 # Measured: docs/moving-models.md.
 ADVICE = (
@@ -65,6 +66,8 @@ class MoveRequest:
         """
         if self.record is not None and any(_same(self.record, path) for path in (self.source, self.output)):
             raise RefmgError(f"found {self.record} both as a model and as the record; expected two names")
+        if self.output.suffix in PICKLED:
+            raise RefmgError(f"found {self.output}; a safetensors file is written: expected another ending")
         for path in (self.output, self.record):
             if path is not None and path.exists() and not self.force:
                 raise RefmgError(f"found {path} already there; expected a new name, or --force")

@@ -80,7 +80,7 @@ def paper_columns(name: str) -> tuple[str, str]:
 
 
 def ordering(result: dict[str, Any]) -> list[str]:
-    """Say for each transfer whether it did better than unchanged stencils, as the paper's did."""
+    """Say for each transfer how far above or below unchanged stencils it is; the paper's was above."""
     rows = {row["network"]: row for row in result["rows"]}
     lines = []
     for name, row in rows.items():
@@ -88,6 +88,6 @@ def ordering(result: dict[str, Any]) -> list[str]:
             continue
         for level, origin in (("coarse", "fine to coarse"), ("fine", "coarse to fine")):
             gain = 100 * (row[f"{level}_test"] - rows["unchanged"][f"{level}_test"])
-            verdict = "better than" if gain > 0 else "no better than"
-            lines.append(f"{origin}: {name!r} is {verdict} unchanged stencils, by {gain:+.2f} points")
+            verdict = f"{abs(gain):.2f} points {'above' if gain > 0 else 'below'}" if gain else "as good as"
+            lines.append(f"{origin}: {name!r} is {verdict} unchanged stencils")
     return lines
