@@ -96,7 +96,8 @@ GPU_NEEDS ?= array-api-compat array-api-strict hypothesis iniconfig jinja2 markd
 GPU_BACKEND ?= cupy
 GPU_TESTS ?= -m gpu
 GPU_FILES := tests/backends/test_backend_kernels.py tests/backends/test_backend_batches.py tests/backends/test_on_gpu.py \
-  tests/backends/test_host_reads.py tests/refmg/test_convolution.py tests/refmg/test_convolution_types.py tests/refmg/test_network_transfer.py tests/refmg/test_training.py \
+  tests/backends/test_host_reads.py tests/backends/test_descent.py tests/backends/test_pooling.py tests/refmg/control/test_readout.py \
+  tests/refmg/test_convolution.py tests/refmg/test_convolution_types.py tests/refmg/test_network_transfer.py tests/refmg/test_training.py \
   tests/refmg/control/test_classifier_point.py tests/refmg/control/test_multiscale.py tests/refmg/control/test_sensitivities.py \
   tests/refmg/multilevel/test_descent.py tests/refmg/multilevel/test_time.py tests/validation/conformance/test_adapters.py \
   tests/validation/test_imagenet10.py tests/backends/test_normalization.py \

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import pickle
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from refmg.distributed.communicator import Communicator
 from refmg_backends import RefmgError
+
+PLAIN = (str, bytes, int, float, type(None))  # what errors are made of that every rank can make again
 
 
 def from_first(communicator: Communicator, function: Callable[[], Any]) -> Any:
@@ -47,13 +49,23 @@ def from_first(communicator: Communicator, function: Callable[[], Any]) -> Any:
     return value
 
 
+def _can_be_made_again(error: Exception) -> bool:
+    kind = type(error)
+    if getattr(sys.modules.get(kind.__module__), kind.__qualname__, None) is not kind:
+        return False
+    try:
+        made_of: Any = error.__reduce__()
+        make, arguments, *state = made_of
+        plain = all(isinstance(argument, PLAIN) for argument in arguments) and not any(state)
+        return plain and str(make(*arguments)) == str(error)
+    except Exception:  # whatever a class of others does
+        return False
+
+
 def _sendable(error: Exception) -> Exception:
     """Return an error that arrives: libraries have some that cannot be pickled, or not be made again."""
-    try:
-        if type(pickle.loads(pickle.dumps(error))) is type(error):
-            return error
-    except Exception:  # whatever a class of others does
-        pass
+    if _can_be_made_again(error):
+        return error
     if isinstance(error, RefmgError | OSError):  # which are bad input to commands
         return RefmgError(str(error))
     return RuntimeError(f"{type(error).__name__}: {error}")

@@ -244,6 +244,8 @@ class Wavering(type(get_backend("numpy"))):
                 return found
             if kernel == "residual_network":
                 return self.network(*arguments)
+            if kernel == "momentum_step":
+                return [self.off(a) for a in found[0]], found[1]
             return (self.off(found[0]), *found[1:]) if isinstance(found, tuple) else self.off(found)
 
         setattr(self, kernel, wavering)

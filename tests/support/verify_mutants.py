@@ -96,8 +96,8 @@ def by_batches(right):
     """A gradient that knows into how many batches the images were cut."""
 
     def totals(self, vector):
-        found, gradient = right(self, vector)
-        return found, gradient * (1 + 1e-9 * len(list(self.batches)))
+        *found, gradient = right(self, vector)
+        return *found, gradient * (1 + 1e-9 * len(list(self.batches)))
 
     return totals
 
