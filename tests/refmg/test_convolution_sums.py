@@ -1,4 +1,4 @@
-"""Products that are added to something, and more examples than any other size."""
+"""Products that are added to something, more examples than any other size, and arrays of another place."""
 
 import numpy as np
 import pytest
@@ -31,3 +31,12 @@ def test_a_stencil_gradient_of_many_examples_is_the_sum_of_its_halves(K):
     Y, Z = features(C_IN, 300), features(C_OUT, 300)
     halves = [K.stencil_gradient(Y[..., part], Z[..., part]) for part in (slice(0, 150), slice(150, 300))]
     assert np.array_equal(K.stencil_gradient(Y, Z), sum(halves))  # integers: no rounding
+
+
+def test_numpy_arrays_are_refused_where_the_backend_has_others():
+    K = Convolution(np.ones(3), (5,), backend="array-api-strict")
+    for operation in (K.apply, K.apply_transpose, lambda Y: K.stencil_gradient(Y, Y)):
+        with pytest.raises(
+            RefmgError, match="found a NumPy array; expected one of backend 'array-api-strict'"
+        ):
+            operation(np.ones((1, 5, 2)))

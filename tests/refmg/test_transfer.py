@@ -382,32 +382,3 @@ def test_taps_know_their_offsets_and_denominator():
     taps = Taps(-1, (Fraction(1, 4), Fraction(2, 3)))
     assert taps.items() == [(-1, Fraction(1, 4)), (0, Fraction(2, 3))]
     assert taps.denominator == 12
-
-
-def test_what_is_no_pair_is_refused_in_words():
-    def matrices(f):
-        return np.eye(f), np.eye(f)
-
-    def of_factor_3(f):
-        return TRANSFERS["linear"](3)
-
-    for transfer, words in [
-        (np.eye(2), "found ndarray as the transfer"),
-        (matrices, "found tuple from matrices"),
-        (of_factor_3, "found TransferPair of factor 3 from of_factor_3"),
-    ]:
-        with pytest.raises(RefmgError, match=words):
-            named_pair(transfer, 2)
-
-
-@pytest.mark.parametrize("weights", [(), (0.5, 0.5)])
-def test_taps_are_fractions(weights):
-    with pytest.raises(RefmgError, match=r"expected fractions, such as Fraction\(1, 2\)"):
-        Taps(0, weights)
-
-
-@pytest.mark.parametrize("shape", [8, (), (8, 0)])
-@every_matrix
-def test_a_grid_is_one_number_an_axis(make, shape):
-    with pytest.raises(RefmgError, match=r"found (a )?grid"):
-        make(shape)

@@ -37,7 +37,7 @@ STENCIL_MAPS = tuple(f"tests/refmg/test_stencil_map{name}.py" for name in ("_bey
 VALUES = "tests/refmg/test_values_do_not_change.py"
 TRANSFERS = (
     VALUES,
-    *(f"tests/refmg/test_transfer{name}.py" for name in ("", "_by_definition", "_far_taps")),
+    *(f"tests/refmg/test_transfer{name}.py" for name in ("", "_by_definition", "_far_taps", "_refusals")),
 )
 CLASSIFIERS = tuple(
     f"tests/refmg/control/test_{name}.py" for name in ("readout", "classifier_point", "losses")

@@ -16,17 +16,19 @@ __all__ = ["provenance", "study_command", "write_figure", "write_json"]
 
 
 def study_command(module: str, given: Namespace) -> str:
-    """Return the command of a study with all its options, those that were not given too.
+    """Return the command of a study with all its options, those that were not given too; of flags, those set.
 
     Examples
     --------
     >>> study_command("refmg_validation.x", Namespace(networks=["a", "b"], data=None, cg_steps=3))
     'python -m refmg_validation.x --networks a b --cg-steps 3'
+    >>> study_command("refmg_validation.x", Namespace(quick=False, no_compile=True))
+    'python -m refmg_validation.x --no-compile'
     """
     words = ["python", "-m", module]
     for name, value in vars(given).items():
-        if value is not None:
-            values = value if isinstance(value, list) else [value]
+        if value is not None and value is not False:
+            values = value if isinstance(value, list) else [] if value is True else [value]
             words += [f"--{name.replace('_', '-')}", *map(str, values)]
     return join(words)
 
