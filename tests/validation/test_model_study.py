@@ -4,6 +4,7 @@ import json
 import tarfile
 from io import BytesIO
 from pathlib import Path
+from shutil import rmtree
 
 import numpy as np
 import pytest
@@ -127,6 +128,27 @@ def test_the_study_stops_goes_on_and_records(data, tmp_path, capsys):
     again = record["rows"]
     assert main(arguments(data, tmp_path)) == 0
     assert json.loads((tmp_path / "out" / "model-study.json").read_text())["rows"] == again
+
+
+def test_a_record_is_gone_on_with_where_the_cache_is_gone(data, tmp_path, capsys):
+    path = tmp_path / "out" / "model-study.json"
+    assert main(arguments(data, tmp_path, "--seeds", 1)) == 0
+    (row,) = json.loads(path.read_text())["rows"]
+    rmtree(tmp_path / "cache" / "model-study")
+    capsys.readouterr()
+    assert main(arguments(data, tmp_path)) == 0
+    assert "seed 0, epoch" not in capsys.readouterr().out
+    rows = json.loads(path.read_text())["rows"]
+    assert rows[0] == row
+    assert rows[1] != row
+    # Other settings, other measurements; a damaged record is named.
+    assert (
+        main(arguments(data, tmp_path, "--seeds", 1, "--unlabelled", 5, "--cache", tmp_path / "other")) == 0
+    )
+    assert "seed 0, epoch" in capsys.readouterr().out
+    path.write_text('{"rows": [{"plan": 1}]}')
+    assert main(arguments(data, tmp_path)) == 2
+    assert "is no record of this study" in capsys.readouterr().err
 
 
 def test_records_without_seconds_are_read():

@@ -2,8 +2,9 @@
 
 ``python -m refmg_validation.model_study --output validation/results/model-study --seeds 5``
 
-It goes on where it was interrupted; ``--minutes`` makes it stop by itself. Seeds above 0 test on images of
-which seed 0, with which settings were chosen, used none to test or to validate.
+It goes on where it was interrupted, and from the seeds that the output has recorded already; ``--minutes``
+makes it stop by itself. Seeds above 0 test on images of which seed 0, with which settings were chosen, used
+none to test or to validate.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import argparse
 import sys
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import torch
 from rich.console import Console
 
 from refmg.data import load_photographs
 from refmg_backends import RefmgError
+from refmg_validation.damage import read_json, told_as_damage
 from refmg_validation.model_study.seed_run import SeedRun, StudyPlan
 from refmg_validation.model_study.tables import markdown, study_table, summarize, title, verdicts
 from refmg_validation.model_study.training import TrainingPlan
@@ -59,14 +62,25 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def read_recorded(path: Path) -> dict[int, dict[str, Any]]:
+    """Return the measurements of each seed that a record holds."""
+    if not path.exists():
+        return {}
+    advice = "delete it to measure all seeds again"
+    record = read_json(path, advice)
+    with told_as_damage(f"{path} is no record of this study", advice):
+        return {int(row["plan"]["training"]["seed"]): row for row in record["rows"] if row["done"]}
+
+
 def study(given: argparse.Namespace) -> None:
     """Run all seeds, print the table and record it."""
     photographs = load_photographs(given.data, given.cache)
+    recorded = read_recorded(given.output / "model-study.json")
     tell, rows = Teller(given.minutes), []
     for seed in range(given.seeds):
         training = TrainingPlan(seed, epochs=given.epochs, width=given.width)
         plan = StudyPlan(training, given.test, given.validation, given.unlabelled)
-        rows.append(SeedRun(plan, photographs, given.cache / "model-study", tell).run())
+        rows.append(SeedRun(plan, photographs, given.cache / "model-study", tell, recorded.get(seed)).run())
     Console(width=110).print(study_table(rows))
     print("\n".join(verdicts(rows)))
     command = study_command("refmg_validation.model_study", given)
