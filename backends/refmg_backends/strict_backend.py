@@ -18,4 +18,5 @@ class StrictBackend(ArrayBackend):
 
     def to_numpy(self, x: Any) -> np.ndarray[Any, Any]:
         """Return `x` on the host, through DLPack as any device library would."""
-        return np.array(np.from_dlpack(x))
+        # A copy on both sides: NumPy before 2.1 hands on no array that is read-only, as broadcast ones are.
+        return np.array(np.from_dlpack(array_api_strict.asarray(x, copy=True)))

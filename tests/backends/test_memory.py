@@ -276,8 +276,8 @@ def test_training_goes_on_with_uploads_in_halves():
                 losses.append([s.loss for s in block_coordinate_descent(net, x, labels, settings)])
         else:
             losses.append([s.loss for s in block_coordinate_descent(net, x, labels, settings)])
-    # Sums in another order, which a step of ten iterations of conjugate gradients carries on.
-    assert losses[0] == pytest.approx(losses[1], rel=1e-9)
+    # Sums in another order: ten iterations of conjugate gradients make 2e7 eps of images changed by one eps.
+    assert losses[0] == pytest.approx(losses[1], rel=2e8 * EPS)
 
 
 # --- the rule itself ------------------------------------------------------------------------------

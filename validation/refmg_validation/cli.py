@@ -33,10 +33,9 @@ Resume = Annotated[
 @app.command()
 def info() -> None:
     """Print versions, backend, device, precision and threads."""
-    from refmg_validation.info import describe
+    from refmg_validation.info import description
 
-    for name, value in describe().items():
-        print(f"{name:12s} {value}")
+    print(description())
 
 
 @app.command()

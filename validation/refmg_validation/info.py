@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import platform
+from textwrap import fill
 
 import numpy as np
 import scipy
 
 from refmg import __version__, backend_names, get_backend
-from refmg_backends import capabilities, check_environment, default_dtype
+from refmg_backends import Backend, capabilities, check_environment, default_dtype
 from refmg_validation.ranks import ranks_in_words
 
 
@@ -33,7 +34,30 @@ def describe() -> dict[str, str]:
         "threads": str(backend.threads()),
         "ranks": ranks_in_words(),
         "repeatable": "to the last bit" if backend.deterministic else "to rounding only",
-        "kernels": ", ".join(f"{name} ({whose})" for name, whose in capabilities(backend).items()),
+        "own kernels": _kernels(backend, "own"),
+        "reference": _kernels(backend, "reference"),
         "environment": ", ".join(f"{k}={v}" for k, v in sorted(check_environment().items()))
         or "no REFMG_* set",
     }
+
+
+def _kernels(backend: Backend, whose: str) -> str:
+    return ", ".join(name for name, owner in capabilities(backend).items() if owner == whose) or "none"
+
+
+def description(width: int = 100) -> str:
+    """Return what :func:`describe` found as lines, names first, of at most so many characters.
+
+    A single word that is longer, such as a path, is not broken.
+
+    Examples
+    --------
+    >>> description().splitlines()[0] == f"refmg        {__version__}"
+    True
+    """
+    rows = (
+        fill(value, width, initial_indent=f"{name:12s} ", subsequent_indent=" " * 13,
+             break_long_words=False, break_on_hyphens=False)
+        for name, value in describe().items()
+    )  # fmt: skip
+    return "\n".join(rows)

@@ -50,8 +50,10 @@ def test_each_stencil_goes_by_the_named_map_of_its_stride(name, shape):
         way = named_map(
             name, 3, 2, factor, stride=spec.geometry.stride, closure="least-squares", images=images
         )
-        expected = (way.restrict if down else way.prolong)(old)
-        assert np.array_equal(found, expected)
+        move = way.restrict if down else way.prolong
+        # Nine products a tap, which BLAS may sum in another order where the channels lie otherwise.
+        largest = np.abs(move(np.eye(9).reshape(1, 9, 3, 3))).sum(axis=1).max() * np.abs(old).max()
+        assert np.abs(found - move(old)).max() <= 2 * 9 * EPS * largest
         assert not np.array_equal(found, old)
     for other in ("fc.weight", "fc.bias", "bn1.weight", "layer2.0.downsample.1.bias"):
         assert new.parameters[other] is net.parameters[other]
