@@ -46,8 +46,8 @@ class MessageCost:
     High Perform. Comput. Appl. 19, 2005).
 
     A message library sends short, eager and rendezvous messages in different ways, and each has an alpha and
-    a beta of its own (as in Bienz, Gropp and Olson, J. Parallel Distrib. Comput. 130, 2019); caches and pages
-    of memory add limits of theirs. Here all of these are told from sums: a range is one of lengths n of the
+    a beta of its own (as in Bienz, Gropp and Olson, EuroMPI 2018, arXiv:1806.02030); caches and pages of
+    memory add limits of theirs. Here all of these are told from sums: a range is one of lengths n of the
     sum. The pieces of a scattered reduction are shorter: over many ranks some would go as in a range before.
 
     Examples
@@ -106,12 +106,19 @@ def in_words(ranges: Sequence[dict[str, Any]]) -> str:
     for r in ranges:
         end = r.get("up_to")
         speed = f"{1e-9 / r['beta']:.2f} GB/s" if r["beta"] else "no time a byte"
-        length = f"up to {_bytes(end)}" if end is not None else "beyond" if words else "of any length"
+        length = f"up to {in_bytes(end)}" if end is not None else "beyond" if words else "of any length"
         words.append(f"{length} {1e6 * r['alpha']:.1f} microseconds and {speed}")
     return ", ".join(words)
 
 
-def _bytes(size: float) -> str:
+def in_bytes(size: float) -> str:
+    """Return a length with its unit.
+
+    Examples
+    --------
+    >>> in_bytes(4), in_bytes(8192), in_bytes(2**27)
+    ('4 bytes', '8.19 kB', '134 MB')
+    """
     name, unit = next(((n, u) for n, u in (("MB", 1e6), ("kB", 1e3)) if size >= u), ("bytes", 1))
     return f"{size / unit:.3g} {name}"
 
