@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from refmg_validation.bench.scaling.message_cost import in_bytes, in_words
-from refmg_validation.bench.scaling.report import curve_lines
+from refmg_validation.bench.scaling.report import curve_lines, times_of
 from refmg_validation.doc_tables.markdown import paragraph, table
 
 Record = dict[str, Any]
@@ -35,16 +35,7 @@ def scaling(record: Record) -> list[str]:
 
 
 def _times(row: Record) -> list[str]:
-    s = row["seconds"]
-    times = (
-        row["alone, s"],
-        s["side by side"],
-        s["weak"],
-        row["model, weak"],
-        s["strong"],
-        row["model, strong"],
-    )
-    return [f"{row['operation']}, ms", *(f"{1e3 * t:.1f}" for t in times)]
+    return [f"{row['operation']}, ms", *(f"{1e3 * t:.1f}" for t in times_of(row))]
 
 
 def _judged(row: Record) -> list[str]:

@@ -27,17 +27,15 @@ def scaling_table(result: dict[str, Any]) -> Table:
     ):
         table.add_column(name, justify="left" if name == "operation" else "right")
     for row in result["scaling"]:
-        s = row["seconds"]
-        times = (
-            row["alone, s"],
-            s["side by side"],
-            s["weak"],
-            row["model, weak"],
-            s["strong"],
-            row["model, strong"],
-        )
-        table.add_row(row["operation"], *(f"{1e3 * t:.2f}" for t in times))
+        table.add_row(row["operation"], *(f"{1e3 * t:.2f}" for t in times_of(row)))
     return table
+
+
+def times_of(row: dict[str, Any]) -> list[float]:
+    """Return seconds alone, side by side, and weak and strong with the model's behind each of them."""
+    s = row["seconds"]
+    together = (s["weak"], row["model, weak"], s["strong"], row["model, strong"])
+    return [row["alone, s"], s["side by side"], *together]
 
 
 def judged_table(result: dict[str, Any]) -> Table:
