@@ -41,16 +41,29 @@ def flip_and_shift(x: NDArray[Any], margin: int, rng: np.random.Generator) -> ND
            [1, 0, 1, 2],
            [3, 2, 1, 0]])
     """
+    _check_margin(x, margin)
+    return varied(x, margin, *drawn_variation(len(x), margin, rng))
+
+
+def drawn_variation(count: int, margin: int, rng: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return which of so many images are mirrored, and the corners of what is left of each."""
+    return rng.random(count) < 0.5, rng.integers(0, 2 * margin + 1, (count, 2))
+
+
+def varied(x: NDArray[Any], margin: int, mirrored: NDArray[Any], corners: NDArray[Any]) -> NDArray[Any]:
+    """Return images ``(m, C, n_1, n_2)`` varied as was drawn for them."""
+    _check_margin(x, margin)
     size = x.shape[-2:]
-    if not 0 <= margin < min(size):
-        raise RefmgError(
-            f"found shifts of up to {margin} cells for images of {size}; expected fewer than those"
-        )
-    mirrored = rng.random(len(x)) < 0.5
-    corners = rng.integers(0, 2 * margin + 1, (len(x), 2))
     padded = np.pad(x, ((0, 0), (0, 0), (margin, margin), (margin, margin)), mode="reflect")
     result = np.empty_like(x)
     for image, wide, mirror, (a, b) in zip(result, padded, mirrored, corners, strict=True):
         part = wide[:, a : a + size[0], b : b + size[1]]
         image[...] = part[..., ::-1] if mirror else part
     return result
+
+
+def _check_margin(x: NDArray[Any], margin: int) -> None:
+    if not 0 <= margin < min(x.shape[-2:]):
+        raise RefmgError(
+            f"found shifts of up to {margin} cells for images of {x.shape[-2:]}; expected fewer than those"
+        )

@@ -23,16 +23,22 @@ class BatchSums:
         Of the whole batch.
     share : Share, optional
         The ranks that have its parts.
+    repeated : bool
+        Whether every rank has the whole batch: what the first one finds is the sum.
     """
 
     backend: Backend
     examples: int
     share: Share | None = None
+    repeated: bool = False
 
     def total(self, *parts: Array) -> tuple[Array, ...]:
         """Return the sums over all ranks of what each found for its part, as one message."""
         if self.share is None:
             return parts
+        if self.repeated and self.share.communicator.rank:
+            # Not its own numbers: ranks whose backends do not repeat every bit would go apart.
+            parts = tuple(self.backend.xp.zeros_like(part) for part in parts)
         size = self.share.communicator.size
         return self.share.total(self.backend, [parts], Division(size, 1, size))
 
@@ -74,8 +80,16 @@ class BatchPart:
     sums: BatchSums
 
 
+def division_of_batch(backend: Backend, examples: int, share: Share) -> Division:
+    """Return which examples of a batch belong to which rank."""
+    return share.division(examples, max(examples, 1), backend)
+
+
 def part_of_batch(backend: Backend, x: Any, dtype: str) -> BatchPart:
     """Return what this process has of a batch: all of an array, its rank's part of shared examples.
+
+    A batch of fewer examples than ranks, such as the last one of many, is computed whole by every rank: the
+    kernels know no part without an example, and it is small.
 
     Parameters
     ----------
@@ -88,8 +102,8 @@ def part_of_batch(backend: Backend, x: Any, dtype: str) -> BatchPart:
     Raises
     ------
     RefmgError
-        If there are fewer examples than ranks, or sums should be deterministic: moments of a batch are made
-        of one part a rank, so that their last bits depend on the number of ranks.
+        If sums should be deterministic: moments of a batch are made of one part a rank, so that their last
+        bits depend on the number of ranks.
     """
     share, m = share_of(x), x.shape[-1]
     if share is None:
@@ -99,11 +113,9 @@ def part_of_batch(backend: Backend, x: Any, dtype: str) -> BatchPart:
             "found deterministic sums for a network with batch norms; expected plain ones: its bits depend "
             "on the number of ranks"
         )
-    division = share.division(m, max(m, 1), backend)
+    division = division_of_batch(backend, m, share)
     if division.idle:
-        raise RefmgError(
-            f"found {m} examples of a batch for {share.communicator.size} ranks; expected at least one a "
-            "rank: take larger batches, or start fewer ranks"
-        )
+        whole = backend.asarray(x.read(slice(0, m)), dtype=dtype)
+        return BatchPart(whole, slice(0, m), BatchSums(backend, m, share, repeated=True))
     own = backend.asarray(x.own(division), dtype=dtype)
     return BatchPart(own, share.part(division), BatchSums(backend, m, share))

@@ -167,7 +167,8 @@ class ResNet:
         ----------
         Y : array or SharedExamples, shape (in_channels, n_1, n_2, m)
             Images, of the backend and in the network's precision. Of shared ones every rank runs its own
-            part; batch norms take moments of the whole batch, and what is returned is that of one process.
+            part (of fewer than ranks, all); batch norms take moments of the whole batch, and what is
+            returned is that of one process.
         labels : ndarray of int, shape (m,), or array of the backend, shape (classes, m)
             Classes, or one-hot targets that are on the device already.
         momentum : float
@@ -179,8 +180,8 @@ class ResNet:
         Raises
         ------
         RefmgError
-            If images or labels do not fit, or the backend has no float16. For shared images also if there
-            are fewer than ranks, or sums should be deterministic.
+            If images or labels do not fit, or the backend has no float16. For shared images also if sums
+            should be deterministic.
         """
         if storage not in STORAGES:
             raise RefmgError(one_of("storage", storage, STORAGES))

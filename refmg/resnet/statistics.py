@@ -34,8 +34,8 @@ def reestimate_statistics(net: ResNet, batches: Iterable[Array]) -> ResNet:
     Raises
     ------
     RefmgError
-        If there is no image, they do not fit, some are shared and others not, or a layer has a single number
-        a channel.
+        If there is no image, they do not fit, some are shared and others not, a batch has fewer images than
+        ranks, or a layer has a single number a channel.
 
     Notes
     -----
@@ -63,6 +63,11 @@ def reestimate_statistics(net: ResNet, batches: Iterable[Array]) -> ResNet:
     parts = [
         part_of_batch(place, x if share else place.asarray(x, dtype=net.dtype), net.dtype) for x in given
     ]
+    if share is not None and any(part.sums.repeated for part in parts):
+        raise RefmgError(
+            f"found {min(x.shape[-1] for x in given)} examples of a batch for {share.communicator.size} "
+            "ranks; expected at least one a rank: take larger batches, or start fewer ranks"
+        )
     run = Reestimation(net, BatchSums(place, sum(part.sums.examples for part in parts), share))
     run([net.flat(part.images) for part in parts])
     return net.with_arrays(statistics=run.statistics)

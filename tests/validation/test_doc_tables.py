@@ -6,7 +6,7 @@ import re
 import pytest
 
 from refmg import RefmgError
-from refmg_validation.doc_tables import blocks, control, exponents, networks, readme, replication
+from refmg_validation.doc_tables import blocks, control, exponents, networks, readme, replication, scaling
 from refmg_validation.doc_tables.__main__ import main
 from refmg_validation.doc_tables.blocks import BLOCKS, DOCS, RESULTS, updated
 
@@ -210,3 +210,20 @@ def test_what_the_study_says_in_short_is_what_was_recorded():
     weak, strong, depth, pyramid = summaries
     assert not in_short(strong, strong, depth, pyramid)["not for networks trained as well as the paper's"]
     assert not in_short(weak, weak, depth, pyramid)["it does where stencils are penalised strongly"]
+
+
+def test_sums_over_ranks_are_told_range_by_range():
+    found = record("scaling.json")
+    ranges = [
+        {"up_to": 8000.0, "alpha": 9e-5, "beta": 1e-9},
+        {"up_to": None, "alpha": 2e-4, "beta": 5e-10},
+    ]
+    rows = [{"bytes": 4.0 * 2**k, "seconds": 1e-4} for k in range(9)]
+    found |= {"messages": rows, "misfit of sums, one range": 0.38}
+    found["costs"][0] = {"ranges": ranges, "source": "measured at 2 ranks"}
+    text = "\n".join(scaling.scaling(found))
+    assert "Of 9 sums that were timed for themselves (4 bytes 0.1 ms, 32 bytes 0.1 ms, 256 bytes" in text
+    assert "up to 8 kB 90.0 microseconds and 1.00 GB/s, beyond 200.0 microseconds and 2.00 GB/s." in text
+    assert "the worst would be missed by 0.38." in text
+    found["judged"] = [{"what": "misfit", "found": 0.2, "to reach": "<= 0.15", "reached": False}]
+    assert "| misfit | 0.200 | `<= 0.15` | **missed** |" in "\n".join(scaling.scaling(found))

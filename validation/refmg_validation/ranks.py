@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copyreg
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -146,11 +146,25 @@ def check_agreement(network: Network) -> None:
     >>> from refmg import Architecture, random_network
     >>> check_agreement(random_network(Architecture((4, 4)), 0))
     """
+    if ranks().size > 1:
+        check_same(_arrays(network))
+
+
+def check_same(arrays: Iterable[Any]) -> None:
+    """Refuse to go on when arrays on the host are not the same to the last bit on all ranks.
+
+    Raises
+    ------
+    RefmgError
+        On every rank.
+
+    Examples
+    --------
+    >>> check_same([np.ones(2)])
+    """
     communicator = ranks()
-    if communicator.size == 1:
-        return
     digest = sha256()
-    for array in _arrays(network):
+    for array in arrays:
         digest.update(np.ascontiguousarray(array).tobytes())
     found = communicator.gather(digest.hexdigest())
     others = [rank for rank, other in enumerate(found) if other != found[0]]

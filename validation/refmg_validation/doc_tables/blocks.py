@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from refmg_backends import RefmgError
-from refmg_validation.doc_tables import control, exponents, imagenet10, networks, readme, replication
+from refmg_validation.doc_tables import control, exponents, imagenet10, networks, readme, replication, scaling
 
 ROOT = Path(__file__).parents[3]
 DOCS, RESULTS = ROOT / "docs", ROOT / "validation" / "results"
@@ -92,6 +92,7 @@ BLOCKS = {
         replication.any_run,
         "refmg reproduce imagenet10 --preset paper --data FOLDER --splits 5",
     ),
+    "scaling": Block("cluster.md", "scaling.json", scaling.scaling),
     "starts": Block(_STUDY, "starts/starts.json", replication.starts),
     "orders": Block("optimal-control.md", "checks.json", control.orders),
     "all-at-once": Block("optimal-control.md", "checks.json", control.all_at_once),

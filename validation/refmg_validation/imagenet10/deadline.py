@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
+from refmg_validation.ranks import once
+
 Results = list[dict[str, Any]]
 
 
@@ -49,9 +51,15 @@ class Deadline:
     is_over: bool = False
 
     def check(self) -> None:
-        """Raise :class:`TimeIsUpError` if another piece as long as the last one would be too late."""
-        now = monotonic()
-        piece, self.last = now - self.last, now
-        if now - self.begin + piece > self.seconds:
+        """Raise :class:`TimeIsUpError` if another piece as long as the last one would be too late.
+
+        Of ranks that train together the first one says so for all: clocks differ.
+        """
+        if once(self._is_late):
             self.is_over = True
             raise TimeIsUpError
+
+    def _is_late(self) -> bool:
+        now = monotonic()
+        piece, self.last = now - self.last, now
+        return now - self.begin + piece > self.seconds

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from refmg_validation.imagenet10.presets import ImageNetPreset
 from refmg_validation.imagenet10.saved_stage import SavedStage
 from refmg_validation.imagenet10.stages import stages_of
 from refmg_validation.imagenet10.watching import Watching
-from refmg_validation.ranks import divided, first_before_others, once
+from refmg_validation.ranks import divided, first_before_others, once, ranks
 from refmg_validation.runs import check_claim, claim_folder
 
 SEED = re.compile(r"seed-(\d+)")
@@ -77,7 +76,7 @@ class Experiment:
     ) -> Results:
         """Train every stage for every seed, or go on where a run was interrupted.
 
-        Several ranks divide the seeds; each is trained by one of them.
+        Several ranks are divided into groups, which train some seeds each; a group shares the batches.
 
         Parameters
         ----------
@@ -104,7 +103,8 @@ class Experiment:
             When the deadline says so.
         """
         photographs = first_before_others(lambda: self.source.load(self.preset.sizes[-1], watching.tell))
-        plan = once(lambda: self._opened(seeds, photographs))
+        together = -(-ranks().size // min(len(seeds), ranks().size))  # in the largest group
+        plan = once(lambda: self._opened(seeds, photographs, together))
         # What is damaged is found before anything is trained.
         missing = {found["seed"]: found["missing"] for found in self._results(plan, photographs)}
         todo = {seed: [saved for saved in plan[seed] if saved.stage.name in missing[seed]] for seed in seeds}
@@ -117,10 +117,10 @@ class Experiment:
                     self._train(saved, images, photographs, watching, deadline)
                 except TimeIsUpError:
                     break
-                finished(self._results(plan, photographs))
+                once(lambda: finished(self._results(plan, photographs)))
             return not deadline.is_over
 
-        in_time = divided(list(seeds), lambda seed: once(partial(train, seed)))
+        in_time = divided(list(seeds), train)
         results = self._results(plan, photographs)
         if not all(in_time):
             raise TimeIsUpError(results)
@@ -147,7 +147,9 @@ class Experiment:
 
             saved.go(before, images[size], note)
 
-    def _opened(self, seeds: Sequence[int], photographs: Photographs) -> dict[int, list[SavedStage]]:
+    def _opened(
+        self, seeds: Sequence[int], photographs: Photographs, together: int
+    ) -> dict[int, list[SavedStage]]:
         if len(photographs.classes) != self.preset.architecture.classes:
             raise RefmgError(
                 f"found {len(photographs.classes)} classes of photographs; expected "
@@ -157,8 +159,9 @@ class Experiment:
         names = [path.name for path in self.output.iterdir()] if self.output.is_dir() else []
         others = {int(m[1]) for m in map(SEED.fullmatch, names) if m}
         plan = {seed: self._stages(seed, photographs) for seed in sorted({*seeds, *others})}
-        for seed in seeds:
-            parts_of(replace(self.preset, seed=seed), len(photographs))  # refused before anything is written
+        for seed in seeds:  # refused before anything is written
+            parts = parts_of(replace(self.preset, seed=seed), len(photographs))
+            _check_ranks(together, min(self.preset.batch_size, *map(len, parts.values())))
         claim_folder(self.output, self._fingerprint(photographs))
         for folder in (self.source.cache, *(self.output / f"seed-{seed}" for seed in seeds)):
             if folder.is_relative_to(self.output):  # where nobody else writes
@@ -182,6 +185,14 @@ class Experiment:
 
     def _results(self, plan: dict[int, list[SavedStage]], photographs: Photographs) -> Results:
         return once(lambda: [_result(seed, saved, photographs) for seed, saved in sorted(plan.items())])
+
+
+def _check_ranks(together: int, images: int) -> None:
+    if together > images:
+        raise RefmgError(
+            f"found {together} ranks for one split; expected at most {images}, the images of the smallest "
+            "batch or part that they share: start fewer ranks, or ask for more --splits"
+        )
 
 
 def _result(seed: int, plan: list[SavedStage], photographs: Photographs) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -10,12 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refmg import get_backend
-from refmg.data import Photographs, flip_and_shift, prefetched, split_numbers
+from refmg.data import Photographs, prefetched, split_numbers
+from refmg.data.augmentation import drawn_variation, varied
 from refmg.data.photographs import MEAN, STD
+from refmg.distributed import SharedExamples
+from refmg.resnet.batch_sums import division_of_batch
 from refmg_backends import Backend, RefmgError
 from refmg_validation.imagenet10.presets import ImageNetPreset
+from refmg_validation.ranks import share
 
 Batch = tuple[Any, NDArray[np.int64]]
+Read = Callable[[Any], NDArray[Any]]
 PARTS = ("train", "stopping", "validation", "test")
 
 
@@ -59,7 +64,7 @@ def parts_of(preset: ImageNetPreset, count: int) -> dict[str, NDArray[np.int64]]
 
 
 class LevelImages:
-    """Photographs on one grid, as the network wants them.
+    """Photographs on one grid, as the network wants them; ranks that train together share every batch.
 
     Parameters
     ----------
@@ -99,19 +104,24 @@ class LevelImages:
         rng = np.random.default_rng([self.preset.seed, self.size, number])
         order = rng.permutation(len(self.parts["train"]))
         size, margin = self.preset.batch_size, round(self.preset.margin * self.size)
-        batches = [order[first : first + size] for first in range(0, len(order) - size + 1, size)]
-        stored, labels = self.stored("train"), self.labels("train")
+        whole = [slice(first, first + size) for first in range(0, len(order) - size + 1, size)]
+        # Drawn for all examples of a batch, whichever of them this rank varies.
+        drawn = [drawn_variation(size, margin, rng) for _ in whole]
+        mirrored, corners = (np.concatenate(parts) for parts in zip(*drawn, strict=True))
+        stored, labels = self._reader("train"), self.labels("train")[order]
 
-        def prepare(chosen: NDArray[np.int64]) -> Batch:
-            return self._ready(flip_and_shift(stored[chosen], margin, rng)), labels[chosen]
+        def read(some: Any) -> NDArray[Any]:
+            return varied(stored(order[some]), margin, mirrored[some], corners[some])
 
-        yield from prefetched(batches, prepare)
+        ready = self._ready(read, len(order))
+        yield from prefetched(whole, lambda some: (ready(some), labels[some]))
 
     def plain(self, part: str) -> Iterator[Batch]:
         """Yield the images of a part as they are, in order."""
-        stored, labels, size = self.stored(part), self.labels(part), self.preset.batch_size
-        slices = [slice(first, first + size) for first in range(0, len(labels), size)]
-        yield from prefetched(slices, lambda some: (self._ready(stored[some]), labels[some]))
+        labels, size = self.labels(part), self.preset.batch_size
+        slices = [slice(first, min(first + size, len(labels))) for first in range(0, len(labels), size)]
+        ready = self._ready(self._reader(part), len(labels))
+        yield from prefetched(slices, lambda some: (ready(some), labels[some]))
 
     def unlabelled(self) -> NDArray[Any]:
         """Return some training images as they are, on the host, shape ``(3, n, n, m)``."""
@@ -119,9 +129,31 @@ class LevelImages:
         images = self.stored("train")[: self.preset.unlabelled]
         return host.to_numpy(normalized(host, images, self.preset.dtype))
 
-    def _ready(self, images: NDArray[Any]) -> Any:
-        """Return images on the device."""
-        return normalized(self._backend, images, self.preset.dtype)
+    def _reader(self, part: str) -> Read:
+        """Return what reads some images of a part, examples first."""
+        if share() is not None and self.size == self.photographs.size:
+            # Mapped: the ranks of a machine have them in memory once.
+            pixels, numbers = self.photographs.pixels, self.parts[part]
+            return lambda some: pixels[numbers[some]]
+        stored = self.stored(part)
+        return lambda some: stored[some]
+
+    def _ready(self, read: Read, count: int) -> Callable[[slice], Any]:
+        """Return what makes a batch of so many images ready: on the device, or this rank's part of it."""
+        place, dtype, how = self._backend, self.preset.dtype, share()
+        if how is None:
+            return lambda some: normalized(place, read(some), dtype)
+        shape = (3, self.size, self.size, count)
+        shared = SharedExamples(lambda some: normalized(place, read(some), dtype), shape, dtype, how)
+
+        def own(some: slice) -> SharedExamples:
+            batch = shared[..., some]
+            division = division_of_batch(place, batch.shape[-1], how)
+            if not division.idle:
+                batch.own(division)  # kept there: this is the thread that is ahead
+            return batch
+
+        return own
 
     @cached_property
     def _backend(self) -> Backend:

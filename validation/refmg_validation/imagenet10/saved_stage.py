@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from time import perf_counter, process_time
@@ -12,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from refmg.distributed import share_examples
 from refmg.resnet import (
     ResNet,
     ResNetEpoch,
+    ResNetSwitch,
     ResNetTransferOptions,
     evaluate_resnet,
     random_resnet,
@@ -26,6 +30,7 @@ from refmg_validation.imagenet10.images import LevelImages
 from refmg_validation.imagenet10.presets import ImageNetPreset
 from refmg_validation.imagenet10.stages import Stage
 from refmg_validation.imagenet10.state_file import read_state, write_state
+from refmg_validation.ranks import check_same, once, ranks, share
 
 Record = dict[str, Any]
 Told = Callable[[Record], None]
@@ -35,6 +40,8 @@ STATE, BEST = "state.", "best."
 @dataclass(frozen=True)
 class SavedStage:
     """A stage with its files: ``<name>.state`` while it is trained, then ``<name>.safetensors``.
+
+    Ranks may train it together; the first one reads and writes.
 
     Parameters
     ----------
@@ -76,7 +83,8 @@ class SavedStage:
         RefmgError
             If the file is missing, damaged, or of a run with other settings.
         """
-        return resnet_from_arrays(self._architecture, read_state(self.file, self._fingerprint())[0])
+        arrays, _ = once(lambda: read_state(self.file, self._fingerprint()))
+        return resnet_from_arrays(self._architecture, arrays)
 
     def notes(self) -> Record:
         """Return ``"records"``, ``"sessions"``, ``"test"`` and ``"test_loss"``; as :meth:`network` else."""
@@ -101,6 +109,7 @@ class SavedStage:
         for state in trained:
             # With what early stopping costs, and without what is only reported.
             seconds = clock.seconds()
+            _check_agreement(state)
             if state.stale == 0:
                 best = state.net
             record = {"kind": "epoch"} | seconds | _shown(state) | _validated(state.net, images)
@@ -108,14 +117,11 @@ class SavedStage:
                 "records": [*notes["records"], record],
                 "sessions": _joined(notes["sessions"], self.session),
             }
-            self._save(state, best, notes)
+            once(partial(self._save, state, best, notes))
             told(record)
             clock = _Clock()
         found = evaluate_resnet(best, images.plain("test"))
-        notes = notes | {"test": found.accuracy, "test_loss": found.loss}
-        write_state(self.file, best.as_arrays(), notes, self._fingerprint())
-        with suppress(OSError):
-            self.state.unlink()
+        once(partial(self._finish, best, notes | {"test": found.accuracy, "test_loss": found.loss}))
 
     @property
     def _architecture(self) -> Any:
@@ -126,8 +132,9 @@ class SavedStage:
 
     def _begun(self, before: ResNet | None, images: LevelImages) -> tuple[ResNetEpoch, ResNet, Record]:
         """Return the state to go on from, the best network so far, and the notes."""
-        if self.state.exists():
-            arrays, notes = read_state(self.state, self._fingerprint())
+        saved = once(lambda: read_state(self.state, self._fingerprint()) if self.state.exists() else None)
+        if saved is not None:
+            arrays, notes = saved
             best = resnet_from_arrays(self._architecture, _below(BEST, arrays))
             return ResNetEpoch.from_arrays(self._architecture, _below(STATE, arrays)), best, notes
         net, record = self._start(before, images)
@@ -140,9 +147,14 @@ class SavedStage:
             net = random_resnet(self._architecture, self.preset.seed, self.preset.dtype)
             return net, {"kind": "start", "seconds": 0.0, "processor": 0.0}
         options = ResNetTransferOptions(batch_norm=way.batch_norm, batch_size=self.preset.batch_size)
+
+        def moved() -> tuple[ResNet, ResNetSwitch]:
+            found = transfer_resnet(before, (size, size), way.transfer, images.unlabelled(), options)
+            before.backend.synchronize()
+            return found
+
         clock = _Clock()
-        net, switch = transfer_resnet(before, (size, size), way.transfer, images.unlabelled(), options)
-        net.backend.synchronize()
+        net, switch = once(moved)  # fitted to arrays: the first rank sends what it found
         return net, {"kind": "switch", "switch": switch.record()} | clock.seconds()
 
     def _save(self, state: ResNetEpoch, best: ResNet, notes: Record) -> None:
@@ -150,26 +162,36 @@ class SavedStage:
         arrays |= {BEST + name: array for name, array in best.as_arrays().items()}
         write_state(self.state, arrays, notes, self._fingerprint())
 
+    def _finish(self, best: ResNet, notes: Record) -> None:
+        write_state(self.file, best.as_arrays(), notes, self._fingerprint())
+        with suppress(OSError):
+            self.state.unlink()
+
 
 def warm_up(net: ResNet, images: LevelImages) -> None:
     """Take one step on noise, not counted: backends compile kernels when they first meet them."""
     m, n = images.preset.batch_size, images.size
     noise = np.random.default_rng(0).normal(size=(3, n, n, m)).astype(images.preset.dtype)
-    x = net.backend.asarray(noise, dtype=images.preset.dtype)
-    net.loss_and_gradient(x, np.arange(m) % net.architecture.classes)
-    net.logits(x)
+    labels, how = np.arange(m) % net.architecture.classes, share()
+    x = net.backend.asarray(noise, dtype=images.preset.dtype) if how is None else share_examples(noise, how)
+    net.loss_and_gradient(x, labels)
+    evaluate_resnet(net, [(x, labels)])
     net.backend.synchronize()
 
 
 class _Clock:
-    """Seconds of the clock and of all processors since it was made: the latter hardly notice other work."""
+    """Seconds of the clock and of all processors since it was made: the latter hardly notice other work.
+
+    Those of ranks that train together are added.
+    """
 
     def __init__(self) -> None:
         self.begin = perf_counter(), process_time()
 
     def seconds(self) -> Record:
         wall, processor = self.begin
-        return {"seconds": perf_counter() - wall, "processor": process_time() - processor}
+        own = perf_counter() - wall, process_time() - processor
+        return {"seconds": own[0], "processor": sum(ranks().gather(own[1]))}
 
 
 class _Monitor:
@@ -180,6 +202,12 @@ class _Monitor:
 
     def __call__(self, net: ResNet) -> float:
         return evaluate_resnet(net, self.images.plain("stopping")).loss
+
+
+def _check_agreement(state: ResNetEpoch) -> None:
+    """Refuse to go on when ranks that train together differ, in the network or in what stops them."""
+    if ranks().size > 1:
+        check_same(replace(state, seconds=0.0).as_arrays().values())
 
 
 def _shown(state: ResNetEpoch) -> Record:
@@ -200,3 +228,11 @@ def _joined(sessions: list[Record], session: Record) -> list[Record]:
 
 def _below(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
+
+
+def _reduced(net: ResNet) -> tuple[Any, ...]:
+    return resnet_from_arrays, (net.architecture, net.as_arrays(), net.backend.name)
+
+
+# Backends hold locks and libraries: a network travels as arrays and the name of its backend.
+copyreg.pickle(ResNet, _reduced)  # type: ignore[arg-type]

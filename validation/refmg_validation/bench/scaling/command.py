@@ -30,6 +30,7 @@ def bench_scaling(quick: bool, record: Path | None, compute: Path | None, consol
     result = provenance() | result
     if "scaling" in result:
         console.print(report.scaling_table(result))
+        console.print(report.sums_line(result))
     else:
         console.print("One rank: start mpiexec -n 2 refmg bench --scaling to measure sums over ranks")
     console.print(report.judged_table(result))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
@@ -13,10 +13,11 @@ import numpy as np
 from refmg import Architecture, Batches, NetworkObjective, random_network
 from refmg.distributed import Communicator, SerialCommunicator, Share, share_examples
 from refmg_backends import Backend
-from refmg_validation.bench.scaling.cost_model import MessageCost, fitted_cost
 
-REPEATS = 51  # of sums alone: those of few bytes take microseconds, which waver
-SIZES = (1, 1 << 10, 1 << 13, 1 << 16, 1 << 19, 1 << 22)  # of messages, in float32 numbers
+Sums = list[dict[str, float]]
+ROUNDS = 102, 10  # of sums alone: those of few bytes take microseconds, which waver; for a quick look
+ROOTS = 50, 36  # of 2, from the shortest sum of 4 bytes: to 128 MB, more than ResNet-34's gradient; to 1 MB
+KEPT = 31 << 18  # float32 numbers, 31 MB
 OPERATIONS = ("gradient", "Gauss-Newton product")
 
 
@@ -70,7 +71,15 @@ class Workload:
 def timed_side_by_side(
     communicator: Communicator, backend: Backend, cases: dict[Any, Callable[[], Any]], repeats: int
 ) -> dict[Any, float]:
-    """Return the median seconds of each case, of the slowest rank each time.
+    """Return the median seconds of each case, of the slowest rank each time."""
+    found = timed_rounds(communicator, backend, cases, repeats)
+    return {name: median(times) for name, times in found.items()}
+
+
+def timed_rounds(
+    communicator: Communicator, backend: Backend, cases: dict[Any, Callable[[], Any]], repeats: int
+) -> dict[Any, list[float]]:
+    """Return the seconds of each case in every round, of the slowest rank.
 
     All ranks begin a case together, and cases follow each other in every round, so that what disturbs a
     machine for a while disturbs all of them.
@@ -85,7 +94,7 @@ def timed_side_by_side(
             slowest = max(communicator.gather(perf_counter() - start))
             if repeat:  # the first round compiles
                 found[name].append(slowest)
-    return {name: median(times) for name, times in found.items()}
+    return found
 
 
 def alone(communicator: Any, backend: Backend, work: Workload) -> dict[str, float]:
@@ -100,42 +109,46 @@ def alone(communicator: Any, backend: Backend, work: Workload) -> dict[str, floa
     return dict(communicator.broadcast(found))
 
 
-def message_cost(share: Share, backend: Backend, repeats: int) -> tuple[MessageCost, list[dict[str, float]]]:
-    """Return the constants of sums over ranks, as refmg makes them, and the seconds of each size."""
-    division = share.division(share.communicator.size, 1)
-
-    def summed(size: int) -> Callable[[], Any]:
-        array = backend.asarray(np.ones(size, np.float32))
-        return lambda: share.total(backend, [(array,)], division)
-
-    cases = {size: summed(size) for size in SIZES}
-    seconds = timed_side_by_side(share.communicator, backend, cases, max(repeats, REPEATS))
-    rows = [{"bytes": 4.0 * size, "seconds": seconds[size]} for size in SIZES]
-    return fitted_to(rows, share.communicator.size), rows
-
-
-def fitted_to(rows: Sequence[dict[str, float]], ranks: int) -> MessageCost:
-    """Return alpha and beta from sums over so many ranks."""
-    sizes, seconds = [row["bytes"] for row in rows], [row["seconds"] for row in rows]
-    return fitted_cost(sizes, seconds, f"measured at {ranks} ranks", ranks)
-
-
-def misfit_of_sums(rows: Sequence[dict[str, float]], ranks: int) -> float:
-    """Return by which part the model misses a sum, at most, from constants that were fitted to the others.
-
-    Computing hides what sums take; here nothing does.
+def sum_sizes(quick: bool = False) -> list[int]:
+    """Return the lengths of sums, in float32 numbers, rising by the root of 2: several for every range.
 
     Examples
     --------
-    >>> rows = [{"bytes": n, "seconds": 1e-6 + 1e-9 * n} for n in (0.0, 1e3, 1e6)]
-    >>> round(misfit_of_sums(rows, 2), 9)
-    0.0
+    >>> sum_sizes()[:4], sum_sizes()[-2:], len(sum_sizes())
+    ([1, 2, 3, 4], [23726566, 33554432], 50)
     """
-    missed = []
-    for k, row in enumerate(rows):
-        cost = fitted_to([*rows[:k], *rows[k + 1 :]], ranks)
-        missed.append(abs(cost.sum_seconds(row["bytes"], ranks) / row["seconds"] - 1))
-    return max(missed)
+    return sorted({round(2 ** (k / 2)) for k in range(ROOTS[quick] + 1)})
+
+
+def timed_sums(share: Share, backend: Backend, quick: bool = False) -> tuple[Sums, Sums]:
+    """Return bytes and median seconds of sums over ranks, as refmg makes them, in odd and in even rounds.
+
+    They are timed from the longest to the shortest, so that none finds the caches as a much longer one left
+    them.
+    """
+    division, sizes = share.division(share.communicator.size, 1), sum_sizes(quick)
+    longest = backend.asarray(np.ones(sizes[-1], np.float32))
+
+    def summed(size: int) -> Callable[[], Any]:
+        return lambda: share.total(backend, [(longest[:size],)], division)
+
+    _free_a_large_array()
+    cases = {size: summed(size) for size in reversed(sizes)}
+    found = timed_rounds(share.communicator, backend, cases, ROUNDS[quick])
+
+    def medians(first: int) -> Sums:
+        return [{"bytes": 4.0 * size, "seconds": median(found[size][first::2])} for size in sizes]
+
+    return medians(0), medians(1)
+
+
+def _free_a_large_array() -> None:
+    """Leave the memory's management as every training does, whatever was measured before.
+
+    The C library gives large arrays back to the system at once, and their pages cost time when the next one
+    comes, until it has seen a large one freed (glibc: of up to 32 MB).
+    """
+    np.ones(KEPT, np.float32)
 
 
 def overhead_of_one(backend: Backend, work: Workload) -> dict[str, float]:

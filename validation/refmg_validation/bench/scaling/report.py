@@ -7,6 +7,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from rich.table import Table
 
+from refmg_validation.bench.scaling.message_cost import in_words
+
 
 def scaling_table(result: dict[str, Any]) -> Table:
     """Return one row an operation."""
@@ -25,17 +27,15 @@ def scaling_table(result: dict[str, Any]) -> Table:
     ):
         table.add_column(name, justify="left" if name == "operation" else "right")
     for row in result["scaling"]:
-        s = row["seconds"]
-        times = (
-            row["alone, s"],
-            s["side by side"],
-            s["weak"],
-            row["model, weak"],
-            s["strong"],
-            row["model, strong"],
-        )
-        table.add_row(row["operation"], *(f"{1e3 * t:.2f}" for t in times))
+        table.add_row(row["operation"], *(f"{1e3 * t:.2f}" for t in times_of(row)))
     return table
+
+
+def times_of(row: dict[str, Any]) -> list[float]:
+    """Return seconds alone, side by side, and weak and strong with the model's behind each of them."""
+    s = row["seconds"]
+    together = (s["weak"], row["model, weak"], s["strong"], row["model, strong"])
+    return [row["alone, s"], s["side by side"], *together]
 
 
 def judged_table(result: dict[str, Any]) -> Table:
@@ -63,12 +63,26 @@ def curve_lines(result: dict[str, Any]) -> list[str]:
     return lines
 
 
+def sums_line(result: dict[str, Any]) -> str:
+    """Say what sums cost, range by range.
+
+    Examples
+    --------
+    >>> cost = {"ranges": [{"up_to": None, "alpha": 1e-4, "beta": 1e-9}], "source": "measured at 2 ranks"}
+    >>> sums_line({"costs": [cost]})
+    'Sums, measured at 2 ranks: of any length 100.0 microseconds and 1.00 GB/s'
+    """
+    cost = result["costs"][0]
+    return f"Sums, {cost['source']}: {in_words(cost['ranges'])}"
+
+
 def draw_scaling(result: dict[str, Any]) -> Figure:
     """Draw measured and modelled times, and the part of communication up to 1,024 ranks."""
-    figure = Figure(figsize=(12, 4), layout="constrained")
-    panels = figure.subplots(1, 1 + len(result["curves"]))
+    figure = Figure(figsize=(16, 4), layout="constrained")
+    panels = figure.subplots(1, 2 + len(result["curves"]))
     _draw_measured(panels[0], result)
-    for panel, (name, curves) in zip(panels[1:], result["curves"].items(), strict=True):
+    _draw_sums(panels[1], result)
+    for panel, (name, curves) in zip(panels[2:], result["curves"].items(), strict=True):
         for found in curves:
             source = found["cost"]["source"].split(":")[0]
             percent = [[100 * part for part in found[key]] for key in ("share", "weak share")]
@@ -80,7 +94,7 @@ def draw_scaling(result: dict[str, Any]) -> Figure:
         panel.set_title(f"{name} (modelled)", fontsize=9)
         panel.set_xlabel("ranks")
         panel.legend(fontsize=7)
-    panels[1].set_ylabel("communication, % of the time")
+    panels[2].set_ylabel("communication, % of the time")
     figure.supxlabel(f"computing: {result['compute']['source']}", fontsize=8)
     return figure
 
@@ -97,3 +111,17 @@ def _draw_measured(panel: Any, result: dict[str, Any]) -> None:
     panel.set_ylabel("ms")
     if rows:
         panel.legend(fontsize=7)
+
+
+def _draw_sums(panel: Any, result: dict[str, Any]) -> None:
+    rows = result.get("messages", [])
+    if rows:
+        sizes = [row["bytes"] for row in rows]
+        panel.loglog(sizes, [1e3 * row["seconds"] for row in rows], "o", markersize=3, label="measured")
+        panel.loglog(sizes, [1e3 * row["foretold"] for row in rows], "k_", label="foretold by the others")
+        for end in (r["up_to"] for r in result["costs"][0]["ranges"][:-1]):
+            panel.axvline(end, color="grey", linewidth=0.5)
+        panel.legend(fontsize=7)
+    panel.set_title("sums over ranks, ranges of lengths", fontsize=9)
+    panel.set_xlabel("bytes")
+    panel.set_ylabel("ms")

@@ -11,16 +11,17 @@ import numpy as np
 from refmg.distributed import Share
 from refmg_backends import Backend, RefmgError
 from refmg_validation.bench.limits import measure_limits
-from refmg_validation.bench.scaling.cost_model import NOMINAL, MessageCost, Phase, curve
+from refmg_validation.bench.scaling.cost_model import Phase, curve
+from refmg_validation.bench.scaling.fit import chosen_cuts, fitted_cost, foretold, misfit_of_sums
 from refmg_validation.bench.scaling.measure import (
     OPERATIONS,
     Workload,
     alone,
-    message_cost,
-    misfit_of_sums,
     overhead_of_one,
     timed_side_by_side,
+    timed_sums,
 )
+from refmg_validation.bench.scaling.message_cost import NOMINAL, MessageCost
 
 RANKS = tuple(2**k for k in range(11))  # up to 1,024
 DEPTH = Workload(layers=64)  # the deepest network of the depth run, on MNIST
@@ -54,17 +55,17 @@ def run_scaling(
     work = Workload(96, 8, 2, 2, 3) if quick else Workload()
     ranks = share.communicator.size
     result: dict[str, Any] = {"ranks": ranks, "workload": asdict(work), "backend": backend.name}
-    result |= {"device": backend.device, "quick": quick, "costs": [asdict(NOMINAL)]}
+    result |= {"device": backend.device, "quick": quick, "costs": [NOMINAL.as_dict()]}
     report("one rank: with and without examples that are shared out")
     result["overhead of one rank"] = overhead_of_one(backend, work) if share.communicator.rank == 0 else {}
     result["overhead of one rank"] = share.communicator.broadcast(result["overhead of one rank"])
     costs = [NOMINAL]
     if ranks > 1:
         report("sums over ranks")
-        cost, result["messages"] = message_cost(share, backend, work.repeats)
-        result["misfit of sums"] = misfit_of_sums(result["messages"], ranks)
+        cost, sums = sums_over_ranks(share, backend, quick)
+        result |= sums
         costs.insert(0, cost)
-        result["costs"].insert(0, asdict(cost))
+        result["costs"].insert(0, cost.as_dict())
         report("one rank alone, ranks side by side, ranks together")
         result["scaling"] = scaling_rows(share, backend, work, cost)
     report("what a rank computes")
@@ -72,6 +73,20 @@ def run_scaling(
     runs = {name: phases(result["compute"]) for name, phases in RUNS.items()}
     result["curves"] = {name: [curve(phases, cost, RANKS) for cost in costs] for name, phases in runs.items()}
     return result | {"judged": judged(result)}
+
+
+def sums_over_ranks(share: Share, backend: Backend, quick: bool) -> tuple[MessageCost, dict[str, Any]]:
+    """Return what sums cost, and what was measured beside what the others foretell."""
+    ranks = share.communicator.size
+    others, rows = timed_sums(share, backend, quick)
+    cuts = chosen_cuts(others, ranks)
+    told = foretold(rows, ranks, cuts)
+    return fitted_cost(rows, ranks, cuts), {
+        "messages": [row | {"foretold": seconds} for row, seconds in zip(rows, told, strict=True)],
+        "messages, for the ranges": others,
+        "misfit of sums": misfit_of_sums(rows, ranks, cuts),
+        "misfit of sums, one range": misfit_of_sums(rows, ranks),
+    }
 
 
 def scaling_rows(share: Share, backend: Backend, work: Workload, cost: MessageCost) -> list[dict[str, Any]]:

@@ -1,0 +1,111 @@
+"""A stage of ImageNet-10 that ranks train together: one network, one that writes, one decision."""
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tiny_imagenet
+from photographs import write_stripes
+from simulated_ranks import SimulatedRanks
+
+from refmg import RefmgError
+from refmg.data import load_photographs
+from refmg.resnet import random_resnet
+from refmg_validation.imagenet10 import saved_stage
+from refmg_validation.imagenet10.deadline import Deadline, TimeIsUpError
+from refmg_validation.imagenet10.images import LevelImages
+from refmg_validation.imagenet10.saved_stage import SavedStage
+from refmg_validation.imagenet10.stages import stages_of
+from refmg_validation.ranks import Ranks, ranks, using
+
+DOUBLE = replace(tiny_imagenet.DOUBLE, training=replace(tiny_imagenet.DOUBLE.training, epochs=2))
+STAGE = next(stage for stage in stages_of(DOUBLE) if stage.name == "calibrated + BN, 16")
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    return load_photographs(write_stripes(folder, classes=3, each=30), folder / "cache", 16)
+
+
+def go(size, folder, photographs, work):
+    """Return what so many ranks get that do some work with the calibrated stage."""
+
+    def run(comm):
+        with using(Ranks(comm)):
+            saved = SavedStage(STAGE, DOUBLE, folder, {"seed": 1}, {"command": "a test"})
+            before = random_resnet(DOUBLE.architecture.on((8, 8)), 1, "float64")
+            return work(saved, before, LevelImages(photographs, DOUBLE, 16))
+
+    return SimulatedRanks(size).run(run)
+
+
+def train(saved, before, images):
+    saved.go(before, images, lambda record: None)
+    return saved.network().as_arrays()
+
+
+def test_all_ranks_end_with_the_network_that_the_first_one_wrote(photographs, tmp_path, monkeypatch):
+    writers, moved, real = [], [], (saved_stage.write_state, saved_stage.transfer_resnet)
+
+    def write(path, *content):
+        writers.append((path.suffix, threading.get_ident()))
+        real[0](path, *content)
+
+    def move(*given):
+        moved.append(threading.get_ident())
+        return real[1](*given)
+
+    monkeypatch.setattr(saved_stage, "write_state", write)
+    monkeypatch.setattr(saved_stage, "transfer_resnet", move)
+    first, *others = go(3, tmp_path, photographs, train)
+    assert all(np.array_equal(first[name], other[name]) for other in others for name in first)
+    assert [suffix for suffix, _ in writers] == [".state", ".state", ".safetensors"]
+    assert len({moved[0], *(thread for _, thread in writers)}) == len(moved) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["calibrated-BN-16.safetensors"]
+
+
+def test_ranks_whose_stopping_losses_differ_in_the_last_bit_stop(photographs, tmp_path, monkeypatch):
+    real = saved_stage._Monitor.__call__
+
+    def seen(self, net):
+        found = real(self, net)
+        return np.nextafter(found, np.inf) if ranks().rank else found
+
+    monkeypatch.setattr(saved_stage._Monitor, "__call__", seen)
+    with pytest.raises(RefmgError, match=r"on the ranks \[1\] than on rank 0"):
+        go(2, tmp_path, photographs, train)
+    assert not list(tmp_path.iterdir())  # found before anything of that epoch was saved
+
+
+def test_the_first_rank_says_for_all_when_time_is_up(photographs, tmp_path):
+    """The others have all the time that there is."""
+
+    def work(saved, before, images):
+        deadline = Deadline(float("inf") if ranks().rank else 0.0)
+        with pytest.raises(TimeIsUpError):
+            saved.go(before, images, lambda record: deadline.check())
+        return deadline.is_over
+
+    assert go(2, tmp_path, photographs, work) == [True, True]
+    assert [path.name for path in tmp_path.iterdir()] == ["calibrated-BN-16.state"]
+
+
+def test_a_rank_reads_its_part_of_a_batch(photographs):
+    """Of eight images two ranks vary four each: together, what one process has."""
+
+    def parts(comm):
+        with using(Ranks(comm)):
+            images = LevelImages(photographs, DOUBLE, 16)
+            epoch = [(x.own(x.share.division(8, 8)), labels) for x, labels in images.epoch(1)]
+            return epoch, [x.shape[-1] for x, _ in images.plain("stopping")]
+
+    (first, sizes), (second, _) = SimulatedRanks(2).run(parts)
+    alone = list(LevelImages(photographs, DOUBLE, 16).epoch(1))
+    assert sizes == [8, 1]
+    assert len(first) == len(alone) == 3
+    for (a, labels), (b, _), (whole, expected) in zip(first, second, alone, strict=True):
+        assert a.shape[-1] == b.shape[-1] == 4
+        assert np.array_equal(np.concatenate([a, b], axis=-1), whole)
+        assert np.array_equal(labels, expected)
