@@ -11,8 +11,9 @@ import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "first-hour.md").read_text()
-# Numbers of a training depend on the order of sums, and that on the machine: compared within bounds.
-LOSS, POINTS = 0.05, 4.0
+# Numbers of a training depend on the order of sums, and that on the machine. Images changed by one eps
+# (six draws) moved the loss by up to 0.007 and the percentages by up to 1.2: twice that.
+LOSS, POINTS = 0.015, 2.5
 NOT_RUN = ("make demo", "source .venv/bin/activate")
 
 

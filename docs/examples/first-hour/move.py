@@ -12,7 +12,7 @@ def main():
 
     a = Architecture((28, 28), channels=4, layers=2, final_time=2.0, classes=10)
     weights = Regularization(alpha_W=1e-6, alpha_t=1e-5, alpha_0=1e-4)
-    settings = TrainingSettings(iterations=4, hessian_examples=200, regularization=weights)
+    settings = TrainingSettings(iterations=1, hessian_examples=200, regularization=weights)
     start = random_network(a, seed=0)
     for iteration in block_coordinate_descent(start, fine, training.labels, settings):
         print(f"iteration {iteration.number}: loss {iteration.loss:.3f}")

@@ -47,15 +47,9 @@ def _sums(record: Record) -> list[str]:
     rows, cost = record["messages"], record["costs"][0]
     shown = sorted({0, len(rows) // 3, 2 * len(rows) // 3, len(rows) - 1})
     took = ", ".join(f"{in_bytes(rows[k]['bytes'])} {1e3 * rows[k]['seconds']:.3g} ms" for k in shown)
-    # A record that is older than ranges has one of all lengths.
-    ranges = cost.get("ranges", [cost])
-    lines = [
+    return [
         f"Of {len(rows)} sums that were timed for themselves ({took}), the model has these constants: "
-        f"{in_words(ranges)}."
+        f"{in_words(cost['ranges'])}.",
+        f"By one alpha and one beta for all lengths the worst would be missed by "
+        f"{record['misfit of sums, one range']:.2f}.",
     ]
-    if "misfit of sums, one range" in record:
-        lines.append(
-            f"By one alpha and one beta for all lengths the worst would be missed by "
-            f"{record['misfit of sums, one range']:.2f}."
-        )
-    return lines
