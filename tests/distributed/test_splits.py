@@ -43,13 +43,15 @@ def distance(one, other):
     found = [0.0]
     for name in names:
         ours, theirs = (load_file(folder / name) for folder in (one, other))
-        found += [float(np.abs(theirs[k] - ours[k]).max() / np.abs(ours[k]).max()) for k in ours]
+        assert ours.keys() == theirs.keys()
+        sizes = {k: float(np.abs(ours[k]).max()) or 1.0 for k in ours}
+        found += [float(np.abs(theirs[k] - ours[k]).max()) / sizes[k] for k in ours]
         curves = [without_times(notes_and_arrays(folder / name)[0]["records"]) for folder in (one, other)]
         for a, b in zip(*curves, strict=True):
             kept = [{k: v for k, v in record.items() if k not in (*ROUNDED, "switch")} for record in (a, b)]
             assert kept[0] == kept[1]
             found += [abs(b[k] / a[k] - 1) for k in ROUNDED if a.get(k)]
-    return max(found)
+    return float(np.max(found))  # NaN where one is: max passes over it
 
 
 def begun_epochs(folder):

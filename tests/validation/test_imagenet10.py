@@ -210,6 +210,13 @@ def test_no_image_is_in_two_parts_and_coarse_images_are_restrictions(photographs
     assert np.abs(coarse - means).max() < 4 * np.finfo("f4").eps  # a sum of four and a division
 
 
+def test_a_training_part_smaller_than_a_batch_is_refused():
+    preset = replace(named("tiny"), train=3, batch_size=4)
+    with pytest.raises(RefmgError, match="found 3 images to train on in batches of 4"):
+        parts_of(preset, 100)
+    assert len(parts_of(replace(preset, train=4), 100)["train"]) == 4
+
+
 def test_epochs_depend_on_seed_and_number_alone(photographs):
     images, again = (LevelImages(photographs, MICRO, 16) for _ in range(2))
     list(again.epoch(0))

@@ -60,6 +60,11 @@ def parts_of(preset: ImageNetPreset, count: int) -> dict[str, NDArray[np.int64]]
             f"{max(preset.train, preset.batch_size)}: add images"
         )
     chosen = train[: preset.train] if preset.train else train
+    if len(chosen) < preset.batch_size:
+        raise RefmgError(
+            f"found {len(chosen)} images to train on in batches of {preset.batch_size}; expected at least "
+            "one batch: take smaller batches"
+        )
     return {"train": chosen, "stopping": stopping} | {name: found[name] for name in PARTS[2:]}
 
 
@@ -84,12 +89,13 @@ class LevelImages:
     def stored(self, part: str) -> NDArray[Any]:
         """Return the images of a part in memory, examples first: bytes on the finest grid, else [0, 1]."""
         if part not in self._kept:
-            numbers = self.parts[part]
-            same = self.size == self.photographs.size
-            self._kept[part] = (
-                self.photographs.pixels[numbers] if same else self.photographs.at(self.size, numbers)
-            )
+            self._kept[part] = self._read(self.parts[part])
         return self._kept[part]
+
+    def _read(self, numbers: NDArray[np.int64]) -> NDArray[Any]:
+        if self.size == self.photographs.size:
+            return self.photographs.pixels[numbers]
+        return self.photographs.at(self.size, numbers)
 
     def labels(self, part: str) -> NDArray[np.int64]:
         """Return the classes of a part."""
@@ -126,7 +132,8 @@ class LevelImages:
     def unlabelled(self) -> NDArray[Any]:
         """Return some training images as they are, on the host, shape ``(3, n, n, m)``."""
         host = get_backend("numpy")
-        images = self.stored("train")[: self.preset.unlabelled]
+        # Not of the part in memory: a rank that shares batches has no such part, and needs none.
+        images = self._read(self.parts["train"][: self.preset.unlabelled])
         return host.to_numpy(normalized(host, images, self.preset.dtype))
 
     def _reader(self, part: str) -> Read:
