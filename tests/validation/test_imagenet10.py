@@ -317,7 +317,10 @@ def test_the_presets_are_those_of_the_issue():
     assert (paper.training.patience, paper.train, paper.seed) == (10, 0, 3)
     assert named("small").sizes == (56, 112)
     assert named("paper", sizes=parse_sizes("56,112,224")).sizes == (56, 112, 224)
-    assert {PRESETS[name].training.as_dict()["momentum"] for name in ("tiny", "small", "paper")} == {0.9}
+    assert {PRESETS[name].training.as_dict()["momentum"] for name in PRESETS} == {0.9}
+    medium, tiny = named("medium"), named("tiny")
+    assert [2 * w for w in tiny.architecture.widths] == list(medium.architecture.widths)
+    assert medium.train == 0
     with pytest.raises(RefmgError, match="found seed -1"):
         named("tiny", -1)
     with pytest.raises(RefmgError, match="empty part"):

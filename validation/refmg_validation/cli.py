@@ -321,7 +321,7 @@ def imagenet10(
     data: Annotated[
         Path | None, typer.Option(help="Folder with tars <class>-<part>.tar or a folder a class; REFMG_DATA.")
     ] = None,
-    preset: Annotated[str, typer.Option(help="tiny, small or paper.")] = "tiny",
+    preset: Annotated[str, typer.Option(help="tiny, medium, small or paper.")] = "tiny",
     sizes: Annotated[
         str, typer.Option(help="Cells a side of every level, as 56,112,224; those of the preset by default.")
     ] = "",
