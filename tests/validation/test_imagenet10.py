@@ -25,7 +25,7 @@ from refmg_validation.cli import main
 from refmg_validation.imagenet10 import costs, experiment
 from refmg_validation.imagenet10.deadline import Deadline
 from refmg_validation.imagenet10.images import LevelImages, normalized, parts_of
-from refmg_validation.imagenet10.presets import PRESETS, Way, named, parse_sizes
+from refmg_validation.imagenet10.presets import PRESETS, Way, named
 from refmg_validation.imagenet10.stages import FINE, paths_of, stages_of
 from refmg_validation.imagenet10.state_file import read_state, write_state
 from refmg_validation.imagenet10.summary import PAPER_RATIO, seed_rows, taken, verdicts
@@ -316,7 +316,7 @@ def test_the_presets_are_those_of_the_issue():
     assert (paper.sizes, paper.architecture.depth, paper.architecture.widths[0]) == ((112, 224), 34, 64)
     assert (paper.training.patience, paper.train, paper.seed) == (10, 0, 3)
     assert named("small").sizes == (56, 112)
-    assert named("paper", sizes=parse_sizes("56,112,224")).sizes == (56, 112, 224)
+    assert named("paper", sizes=(56, 112, 224)).sizes == (56, 112, 224)
     assert {PRESETS[name].training.as_dict()["momentum"] for name in PRESETS} == {0.9}
     medium, tiny = named("medium"), named("tiny")
     assert [2 * w for w in tiny.architecture.widths] == list(medium.architecture.widths)

@@ -356,6 +356,48 @@ def test_an_unfinished_run_can_be_reported(tmp_path, monkeypatch, capsys):
     assert "Incomplete" not in report_page(tmp_path / "out")
 
 
+def test_paths_may_be_trained_one_by_one(tmp_path, capsys):
+    assert run("depth", "--output", "whole") == 0
+    assert run("depth", "--output", "out", "--path", "random 4") == 0
+    assert "not yet: prolonged, " in capsys.readouterr().out
+    assert sorted(p.name for p in (tmp_path / "out" / "seed-0").glob("*.safetensors")) == [
+        "random-4.safetensors"
+    ]
+    assert run("depth", "--output", "out", "--path", "prolonged") == 0
+    assert run("depth", "--output", "out", "--path", "random 2") == 0
+    found, whole = record_in(tmp_path / "out"), record_in(tmp_path / "whole")
+    assert "incomplete" not in found
+    best = [[row["best_validation"] for row in record["summary"]] for record in (found, whole)]
+    assert best[0] == best[1]
+    assert run("pyramid", "--output", "fine", "--path", "fine only") == 0
+    assert [row[0] for row in record_in(tmp_path / "fine")["tables"][0]["rows"]] == ["fine only"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--path", "random 3"], "unknown path 'random 3' (did you mean 'random 4'?)"),
+        (["--depths", "2,x"], "found --depths 2,x; expected whole numbers, as 2,4,8"),
+        (["--depths", "4"], "found depths 4; expected two or more, rising"),
+        (["--depths", "4,2"], "found depths 4,2; expected two or more, rising"),
+        (["--depths", "2,3"], "each a multiple of the one before"),
+        (["--depths", "0,4"], "found depths 0,4"),
+    ],
+)
+def test_other_paths_and_depths_are_refused(capsys, tmp_path, arguments, said):
+    assert run("depth", "--output", "out", *arguments) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out" / "seed-0").exists()
+
+
+def test_depths_may_be_chosen(tmp_path, capsys):
+    assert run("depth", "--output", "out", "--depths", "2,6") == 0
+    rows = record_in(tmp_path / "out")["tables"][0]["rows"]
+    assert {row[0] for row in rows} == {6}
+    assert run("depth", "--output", "out") == 2
+    assert "preset.depths" in capsys.readouterr().err
+
+
 def test_before_fine_only_has_ended_nothing_is_compared():
     found = depth_result() | {"missing": ["fine only"]}
     assert pyramid_rows(found) == []

@@ -266,6 +266,12 @@ Weights = Annotated[str, typer.Option(help="weak or strong.")]
 LevelsPreset = Annotated[str, typer.Option(help="small or paper.")]
 FirstSeed = Annotated[int, typer.Option(min=0, help="Of division, initial stencils, subsamples.")]
 Seeds = Annotated[int, typer.Option(min=1, help="Runs, from --seed on: mean and spread.")]
+PathNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Train only paths of this name now, as the tables call them; others stay to be trained."
+    ),
+]
 
 
 @reproduce.command()
@@ -273,6 +279,10 @@ def depth(
     data: Data = None,
     preset: LevelsPreset = "small",
     regularization: Weights = "weak",
+    depths: Annotated[
+        str, typer.Option(help="Layers of every level, as 2,4,8; those of the preset by default.")
+    ] = "",
+    path: PathNames = None,
     seed: FirstSeed = 0,
     seeds: Seeds = 1,
     output: Output = Path("depth-output"),
@@ -282,11 +292,16 @@ def depth(
     """Train deeper and deeper networks from prolonged and from random starts (Figure 2)."""
     from refmg_validation.multilevel.command import DEPTH_KIND, Request
     from refmg_validation.multilevel.presets import named
+    from refmg_validation.presets import whole_numbers
     from refmg_validation.ranks import summing
 
     chosen = named(DEPTH_KIND.presets, preset, regularization)
+    chosen = chosen.with_depths(whole_numbers(depths, "--depths", "2,4,8")) if depths else chosen
     with summing(deterministic):
-        Request(DEPTH_KIND, chosen, data, range(seed, seed + seeds), output, resume).run(_console())
+        request = Request(
+            DEPTH_KIND, chosen, data, range(seed, seed + seeds), output, resume, tuple(path or ())
+        )
+        request.run(_console())
 
 
 @reproduce.command()
@@ -297,6 +312,7 @@ def pyramid(
     transfer: Annotated[
         list[str] | None, typer.Option(help="Between resolutions, a path each; linear and calibrated.")
     ] = None,
+    path: PathNames = None,
     seed: FirstSeed = 0,
     seeds: Seeds = 1,
     output: Output = Path("pyramid-output"),
@@ -313,7 +329,10 @@ def pyramid(
     chosen = named(PYRAMID_KIND.presets, preset, regularization)
     chosen = replace(chosen, transfers=tuple(transfer)) if transfer else chosen
     with summing(deterministic):
-        Request(PYRAMID_KIND, chosen, data, range(seed, seed + seeds), output, resume).run(_console())
+        request = Request(
+            PYRAMID_KIND, chosen, data, range(seed, seed + seeds), output, resume, tuple(path or ())
+        )
+        request.run(_console())
 
 
 @reproduce.command()
@@ -343,9 +362,10 @@ def imagenet10(
     """Train a ResNet on the fine grid alone and coarse to fine, by every transfer (Figure 3, Table 1)."""
     from refmg_validation.imagenet10.command import Request
     from refmg_validation.imagenet10.experiment import Source
-    from refmg_validation.imagenet10.presets import named, parse_sizes
+    from refmg_validation.imagenet10.presets import named
+    from refmg_validation.presets import whole_numbers
 
-    chosen = named(preset, seed, parse_sizes(sizes))
+    chosen = named(preset, seed, whole_numbers(sizes, "--sizes", "56,112,224"))
     source = Source(data, cache or output / "decoded", strict)
     seconds = float("inf") if time_limit is None else 60 * time_limit
     Request(chosen, source, range(seed, seed + splits), output, seconds).run(_console())

@@ -98,3 +98,22 @@ def named_preset(name: str, regularization: str = "weak") -> Preset:
     if name not in PRESETS:
         raise RefmgError(one_of("preset", name, PRESETS))
     return with_choices(PRESETS[name], regularization)
+
+
+def whole_numbers(text: str, option: str, example: str) -> tuple[int, ...]:
+    """Return numbers as they are written on the command line; nothing stands for none.
+
+    Raises
+    ------
+    RefmgError
+        If they are no whole numbers.
+
+    Examples
+    --------
+    >>> whole_numbers("56,112,224", "--sizes", "32,64"), whole_numbers("", "--sizes", "32,64")
+    ((56, 112, 224), ())
+    """
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise RefmgError(f"found {option} {text}; expected whole numbers, as {example}") from None

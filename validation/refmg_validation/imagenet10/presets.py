@@ -160,22 +160,3 @@ def named(name: str, seed: int = 1, sizes: tuple[int, ...] = ()) -> ImageNetPres
         raise RefmgError(f"found seed {seed}; expected 0 or more")
     preset = replace(PRESETS[name], seed=seed)
     return preset.on(sizes) if sizes else preset
-
-
-def parse_sizes(text: str) -> tuple[int, ...]:
-    """Return levels as they are written on the command line.
-
-    Raises
-    ------
-    RefmgError
-        If they are no whole numbers.
-
-    Examples
-    --------
-    >>> parse_sizes("56,112,224"), parse_sizes("")
-    ((56, 112, 224), ())
-    """
-    try:
-        return tuple(int(part) for part in text.split(",")) if text else ()
-    except ValueError:
-        raise RefmgError(f"found --sizes {text}; expected whole numbers, as 56,112,224") from None

@@ -67,7 +67,7 @@ PYRAMID_KIND = Kind(
 
 @dataclass(frozen=True)
 class Request:
-    """What to run, where the results go, and whether a run must be there to go on with."""
+    """What to run and which of its paths, where the results go, whether a run must be there to go on with."""
 
     kind: Kind
     preset: LevelsPreset
@@ -75,6 +75,7 @@ class Request:
     seeds: range
     output: Path
     resume: bool = False
+    only: tuple[str, ...] = ()
 
     def run(self, console: Console) -> None:
         """Run for all seeds, print the tables and write figure and ``run.json``.
@@ -89,7 +90,7 @@ class Request:
         kind, session = self.kind, provenance() | {"backend": get_backend().name}
         with FolderLock(self.output):
             experiment = Experiment(kind.name, self.preset, kind.paths, self.data, self.output, session)
-            results = experiment.run(self.seeds, Watching(console), self._so_far, self.resume)
+            results = experiment.run(self.seeds, Watching(console), self._so_far, self.resume, self.only)
             self._report(results, console)
 
     def _so_far(self, results: Results) -> None:

@@ -13,7 +13,7 @@ from refmg import get_backend
 from refmg.atomic import remove_parts
 from refmg.multilevel import ImagePyramid
 from refmg.transfer import Shape
-from refmg_backends import RefmgError
+from refmg_backends import RefmgError, one_of
 from refmg_validation.multilevel.paths import TrainingPath
 from refmg_validation.multilevel.presets import LevelsPreset
 from refmg_validation.multilevel.saved_path import SavedPath
@@ -61,6 +61,7 @@ class Experiment:
         watching: Watching,
         finished: Callable[[Results], None] = lambda results: None,
         resume: bool = False,
+        only: Sequence[str] = (),
     ) -> Results:
         """Train every path for every seed, or go on where a run was interrupted.
 
@@ -74,6 +75,8 @@ class Experiment:
             Is given the results so far after each path that was trained.
         resume : bool
             Refuse to start anew.
+        only : sequence of str
+            Names of the paths to train now; all by default. What others have finished is in the results.
 
         Returns
         -------
@@ -86,13 +89,14 @@ class Experiment:
         RefmgError
             For bad input, an output that belongs to another run, or nothing to resume.
         """
-        plan = self._opened(seeds, resume)
+        plan = self._opened(seeds, resume, only)
         self._results(plan)  # what is damaged is found before anything is trained
-        watching.begin([saved.path for seed in seeds for saved in plan[seed]], self.preset.base.train)
+        now = {seed: [saved for saved in plan[seed] if not only or saved.path.name in only] for seed in seeds}
+        watching.begin([saved.path for seed in seeds for saved in now[seed]], self.preset.base.train)
 
         def train(seed: int) -> None:
-            pyramids = self._pyramids(seed) if not all(s.is_finished() for s in plan[seed]) else {}
-            for saved in plan[seed]:
+            pyramids = self._pyramids(seed) if not all(s.is_finished() for s in now[seed]) else {}
+            for saved in now[seed]:
                 new = not saved.is_finished()
                 with watching.path(seed, saved.path, self.preset.base.train) as told:
                     saved.go(pyramids, told)
@@ -102,9 +106,10 @@ class Experiment:
         divided(list(seeds), train)
         return self._results(plan)
 
-    def _opened(self, seeds: Sequence[int], resume: bool) -> dict[int, list[SavedPath]]:
+    def _opened(self, seeds: Sequence[int], resume: bool, only: Sequence[str]) -> dict[int, list[SavedPath]]:
         """Return the paths of all seeds, once the output is known to be this experiment's."""
         splits, about = load_splits(self.preset.base, self.data, seeds[0])
+        self._check_names(only, splits["train"])
         others = {int(m[1]) for m in map(SEED.fullmatch, self._names()) if m}
         plan = {seed: self._saved(seed, splits["train"], about) for seed in sorted({*seeds, *others})}
         plan = {seed: paths for seed, paths in plan.items() if seed in seeds or _has_begun(paths)}
@@ -120,6 +125,12 @@ class Experiment:
             # Of finished networks: the caller holds the output, each path removes its own checkpoints'.
             once(partial(remove_parts, self._folder(seed)))
         return plan
+
+    def _check_names(self, only: Sequence[str], train: SplitImages) -> None:
+        names = [path.name for path in self.paths(self.preset, train.shape, train.classes)]
+        for name in only:
+            if name not in names:
+                raise RefmgError(one_of("path", name, names))
 
     def _fingerprint(self, about: dict[str, Any]) -> dict[str, Any]:
         preset = self.preset.seeded(0).as_dict()

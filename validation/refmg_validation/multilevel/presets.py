@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,6 +43,27 @@ class LevelsPreset:
     def seeded(self, seed: int) -> LevelsPreset:
         """Return the preset with another seed."""
         return replace(self, base=replace(self.base, training=replace(self.training, seed=seed)))
+
+    def with_depths(self, depths: tuple[int, ...]) -> LevelsPreset:
+        """Return the preset with other depths, each a multiple of the one before.
+
+        Raises
+        ------
+        RefmgError
+            If they are not.
+
+        Examples
+        --------
+        >>> DEPTH["paper"].with_depths((2, 4, 8)).depths
+        (2, 4, 8)
+        """
+        pairs = itertools.pairwise(depths)
+        if len(depths) < 2 or min(depths) < 1 or any(b <= a or b % a for a, b in pairs):
+            raise RefmgError(
+                f"found depths {','.join(map(str, depths))}; expected two or more, rising, each a multiple "
+                "of the one before, as 2,4,8"
+            )
+        return replace(self, depths=depths)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
