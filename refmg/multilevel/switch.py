@@ -172,13 +172,15 @@ def switch_parts(old: Network, new: Network, levels: tuple[Level, Level]) -> tup
 
 def _space(old: Network, new: Network, level: Level) -> str:
     a, b = old.architecture.shape, new.architecture.shape
-    return "" if a == b else f"from {a} to {b} cells by {level.transfer!r}"
+    steps = "" if level.transfer_steps == 1 else f" in {level.transfer_steps} steps"
+    return "" if a == b else f"from {a} to {b} cells by {level.transfer!r}{steps}"
 
 
 def _time(old: Network, new: Network, level: Level) -> str:
     a, b = (n.architecture.control_grid.nodes for n in (old, new))
-    how = f"by {level.time_interpolation!r}" if b > a else "by injection"
-    return "" if a == b else f"from {a} to {b} nodes in time {how}"
+    middles = level.time_nodes == "cell-centred"
+    how = f"by {level.time_interpolation!r}" if b > a else "by means" if middles else "by injection"
+    return "" if a == b else f"from {a} to {b} {'cell-centred ' if middles else ''}nodes in time {how}"
 
 
 def _momentum(before: Level, after: Level) -> SwitchPart:

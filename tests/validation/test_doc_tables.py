@@ -143,6 +143,27 @@ def test_depths_at_which_the_paper_s_words_hold_are_counted():
     assert "earlier iteration at 0" in after[1]
 
 
+@pytest.mark.parametrize(
+    ("name", "lines"), [("depth-small", replication.depths), ("pyramid-small", replication.pyramid)]
+)
+def test_what_was_not_run_is_said_below_the_table(name, lines):
+    found = record(f"{name}/run.json")
+    assert "Not all" not in lines(found)[-1] + lines(found)[-3]
+    part = found | {"incomplete": "seed 0: 1 of 4 paths have ended", "seeds": [0]}
+    part["settings"] = found["settings"] | {"depths": [2, 4]}
+    said = " ".join(lines(part))
+    assert "**Not all of it was run** (seed 0: 1 of 4 paths have ended)" in said
+    assert "depths of 2, 4 layers" in said
+    assert "seeds: 1, so that nothing is known of the spread" in said
+
+
+def test_seeds_that_never_get_there_are_counted():
+    found = record("depth-small/run.json")
+    row = next(r for r in found["summary"] if r["layers"] == 8 and r["start"] == "prolonged, short")
+    assert [value is not None for value in row["saving"]["values"]].count(True) == 1
+    assert any(line.endswith("| 3.28 (1 of 5) |") for line in replication.depths(found))
+
+
 def test_any_run_shows_its_tables_and_notes():
     found = record("pyramid-small/run.json")
     lines = replication.any_run(found)

@@ -175,6 +175,24 @@ def test_the_report_says_what_was_moved_restarted_or_kept():
     assert {said[name][0] for name in ("opening", "W", "mu")} == {"kept"}
 
 
+def test_the_report_names_the_nodes_and_how_they_were_left_out():
+    images, start = stripes(n=16), network(layers=4)
+    (*_, trained) = multilevel_descent(start, [Level((4, 4), settings=BCD)], images)
+    said = {}
+    for nodes in ("left", "cell-centred"):
+        there = [
+            Level((4, 4), settings=BCD),
+            Level((16, 16), 2, transfer_steps=2, time_nodes=nodes, settings=BCD),
+        ]
+        switch = next(multilevel_descent(start, there, images, position=trained.position))
+        said[nodes] = {p.name: p.how for p in switch.parts}
+        means = np.mean(trained.network.controls.biases.reshape(2, 2, -1), axis=1)
+        assert np.allclose(switch.network.controls.biases, means) == (nodes == "cell-centred")
+    assert said["left"]["biases"] == "from 4 to 2 nodes in time by injection"
+    assert said["cell-centred"]["biases"] == "from 4 to 2 cell-centred nodes in time by means"
+    assert said["left"]["opening"] == "from (4, 4) to (16, 16) cells by 'linear' in 2 steps"
+
+
 @pytest.mark.parametrize("transfer", ["linear", "unchanged", "calibrated", "synthetic"])
 def test_biases_are_moved_in_time_alone(transfer):
     images, start = stripes(), network()

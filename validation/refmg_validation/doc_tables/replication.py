@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from refmg_validation.doc_tables.markdown import both, paragraph, percent, plus_minus, table
+from refmg_validation.multilevel.spread import words
 
 Record = dict[str, Any]
 LEVELS = ("coarse", "fine")
@@ -122,7 +123,7 @@ def depths(record: Record) -> list[str]:
             percent(_mean(row, "early_validation")),
             percent(_mean(row, "best_validation")),
             f"{_mean(row, 'best_iteration'):g}",
-            "-" if _mean(row, "saving") is None else f"{_mean(row, 'saving'):.2f}",
+            words({**row["saving"], "spread": None}, digits=2),
         ]
         for row in record["summary"]
     ]
@@ -205,13 +206,18 @@ def _number(value: float | None, digits: int) -> str:
 
 
 def _mean(row: Record, name: str) -> Any:
-    """Return the mean of a summary, None where not every seed has the number."""
+    """Return the mean over the seeds that have the number, None where none has."""
     return row[name]["mean"]
 
 
 def _seeds(record: Record) -> str:
-    images = record["settings"]["data"][0]
+    settings, count = record["settings"], len(record["seeds"])
+    images, depths = settings["data"][0], ", ".join(map(str, settings["depths"]))
+    spread = "" if count > 1 else ", so that nothing is known of the spread"
+    missing = record.get("incomplete")
     return (
-        f"{images['name'][:1].upper()}{images['name'][1:]}, {images['train']:,} training images; seeds: "
-        f"{len(record['seeds'])}. Recorded by `{record['command']}`."
+        f"{images['name'][:1].upper()}{images['name'][1:]}, {images['train']:,} training images, depths of "
+        f"{depths} layers, {settings['training']['iterations']} iterations a level; seeds: {count}{spread}. "
+        f"{f'**Not all of it was run** ({missing}). ' if missing else ''}"
+        f"Recorded by `{record['command']}`."
     )

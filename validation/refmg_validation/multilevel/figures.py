@@ -20,8 +20,7 @@ MEASURES = (("loss", "training loss"), ("validation", "validation accuracy in %"
 
 def draw_depth(results: list[dict[str, Any]]) -> Figure:
     """Draw loss and validation accuracy by iteration: a column a depth, a line a seed and start."""
-    names = {name for found in results for name in found["records"]}
-    depths = sorted({_depth(name) for name in names if name.startswith(RANDOM)})
+    depths = _depths(results)
     figure = Figure(figsize=(3.2 * len(depths), 5.6), layout="constrained")
     panels = figure.subplots(2, len(depths), sharex=True, sharey="row", squeeze=False)
     for column, depth in enumerate(depths):
@@ -38,8 +37,12 @@ def draw_depth(results: list[dict[str, Any]]) -> Figure:
     return figure
 
 
-def _depth(name: str) -> int:
-    return int(name.removeprefix(RANDOM))
+def _depths(results: list[dict[str, Any]]) -> list[int]:
+    """Return the depths of random starts; before one has ended, all that were trained."""
+    paths = {name: records for found in results for name, records in found["records"].items()}
+    random = [int(name.removeprefix(RANDOM)) for name in paths if name.startswith(RANDOM)]
+    steps = (row for records in paths.values() for row in records if row["kind"] == "iteration")
+    return sorted(random or {row["layers"] for row in steps})
 
 
 def _draw_starts(axes: Axes, results: list[dict[str, Any]], depth: int, key: str) -> None:

@@ -71,6 +71,6 @@ def missing_words(results: Results) -> str | None:
         if missing:
             lines.append(
                 f"seed {result['seed']}: {ended} of {ended + len(missing)} paths have ended; not yet: "
-                f"{', '.join(missing)}"
+                f"{'; '.join(missing)}"
             )
     return ". ".join(lines) or None
