@@ -13,6 +13,9 @@ from refmg.resnet.network import ResNet
 from refmg.resnet.response_fit import LayerFit
 from refmg.stencil_maps import UNCHANGED
 from refmg.transfer import Shape
+from refmg_backends import RefmgError, one_of
+
+STRIDED = ("own", "plain")
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,10 @@ class ResNetTransferOptions:
         For ``"calibrated"``: fit the classifier as well.
     batch_size : int
         Images at a time.
+    strided : {"own", "plain"}
+        Of stencil-wise transfers, for convolutions with a stride: ``"own"`` restricts their outputs, by the
+        map for that stride, which no pair closes at width 3; ``"plain"`` restricts before outputs are
+        dropped, by the map without a stride, which closes as that does.
 
     Raises
     ------
@@ -51,10 +58,13 @@ class ResNetTransferOptions:
     smoothness: float = 0.1
     classifier: bool = True
     batch_size: int = 64
+    strided: str = "own"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
         check_options(self)
+        if self.strided not in STRIDED:
+            raise RefmgError(one_of("strided", self.strided, STRIDED))
 
 
 @dataclass(frozen=True)

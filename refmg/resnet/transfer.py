@@ -70,7 +70,7 @@ def transfer_resnet(
 
     Notes
     -----
-    Stencil-wise transfers move 3 x 3 stencils (strided ones by the map for their stride) and keep 1 x 1
+    Stencil-wise transfers move 3 x 3 stencils (strided ones as ``options.strided`` says) and keep 1 x 1
     stencils, scales and shifts of batch norms, and the classifier: it acts on means over all cells, which
     know no resolution.
 
@@ -97,13 +97,25 @@ def transfer_resnet(
         change.old,
         change.new,
         name,
-        resnet_parts(net, moved, f"from {change.old} to {change.new} cells by {name!r}"),
+        resnet_parts(
+            net, moved, f"from {change.old} to {change.new} cells by {name!r}{_strided(net, name, options)}"
+        ),
         resnet_norms(net, moved),
         fits,
         0 if seen is None else seen.shape[-1],
         perf_counter() - begin,
     )
     return moved, switch
+
+
+def _strided(net: ResNet, name: str, options: ResNetTransferOptions) -> str:
+    """Say how strided stencils were moved, where there are any that a map moved for itself."""
+    wide = [s for s in net.architecture.convolutions() if max(s.geometry.width) > 1]
+    if name in (UNCHANGED, CALIBRATED) or all(max(spec.geometry.stride) == 1 for spec in wide):
+        return ""
+    return "; strided ones " + (
+        "by the map for their stride" if options.strided == "own" else "as without a stride"
+    )
 
 
 def _images(
@@ -146,7 +158,7 @@ def _stencilwise(
         name = f"{spec.name}.weight"
         host = np.asarray(place.to_numpy(net.parameters[name]), dtype=np.float64)
         try:
-            moved = maps.stencil(host, spec.geometry.stride)
+            moved = maps.stencil(host, spec.geometry.stride if options.strided == "own" else None)
         except RefmgError as error:
             raise type(error)(f"{spec.name}: {error}") from error
         parameters[name] = place.asarray(np.ascontiguousarray(moved), dtype=net.dtype)

@@ -353,6 +353,15 @@ def imagenet10(
     sizes: Annotated[
         str, typer.Option(help="Cells a side of every level, as 56,112,224; those of the preset by default.")
     ] = "",
+    way: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="From grid to grid, as Table 1 calls it: only these; those of the preset by default."
+        ),
+    ] = None,
+    precision: Annotated[
+        str, typer.Option(help="full, or mixed: activations kept in half precision for the way back.")
+    ] = "full",
     splits: Annotated[int, typer.Option(min=1, help="Divisions, one a seed from --seed on.")] = 1,
     seed: Annotated[
         int, typer.Option(min=0, help="Of division, initial stencils, order; 0 is for choosing settings.")
@@ -374,7 +383,9 @@ def imagenet10(
     from refmg_validation.imagenet10.presets import named
     from refmg_validation.presets import whole_numbers
 
-    chosen = named(preset, seed, whole_numbers(sizes, "--sizes", "56,112,224"))
+    chosen = named(preset, seed, whole_numbers(sizes, "--sizes", "56,112,224")).with_choices(
+        way or (), precision
+    )
     source = Source(data, cache or output / "decoded", strict)
     seconds = float("inf") if time_limit is None else 60 * time_limit
     Request(chosen, source, range(seed, seed + splits), output, seconds).run(_console())

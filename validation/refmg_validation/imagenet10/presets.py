@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -19,21 +20,46 @@ class Way:
         Of the stencils, as in :func:`refmg.resnet.transfer_resnet`.
     batch_norm : bool
         Whether the batch-norm statistics are re-estimated there.
+    strided : {"own", "plain"}
+        How strided stencils are moved, as in :class:`refmg.resnet.ResNetTransferOptions`.
     """
 
     transfer: str
     batch_norm: bool = True
+    strided: str = "own"
 
     @property
     def name(self) -> str:
         """How its rows are called."""
-        return f"{self.transfer} + BN" if self.batch_norm else self.transfer
+        strided = ", strided as plain" if self.strided == "plain" else ""
+        return f"{self.transfer}{strided}{' + BN' if self.batch_norm else ''}"
 
 
 WAYS = (
     Way("unchanged", batch_norm=False),
     *map(Way, ("unchanged", "linear", "average", "power-law", "calibrated")),
 )
+# Asked for by name: does the ordering rest on how strided stencils are moved?
+MORE_WAYS = tuple(Way(transfer, strided="plain") for transfer in ("linear", "average", "power-law"))
+
+
+def named_way(name: str) -> Way:
+    """Return the way of this name.
+
+    Raises
+    ------
+    RefmgError
+        If there is none.
+
+    Examples
+    --------
+    >>> named_way("linear, strided as plain + BN")
+    Way(transfer='linear', batch_norm=True, strided='plain')
+    """
+    known = {way.name: way for way in (*WAYS, *MORE_WAYS)}
+    if name not in known:
+        raise RefmgError(one_of("way", name, known))
+    return known[name]
 
 
 @dataclass(frozen=True)
@@ -109,6 +135,17 @@ class ImageNetPreset:
         """Return the preset with other levels."""
         shape = (sizes[-1],) * 2 if sizes else self.architecture.shape
         return replace(self, sizes=sizes, architecture=self.architecture.on(shape))
+
+    def with_choices(self, ways: Sequence[str], precision: str) -> ImageNetPreset:
+        """Return the preset with only these ways, where some are named, and this precision.
+
+        Raises
+        ------
+        RefmgError
+            For an unknown name.
+        """
+        chosen = tuple(dict.fromkeys(map(named_way, ways))) or self.ways
+        return replace(self, ways=chosen, training=replace(self.training, precision=precision))
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""

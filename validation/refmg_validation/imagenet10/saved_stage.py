@@ -146,7 +146,9 @@ class SavedStage:
         if way is None or before is None:
             net = random_resnet(self._architecture, self.preset.seed, self.preset.dtype)
             return net, {"kind": "start", "seconds": 0.0, "processor": 0.0}
-        options = ResNetTransferOptions(batch_norm=way.batch_norm, batch_size=self.preset.batch_size)
+        options = ResNetTransferOptions(
+            batch_norm=way.batch_norm, batch_size=self.preset.batch_size, strided=way.strided
+        )
 
         def moved() -> tuple[ResNet, ResNetSwitch]:
             found = transfer_resnet(before, (size, size), way.transfer, images.unlabelled(), options)
