@@ -23,7 +23,7 @@ from refmg.data import load_photographs
 from refmg.resnet import ResNetArchitecture, random_resnet
 from refmg_validation.cli import main
 from refmg_validation.imagenet10 import costs, experiment
-from refmg_validation.imagenet10.deadline import Deadline
+from refmg_validation.imagenet10.deadline import Deadline, TimeIsUpError
 from refmg_validation.imagenet10.images import LevelImages, normalized, parts_of
 from refmg_validation.imagenet10.presets import PRESETS, Way, named
 from refmg_validation.imagenet10.stages import FINE, paths_of, stages_of
@@ -199,6 +199,37 @@ def test_three_levels_are_data_and_share_the_first_one(stripes, tmp_path):
 @pytest.fixture
 def photographs(stripes, tmp_path):
     return load_photographs(stripes, tmp_path / "cache", 16)
+
+
+def test_a_stage_that_would_be_too_late_does_not_begin(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("refmg_validation.imagenet10.deadline.monotonic", lambda: now[0])
+    deadline = Deadline(480.0, 0.0, 0.0)
+    deadline.begins(32**2)
+    now[0] = 20.0
+    for _ in range(20):  # epochs of 20 seconds, the last one until 420
+        deadline.check()
+        now[0] += 20
+    with pytest.raises(TimeIsUpError):  # epochs of 80 seconds
+        deadline.begins(64**2)
+    assert deadline.is_over
+    early = Deadline(480.0, 0.0, 0.0)
+    now[0] = 20.0
+    early.begins(32**2)
+    early.check()
+    early.begins(64**2)
+    assert early.piece == 80
+
+
+def test_ways_and_precision_are_chosen_by_name(stripes, tmp_path, capsys):
+    chosen = named("tiny").with_choices(["linear, strided as plain + BN", "unchanged + BN"], "mixed")
+    assert list(paths_of(chosen))[1:] == ["linear, strided as plain + BN", "unchanged + BN"]
+    assert chosen.training.precision == "mixed"
+    assert named("tiny").with_choices([], "full") == named("tiny")
+    assert run(stripes, tmp_path, "--way", "linear + NB") == 2
+    assert "unknown way 'linear + NB' (did you mean 'linear + BN'?)" in capsys.readouterr().err
+    assert run(stripes, tmp_path, "--precision", "half") == 2
+    assert "'half'" in capsys.readouterr().err
 
 
 def test_no_image_is_in_two_parts_and_coarse_images_are_restrictions(photographs):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from refmg import RefmgError, named_map
+from refmg import RefmgError, convolution_matrix, named_map, prolongation_matrix, restriction_matrix
 from refmg.resnet import (
     LayerFit,
     ResNetArchitecture,
@@ -57,6 +57,36 @@ def test_each_stencil_goes_by_the_named_map_of_its_stride(name, shape):
         assert not np.array_equal(found, old)
     for other in ("fc.weight", "fc.bias", "bn1.weight", "layer2.0.downsample.1.bias"):
         assert new.parameters[other] is net.parameters[other]
+
+
+def test_strided_stencils_may_go_by_the_map_without_a_stride():
+    net, _ = problem()
+    plain = ResNetTransferOptions(batch_norm=False, strided="plain")
+    (own, told), (found, also) = (transfer_resnet(net, (4, 4), "linear", options=o) for o in (ALONE, plain))
+    move = named_map("linear", 3, 2).restrict
+    for spec in A.convolutions():
+        name = f"{spec.name}.weight"
+        if spec.geometry.width == (3, 3):
+            old, new = net.parameters[name], found.parameters[name]
+            assert np.allclose(new, move(old), rtol=0, atol=100 * EPS * np.abs(old).max())  # sums of 9
+            assert np.array_equal(new, own.parameters[name]) == (spec.geometry.stride == (1, 1))
+    assert told.parts[0].how.endswith("by 'linear'; strided ones by the map for their stride")
+    assert also.parts[0].how.endswith("by 'linear'; strided ones as without a stride")
+    with pytest.raises(RefmgError, match="unknown strided 'plane' .did you mean 'plain'"):
+        ResNetTransferOptions(strided="plane")
+
+
+def test_before_outputs_are_dropped_the_product_of_matrices_is_the_map_without_a_stride():
+    """One axis, periodic: S R K P is what the restricted stencil gives with a stride of 2."""
+    s, n = np.array([1.0, -2.0, 4.0]), 16
+    P, R = (build((n,)).toarray() for build in (prolongation_matrix, restriction_matrix))
+    fine, moved, same = (
+        convolution_matrix(stencil[None, None], shape).toarray()
+        for stencil, shape in ((s, (n,)), (named_map("linear", 3, 1).restrict(s), (n // 2,)), (s, (n // 2,)))
+    )
+    product = (R @ fine @ P)[::2]
+    assert np.allclose(product, moved[::2], rtol=0, atol=100 * EPS)
+    assert not np.allclose(product, same[::2])
 
 
 @pytest.mark.parametrize("name", ["linear", "average"])

@@ -48,18 +48,34 @@ class Deadline:
     seconds: float = float("inf")
     begin: float = field(default_factory=monotonic)
     last: float = field(default_factory=monotonic)
+    piece: float = 0.0
+    cost: float = 1.0
     is_over: bool = False
+
+    def begins(self, cost: float) -> None:
+        """Raise :class:`TimeIsUpError` if the first piece of a stage would be too late.
+
+        Parameters
+        ----------
+        cost : float
+            Of its pieces, in any unit: a fine epoch takes several times as long as the coarse one before.
+        """
+        self.piece, self.cost = self.piece * cost / self.cost, cost
+        self._stop_if(once(self._is_late))
 
     def check(self) -> None:
         """Raise :class:`TimeIsUpError` if another piece as long as the last one would be too late.
 
         Of ranks that train together the first one says so for all: clocks differ.
         """
-        if once(self._is_late):
+        now = monotonic()
+        self.piece, self.last = now - self.last, now
+        self._stop_if(once(self._is_late))
+
+    def _stop_if(self, late: bool) -> None:
+        if late:
             self.is_over = True
             raise TimeIsUpError
 
     def _is_late(self) -> bool:
-        now = monotonic()
-        piece, self.last = now - self.last, now
-        return now - self.begin + piece > self.seconds
+        return monotonic() - self.begin + self.piece > self.seconds

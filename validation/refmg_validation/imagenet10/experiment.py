@@ -139,6 +139,7 @@ class Experiment:
             images[size] = LevelImages(photographs, saved.preset, size)
         source = saved.stage.before
         before = None if source is None else replace(saved, stage=source).network()
+        deadline.begins(size**2)
         with watching.stage(saved) as told:
 
             def note(record: dict[str, Any]) -> None:

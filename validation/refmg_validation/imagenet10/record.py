@@ -11,7 +11,7 @@ from refmg_validation.imagenet10.summary import Rows, timed
 from refmg_validation.multilevel.origin import UNKNOWN
 from refmg_validation.run_record import run_record, series_of, switch_of, table_of
 
-COLUMNS = ("loss", "accuracy", "validation_loss", "validation", "elapsed", "work")
+COLUMNS = ("loss", "accuracy", "monitored", "validation_loss", "validation", "elapsed", "work")
 
 
 def record_of(

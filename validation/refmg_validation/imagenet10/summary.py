@@ -55,9 +55,15 @@ def path_row(name: str, last: Stage, found: dict[str, Any], preset: ImageNetPres
         "epochs": float(len(epochs)),
         "epochs before": float(sum(row["kind"] == "epoch" for row in rows) - len(epochs)),
         "seconds before": rows[-1]["elapsed"] - sum(record["seconds"] for record in records),
+        "at the cap": float(any(_at_the_cap(stages[stage.name]["records"], preset) for stage in chain)),
         "validation": taken(records)["validation"],
         "test": stages[last.name]["test"],
     } | {f"after {number}": value for number, value in early.items()}
+
+
+def _at_the_cap(records: Rows, preset: ImageNetPreset) -> bool:
+    """Return whether the largest number of epochs ended a training, not early stopping."""
+    return sum(record["kind"] == "epoch" for record in records) >= preset.training.epochs
 
 
 def _after(records: Rows, number: int) -> float | None:
@@ -111,10 +117,13 @@ def _verdict(row: dict[str, Any]) -> str:
     count, better = len(gains), sum(gain >= 0 for gain in gains)
     quick = sum(ratio <= PAPER_RATIO for ratio in ratios)
     both = sum(g >= 0 and r <= PAPER_RATIO for g, r in zip(gains, ratios, strict=True))
+    capped = sum(row["at the cap"]["values"])
+    cut = f"; cut off at the largest number of epochs in {capped:.0f}" if capped else ""
     return (
         f"{row['path']}: test accuracy {100 * row['gain']['mean']:+.1f} points against fine only, at least "
         f"as high in {better} of {count} splits; {row['time ratio']['mean']:.3f} of its time "
-        f"({row['work ratio']['mean']:.3f} of its work), at most {PAPER_RATIO:.3f} in {quick}; both in {both}"
+        f"({row['work ratio']['mean']:.3f} of its work), at most {PAPER_RATIO:.3f} in {quick}; "
+        f"both in {both}{cut}"
     )
 
 
