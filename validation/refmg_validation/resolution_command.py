@@ -17,7 +17,7 @@ from refmg_validation.progress import TrainingProgress
 from refmg_validation.ranks import once
 from refmg_validation.records import provenance, write_figure, write_json
 from refmg_validation.report import ordering, resolution_table
-from refmg_validation.resolution import run_resolution
+from refmg_validation.resolution import load_splits, run_resolution
 from refmg_validation.resolution_run import run_of_resolution, run_of_seeds
 from refmg_validation.resolution_seeds import COLUMNS, gains, run_seeds, seeds_table
 from refmg_validation.run_record import write_run
@@ -53,6 +53,11 @@ class Request:
         if not once(lambda: any((self.output / name).exists() for name in OWN)):
             check_claim(self.output, CLAIMED)
 
+    def claim(self, seed: int) -> None:
+        """Say whose the output is before the first checkpoint; data that cannot be read leave it free."""
+        load_splits(self.preset, self.data, seed)
+        claim_folder(self.output, CLAIMED)
+
     def progress(self, console: Console) -> TrainingProgress:
         """Return progress bars for one run."""
         return TrainingProgress(console, self.preset.training.iterations + 1)
@@ -63,6 +68,7 @@ def one_seed(request: Request, seed: int, console: Console) -> None:
     with FolderLock(request.output):
         request.check_owner()
         request.check_resume([request.output])
+        request.claim(seed)
         _one_seed(request, seed, console)
 
 
@@ -71,7 +77,6 @@ def _one_seed(request: Request, seed: int, console: Console) -> None:
     with request.progress(console) as progress:
         result = run_resolution(request.preset, request.data, request.transfers, seed, output, progress)
     result = provenance() | {"backend": get_backend().name} | result
-    claim_folder(output, CLAIMED)
     write_json(output / "resolution.json", result)
     write_figure(output / "resolution.png", draw_accuracies(result["rows"], result["data"]["name"]))
     write_run(output, run_of_resolution(result, ("resolution.png",)))
@@ -86,6 +91,7 @@ def several_seeds(request: Request, seeds: Sequence[int], console: Console) -> N
     with FolderLock(request.output):
         request.check_owner()
         request.check_resume(request.output / f"seed-{seed}" for seed in seeds)
+        request.claim(seeds[0])
         _several_seeds(request, seeds, console)
 
 
@@ -97,7 +103,6 @@ def _several_seeds(request: Request, seeds: Sequence[int], console: Console) -> 
     output = request.output
     origin = provenance() | {"backend": get_backend().name}
     result = origin | run_seeds(request.preset, request.data, request.transfers, seeds, output, progress_of)
-    claim_folder(output, CLAIMED)
     write_json(output / "seeds.json", result)
     rows = [
         {"network": name} | {column: scores[column]["mean"] for column in COLUMNS}

@@ -14,6 +14,7 @@ from refmg.transfer import TRANSFERS
 from refmg_validation.adapters.backends import Adapter
 from refmg_validation.conformance import FUNCTIONS, cases, grade, named_outputs
 from refmg_validation.conformance.catalogue import GROUPS
+from refmg_validation.conformance.functions import CHOICES, NUMBERS
 
 
 def of_group(group):
@@ -74,6 +75,18 @@ def test_arguments_and_outputs_are_those_of_the_function():
         assert tuple(case.expected) == about.returns
         assert len(case.paragraph) > 40
         assert case.reason
+
+
+def test_the_printed_choices_are_those_of_the_cases():
+    given = {}
+    for case in cases():
+        for argument, value in case.inputs.items():
+            given.setdefault(argument, []).append(value)
+    names = {argument: {v for v in values if isinstance(v, str)} for argument, values in given.items()}
+    named = {argument: set(value) for argument, value in CHOICES.items() if value != NUMBERS}
+    assert named == {argument: values for argument, values in names.items() if values}
+    mixed = {argument for argument, values in given.items() if len({np.ndim(v) > 0 for v in values}) > 1}
+    assert {argument for argument, value in CHOICES.items() if value == NUMBERS} == mixed
 
 
 def test_no_array_of_a_core_case_is_large():

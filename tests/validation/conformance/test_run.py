@@ -14,6 +14,7 @@ from refmg_validation.adapters.backends import Adapter as Reference
 from refmg_validation.cli import main
 from refmg_validation.conformance import FUNCTIONS, cases
 from refmg_validation.conformance.adapter import Adapter, load_adapter
+from refmg_validation.conformance.functions import CHOICES
 from refmg_validation.conformance.run_report import as_json, counts, describe, failure_lines
 from refmg_validation.conformance.runner import run_cases
 from refmg_validation.conformance.xfails import read_xfails
@@ -362,7 +363,8 @@ def test_every_function_has_cases():
 def test_functions_are_listed_with_their_arguments(capsys):
     assert main(["conformance", "functions"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 * len(FUNCTIONS)
+    assert len(lines) == 2 * len(FUNCTIONS) + len(CHOICES)
+    assert "boundary: 'periodic', 'reflect', 'zero'" in lines
     assert "restrict_features(features, transfer, factor, boundary) -> features" in lines
     assert main(["conformance", "functions", "restrict_feature"]) == 2
     assert "did you mean 'restrict_features'" in capsys.readouterr().err

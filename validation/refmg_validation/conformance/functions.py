@@ -34,6 +34,20 @@ LEARNING = f"{NETWORK} loss W mu labels"
 BLOCK_PARTS = "features " + " ".join(f"stencil_{i} scale_{i} shift_{i}" for i in (1, 2, 3))
 BLOCK = f"{BLOCK_PARTS} stride eps boundary"
 
+NUMBERS = "a number, or an array of one an axis"
+# What the cases give for arguments that are no arrays of features or parameters; a test compares.
+CHOICES: dict[str, tuple[str, ...] | str] = {
+    "transfer": ("average", "full-weighting", "linear"),
+    "boundary": ("periodic", "reflect", "zero"),
+    "layer": ("hamiltonian", "residual", "symmetric"),
+    "activation": ("identity", "relu", "smooth-relu", "tanh"),
+    "integrator": ("euler", "leapfrog", "rk4", "verlet"),
+    "interpolation": ("constant", "cubic", "linear"),
+    "loss": ("hinge", "least-squares", "logistic", "softmax", "svm"),
+    "factor": NUMBERS,
+    "stride": NUMBERS,
+}
+
 FUNCTIONS: dict[str, Function] = {
     "convolve": _function(
         "features stencil boundary stride",

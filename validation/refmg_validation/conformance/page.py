@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from refmg_backends import RefmgError, one_of
 from refmg_validation.conformance.case import Case
 from refmg_validation.conformance.catalogue import GROUPS, cases
-from refmg_validation.conformance.functions import FUNCTIONS
+from refmg_validation.conformance.functions import CHOICES, FUNCTIONS
 
 TITLES = {
     "convolution": "Convolutions",
@@ -53,6 +53,9 @@ def function_lines(names: Sequence[str] = ()) -> list[str]:
     >>> print("\n".join(function_lines(["restrict_features"])))
     restrict_features(features, transfer, factor, boundary) -> features
         `R y`, on every channel.
+    transfer: 'average', 'full-weighting', 'linear'
+    boundary: 'periodic', 'reflect', 'zero'
+    factor: a number, or an array of one an axis
     """
     lines: list[str] = []
     for name in names or FUNCTIONS:
@@ -61,7 +64,12 @@ def function_lines(names: Sequence[str] = ()) -> list[str]:
         about = FUNCTIONS[name]
         lines.append(f"{name}({', '.join(about.arguments)}) -> {', '.join(about.returns)}")
         lines.append(f"    {about.meaning}")
-    return lines
+    taken = {argument for name in names or FUNCTIONS for argument in FUNCTIONS[name].arguments}
+    return lines + [f"{argument}: {values}" for argument, values in _choices().items() if argument in taken]
+
+
+def _choices() -> dict[str, str]:
+    return {k: v if isinstance(v, str) else ", ".join(map(repr, v)) for k, v in CHOICES.items()}
 
 
 def _lines() -> Iterator[str]:
@@ -86,6 +94,7 @@ def _functions() -> Iterator[str]:
         "An adapter has plain functions of these names, called with keyword arguments; one that returns "
         "several arrays returns them as a tuple in this order, or as a dictionary."
     )
+    yield from ["", *(f"- `{argument}`: {values}" for argument, values in _choices().items())]
     for name, about in FUNCTIONS.items():
         yield from ["", f"**`{name}({', '.join(about.arguments)})`** returns `{', '.join(about.returns)}`."]
         yield from [about.meaning]

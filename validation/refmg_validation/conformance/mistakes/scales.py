@@ -62,7 +62,7 @@ def transfer_factor(p: Problem) -> Attempts:
         return
     factor = tuple(int(f) for f in np.broadcast_to(np.asarray(p.inputs["factor"]), (p.ndim,)))
     cells = prod(factor)
-    told = f"off by {cells}, the fine cells in a coarse one: R is a mean; for 'average' it is P^T / 2^d"
+    told = f"off by {cells}, the fine cells in a coarse one: R is a mean, P keeps constants"
     for c in (cells, 1 / cells):
         yield Attempt("R and P^T confused", told, partial(p.all_changed, times(c)))
     told = "P^T where R is meant, or R^T where P is meant"
