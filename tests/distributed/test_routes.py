@@ -1,5 +1,7 @@
-"""How sums travel: routes, and which GPU a rank takes."""
+"""How sums travel: routes, and which GPU a rank and its threads take."""
 
+import sys
+import threading
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -8,6 +10,7 @@ import pytest
 from simulated_ranks import SimulatedRanks
 
 from refmg import RefmgError, get_backend
+from refmg.data import prefetched
 from refmg.distributed import (
     CudaAwareRoute,
     HostRoute,
@@ -147,6 +150,24 @@ def fake_cupy(comm, devices, nccl=True):
     return cupy, used
 
 
+class FakeThreads:
+    """The devices of CuPy, of which every thread has a current one: number 0, until it chooses."""
+
+    def __init__(self, found=True):
+        self.found, self.of_thread, self.chosen = found, threading.local(), []
+        self.cuda = SimpleNamespace(Device=self.device)
+
+    def device(self, number=None):
+        if not self.found:
+            raise RuntimeError("cudaErrorNoDevice: no CUDA-capable device is detected")
+        number = getattr(self.of_thread, "number", 0) if number is None else number
+        return SimpleNamespace(id=number, use=lambda: self.choose(number))
+
+    def choose(self, number):
+        self.of_thread.number = number
+        self.chosen.append(number)
+
+
 def test_each_rank_takes_a_gpu_of_its_own():
     def run(comm):
         cupy, used = fake_cupy(comm, ["a", "b"])
@@ -159,6 +180,27 @@ def test_each_rank_takes_a_gpu_of_its_own():
         return choose_device(FakeMPI(comm, 2), fake_cupy(comm, [f"gpu {comm.rank}"])[0])
 
     assert SimulatedRanks(2).run(alone) == [0, 0]
+
+
+@pytest.mark.parametrize("ahead", [0, 2])
+def test_batches_are_made_ready_on_the_gpu_of_their_rank(monkeypatch, ahead):
+    cupy = FakeThreads()
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+
+    def run(comm):
+        mine = fake_cupy(comm, ["a", "b", "c"])[0]
+        mine.cuda.Device = cupy.device
+        choose_device(FakeMPI(comm, 3), mine)
+        return list(prefetched(range(4), lambda item: cupy.device().id, ahead))
+
+    assert SimulatedRanks(3).run(run) == [[0] * 4, [1] * 4, [2] * 4]
+
+
+def test_batches_are_made_ready_without_a_gpu_whatever_is_loaded(monkeypatch):
+    for cupy in (FakeThreads(found=False), FakeThreads()):
+        monkeypatch.setitem(sys.modules, "cupy", cupy)
+        assert list(prefetched(range(3), lambda item: -item)) == [0, -1, -2]
+        assert not cupy.chosen
 
 
 def test_two_ranks_on_one_gpu_are_refused_by_both():
