@@ -16,6 +16,7 @@ from refmg_validation.imagenet10 import saved_stage
 from refmg_validation.imagenet10.deadline import Deadline, TimeIsUpError
 from refmg_validation.imagenet10.images import LevelImages
 from refmg_validation.imagenet10.saved_stage import SavedStage
+from refmg_validation.imagenet10.source import Source
 from refmg_validation.imagenet10.stages import stages_of
 from refmg_validation.ranks import Ranks, ranks, using
 
@@ -92,20 +93,29 @@ def test_the_first_rank_says_for_all_when_time_is_up(photographs, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["calibrated-BN-16.state"]
 
 
-def test_a_rank_reads_its_part_of_a_batch(photographs):
-    """Of eight images two ranks vary four each: together, what one process has."""
+@pytest.mark.parametrize("size", [8, 16])
+def test_a_rank_reads_its_part_of_a_batch_from_a_file(photographs, tmp_path, size):
+    """Of eight images two ranks vary four each: together, what one process has that holds all."""
+    source, told = Source(None, tmp_path), []
 
     def parts(comm):
         with using(Ranks(comm)):
-            images = LevelImages(photographs, DOUBLE, 16)
+            mapped = source.mapped(photographs, (8, 16), told.append)[size]
+            images = LevelImages(photographs, DOUBLE, size, mapped)
             epoch = [(x.own(x.share.division(8, 8)), labels) for x, labels in images.epoch(1)]
-            return epoch, [x.shape[-1] for x, _ in images.plain("stopping")]
+            sizes = [x.shape[-1] for x, _ in images.plain("stopping")]
+            return epoch, sizes, images.unlabelled(), images._kept, mapped.filename
 
-    (first, sizes), (second, _) = SimulatedRanks(2).run(parts)
-    alone = list(LevelImages(photographs, DOUBLE, 16).epoch(1))
+    (first, sizes, few, kept, file), (second, _, _, others, same) = SimulatedRanks(2).run(parts)
+    assert (kept, others, same) == ({}, {}, file)
+    assert told == ["taking means of 90 photographs, 8 x 8 (nothing is there yet)"]
+    held = LevelImages(photographs, DOUBLE, size)
+    alone = list(held.epoch(1))
+    assert np.array_equal(few, held.unlabelled())
     assert sizes == [8, 1]
     assert len(first) == len(alone) == 3
     for (a, labels), (b, _), (whole, expected) in zip(first, second, alone, strict=True):
         assert a.shape[-1] == b.shape[-1] == 4
         assert np.array_equal(np.concatenate([a, b], axis=-1), whole)
         assert np.array_equal(labels, expected)
+    assert source.mapped(photographs, (8, 16), told.append) == {}  # one process has memory of its own

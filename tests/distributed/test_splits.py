@@ -22,6 +22,7 @@ DOUBLE = ("--preset", "micro-double")
 # amplifies what came before: the whole is 1e-4 of this, or less (measured: 3e-14).
 BOUND = 2 * 9 * 2 * 2 * 7 * 8 * 16 * 16 * np.finfo(float).eps
 ROUNDED = ("loss", "monitored", "validation_loss")
+MEANS = "taking means of 90 photographs, 8 x 8"
 STOPPED = "stopped, as --time-limit asked; the same command goes on from here"
 
 
@@ -72,6 +73,7 @@ def test_each_split_is_trained_by_one_rank_to_the_bits_of_one_process(alone, str
     printed = finish(2, SCRIPT, *command(stripes, tmp_path / "out", *TWO))
     assert numbers(tmp_path / "out") == numbers(alone)
     assert printed.count("decoding 90 pictures") == 1
+    assert printed.count(MEANS) == 1
     assert printed.count("run.json and report.html are in") == 1
     # Whoever trains the other split does not print.
     assert "seed 1: from random, 16" in printed
@@ -89,7 +91,9 @@ def test_pieces_by_any_number_of_ranks_give_the_same_bits(alone, stripes, tmp_pa
     # One process does not begin the second split when its time is up: two ranks did.
     epochs = [begun_epochs(tmp_path / "out" / seed) for seed in ("seed-1", "seed-2")]
     assert epochs == [2, 1]
-    assert STOPPED not in finish(2, SCRIPT, *given)
+    printed = finish(2, SCRIPT, *given)
+    assert STOPPED not in printed
+    assert MEANS not in printed  # the file of the first time is found
     assert numbers(tmp_path / "out") == numbers(alone)
     # What is finished is not done again.
     files = sorted((tmp_path / "out").glob("seed-*/*.safetensors"))

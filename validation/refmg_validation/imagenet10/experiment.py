@@ -10,41 +10,19 @@ from typing import Any
 
 from refmg import get_backend
 from refmg.atomic import remove_parts
-from refmg.data import Photographs, load_photographs
+from refmg.data import Photographs
 from refmg_backends import RefmgError
 from refmg_validation.imagenet10.deadline import Deadline, Results, TimeIsUpError
 from refmg_validation.imagenet10.images import LevelImages, parts_of
 from refmg_validation.imagenet10.presets import ImageNetPreset
 from refmg_validation.imagenet10.saved_stage import SavedStage
+from refmg_validation.imagenet10.source import Source
 from refmg_validation.imagenet10.stages import stages_of
 from refmg_validation.imagenet10.watching import Watching
 from refmg_validation.ranks import divided, first_before_others, once, ranks
 from refmg_validation.runs import check_claim, claim_folder
 
 SEED = re.compile(r"seed-(\d+)")
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where the photographs come from.
-
-    Parameters
-    ----------
-    data : pathlib.Path, optional
-        As in :func:`refmg.data.find_pictures`.
-    cache : pathlib.Path
-        Folder for the decoded ones.
-    strict : bool
-        Fail if one cannot be read.
-    """
-
-    data: Path | None
-    cache: Path
-    strict: bool = False
-
-    def load(self, size: int, tell: Callable[[str], None]) -> Photographs:
-        """Return the photographs at this size."""
-        return load_photographs(self.data, self.cache, size, strict=self.strict, tell=tell)
 
 
 @dataclass(frozen=True)
@@ -109,12 +87,16 @@ class Experiment:
         missing = {found["seed"]: found["missing"] for found in self._results(plan, photographs)}
         todo = {seed: [saved for saved in plan[seed] if saved.stage.name in missing[seed]] for seed in seeds}
         watching.begin([saved for seed in seeds for saved in todo[seed]])
+        mapped = self.source.mapped(photographs, _sizes(todo), watching.tell)
 
         def train(seed: int) -> bool:
-            images = dict[int, LevelImages]()
+            levels = {
+                size: LevelImages(photographs, replace(self.preset, seed=seed), size, mapped.get(size))
+                for size in _sizes(todo)
+            }
             for saved in [] if deadline.is_over else todo[seed]:
                 try:
-                    self._train(saved, images, photographs, watching, deadline)
+                    self._train(saved, levels[saved.stage.size], watching, deadline)
                 except TimeIsUpError:
                     break
                 once(lambda: finished(self._results(plan, photographs)))
@@ -129,14 +111,10 @@ class Experiment:
     def _train(
         self,
         saved: SavedStage,
-        images: dict[int, LevelImages],
-        photographs: Photographs,
+        images: LevelImages,
         watching: Watching,
         deadline: Deadline,
     ) -> None:
-        size = saved.stage.size
-        if size not in images:
-            images[size] = LevelImages(photographs, saved.preset, size)
         source = saved.stage.before
         before = None if source is None else replace(saved, stage=source).network()
         with watching.stage(saved) as told:
@@ -145,7 +123,7 @@ class Experiment:
                 told(record)
                 deadline.check()
 
-            saved.go(before, images[size], note)
+            saved.go(before, images, note)
 
     def _opened(
         self, seeds: Sequence[int], photographs: Photographs, together: int
@@ -185,6 +163,10 @@ class Experiment:
 
     def _results(self, plan: dict[int, list[SavedStage]], photographs: Photographs) -> Results:
         return once(lambda: [_result(seed, saved, photographs) for seed, saved in sorted(plan.items())])
+
+
+def _sizes(todo: dict[int, list[SavedStage]]) -> list[int]:
+    return sorted({saved.stage.size for plan in todo.values() for saved in plan})
 
 
 def _check_ranks(together: int, images: int) -> None:
