@@ -22,6 +22,7 @@ from refmg.distributed import (
     choose_route,
     is_cuda_aware,
 )
+from refmg_validation.ranks import Ranks, divided, ranks, share, using
 
 
 class FakeGpu:
@@ -136,6 +137,9 @@ class FakeMPI(MPICommunicator):
     def broadcast(self, content):
         return self.simulated.broadcast(content)
 
+    def split(self, group):
+        return FakeMPI(self.simulated.split(group), self.here)
+
     def local_rank(self):
         return self.rank % self.here, self.here
 
@@ -232,6 +236,47 @@ def test_one_rank_without_it_keeps_all_from_a_route(monkeypatch):
     monkeypatch.setattr("refmg.distributed.devices.is_cuda_aware", lambda: False)
     assert SimulatedRanks(2).run(run) == ["the host's memory"] * 2
     assert choose_route(FakeMPI(SerialCommunicator(), 1), get_backend("numpy")).name == "the host's memory"
+
+
+@pytest.mark.parametrize(
+    ("aware", "without", "names"),
+    [
+        (range(5), (), ["CUDA-aware MPI"] * 3 + ["CUDA-aware MPI"] * 2),
+        ((), (), ["NCCL"] * 5),
+        ((0, 1, 2), (), ["CUDA-aware MPI"] * 3 + ["NCCL"] * 2),
+        ((0, 1), (4,), ["NCCL"] * 3 + ["the host's memory"] * 2),
+    ],
+    ids=["all aware", "none", "one group aware", "one rank without"],
+)
+def test_a_group_takes_the_quickest_route_that_its_own_ranks_have(monkeypatch, aware, without, names):
+    """Five ranks in groups of three and two."""
+    here = threading.local()
+    monkeypatch.setattr("refmg.distributed.devices.is_cuda_aware", lambda: here.rank in aware)
+
+    def choose(comm):
+        return choose_route(comm, FakeGpu(), fake_cupy(comm, list("abcde"), here.rank not in without)[0])
+
+    def run(comm):
+        here.rank = comm.rank
+        whole = FakeMPI(comm, 5)
+        with using(Ranks(whole, route=choose(whole), choose=choose)):
+            return divided(["one", "two"], lambda item: (share().route.name, told(share().route)))
+
+    def told(route):
+        return route.cupy.told[::2] if isinstance(route, NcclRoute) else None
+
+    groups = SimulatedRanks(5).run(run)[0]
+    assert [groups[0][0]] * 3 + [groups[1][0]] * 2 == names
+    sizes = [found and found[0] for _, found in groups]  # of those that NCCL joins
+    assert sizes == [n if name == "NCCL" else None for n, (name, _) in zip((3, 2), groups, strict=True)]
+
+
+def test_a_group_of_one_needs_no_route_and_processors_take_the_host():
+    def run(comm):
+        with using(Ranks(FakeMPI(comm, 3))):
+            return divided(["one", "two"], lambda item: (ranks().size, share() and share().route.name))
+
+    assert SimulatedRanks(3).run(run) == [[(2, "the host's memory"), (1, None)]] * 3
 
 
 def test_what_mpi_says_of_addresses_on_a_gpu():

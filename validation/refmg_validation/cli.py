@@ -361,8 +361,8 @@ def imagenet10(
 ) -> None:
     """Train a ResNet on the fine grid alone and coarse to fine, by every transfer (Figure 3, Table 1)."""
     from refmg_validation.imagenet10.command import Request
-    from refmg_validation.imagenet10.source import Source
     from refmg_validation.imagenet10.presets import named
+    from refmg_validation.imagenet10.source import Source
     from refmg_validation.presets import whole_numbers
 
     chosen = named(preset, seed, whole_numbers(sizes, "--sizes", "56,112,224"))
