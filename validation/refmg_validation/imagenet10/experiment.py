@@ -22,6 +22,7 @@ from refmg_validation.imagenet10.watching import Watching
 from refmg_validation.ranks import divided, first_before_others, once, ranks
 from refmg_validation.runs import check_claim, claim_folder
 
+Told = Callable[[Results], None]
 SEED = re.compile(r"seed-(\d+)")
 
 
@@ -50,7 +51,7 @@ class Experiment:
         seeds: Sequence[int],
         watching: Watching,
         deadline: Deadline,
-        finished: Callable[[Results], None] = lambda results: None,
+        finished: Told = lambda results: None,
     ) -> Results:
         """Train every stage for every seed, or go on where a run was interrupted.
 
@@ -99,7 +100,7 @@ class Experiment:
                     self._train(saved, levels[saved.stage.size], watching, deadline)
                 except TimeIsUpError:
                     break
-                once(lambda: finished(self._results(plan, photographs)))
+                once(lambda: self._tell(finished, plan, photographs))
             return not deadline.is_over
 
         in_time = divided(list(seeds), train)
@@ -107,6 +108,12 @@ class Experiment:
         if not all(in_time):
             raise TimeIsUpError(results)
         return results
+
+    def _tell(self, finished: Told, plan: dict[int, list[SavedStage]], photographs: Photographs) -> None:
+        """Tell the results, again where a stage of another group ended meanwhile: the last one tells all."""
+        told = None
+        while told != (told := _finished_files(plan)):
+            finished(self._results(plan, photographs))
 
     def _train(
         self,
@@ -116,7 +123,7 @@ class Experiment:
         deadline: Deadline,
     ) -> None:
         source = saved.stage.before
-        before = None if source is None else replace(saved, stage=source).network()
+        before = None if source is None else replace(saved, stage=source).network
         with watching.stage(saved) as told:
 
             def note(record: dict[str, Any]) -> None:
@@ -163,6 +170,10 @@ class Experiment:
 
     def _results(self, plan: dict[int, list[SavedStage]], photographs: Photographs) -> Results:
         return once(lambda: [_result(seed, saved, photographs) for seed, saved in sorted(plan.items())])
+
+
+def _finished_files(plan: dict[int, list[SavedStage]]) -> list[Path]:
+    return [saved.file for stages in plan.values() for saved in stages if saved.file.exists()]
 
 
 def _sizes(todo: dict[int, list[SavedStage]]) -> list[int]:
