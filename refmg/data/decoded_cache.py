@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refmg.atomic import write_atomically, written_atomically
+from refmg.data.checked_file import UselessError, numbers_of, read_about
 from refmg.data.decoding import decoded
 from refmg.data.picture_files import PictureSet
 from refmg_backends import RefmgError
@@ -51,7 +52,7 @@ def cached_pixels(
     place = folder / f"{key[:SHOWN]}.json"
     try:
         about = _read(place, key, size)
-    except _UselessError as error:
+    except UselessError as error:
         tell(f"decoding {len(found.pictures)} pictures to {size} x {size} ({error})")
         _decode(found, place, key, size, workers)
         about = _read(place, key, size)
@@ -70,33 +71,13 @@ def content_key(found: PictureSet, size: int) -> str:
     return digest.hexdigest()
 
 
-class _UselessError(Exception):
-    """What is there cannot be used: it is missing, of other files, or damaged."""
-
-
-def _pixels(place: Path) -> Path:
-    return place.with_suffix(".pixels")
-
-
 def _read(place: Path, key: str, size: int) -> dict[str, Any]:
-    try:
-        about: dict[str, Any] = json.loads(place.read_bytes())
-        if (about["format"], about["key"]) != (FORMAT, key):
-            raise _UselessError("what is there is of other files")
-        if _digest(_pixels(place), about["labels"], size) != about["sha256"]:
-            raise _UselessError(f"{_pixels(place)} is damaged")
-    except FileNotFoundError:
-        raise _UselessError("nothing is there yet") from None
-    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise _UselessError(f"{place} is damaged") from error
-    return about
-
-
-def _digest(pixels: Path, labels: list[int], size: int) -> str:
-    if pixels.stat().st_size != len(labels) * 3 * size * size:
-        raise _UselessError(f"{pixels} has another length than it says")
-    with pixels.open("rb") as stream:
-        return _signed(file_digest(stream, "sha256").hexdigest(), labels)
+    return read_about(
+        place,
+        {"format": FORMAT, "key": key},
+        lambda about: len(about["labels"]) * 3 * size * size,
+        lambda digest, about: _signed(digest, about["labels"]),
+    )
 
 
 def _signed(pixels: str, labels: list[int]) -> str:
@@ -106,7 +87,7 @@ def _signed(pixels: str, labels: list[int]) -> str:
 def _decode(found: PictureSet, place: Path, key: str, size: int, workers: int | None) -> None:
     labels, skipped, digest = list[int](), list[tuple[str, str]](), sha256()
     results = decoded(found.pictures, size, workers)
-    with written_atomically(_pixels(place)) as stream:
+    with written_atomically(numbers_of(place)) as stream:
         for picture, result in zip(found.pictures, results, strict=True):
             if isinstance(result, str):
                 skipped.append((picture.name, result))
@@ -129,4 +110,4 @@ def _decode(found: PictureSet, place: Path, key: str, size: int, workers: int | 
 
 def _mapped(place: Path, about: dict[str, Any], size: int) -> NDArray[np.uint8]:
     shape = (len(about["labels"]), 3, size, size)
-    return np.memmap(_pixels(place), np.uint8, "r", shape=shape)
+    return np.memmap(numbers_of(place), np.uint8, "r", shape=shape)

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from refmg_backends import RefmgError
+from refmg_backends.thread_device import device_for_threads
 
 Item = TypeVar("Item")
 Ready = TypeVar("Ready")
@@ -21,8 +22,8 @@ def prefetched(items: Iterable[Item], prepare: Callable[[Item], Ready], ahead: i
     items : iterable
         What to prepare: numbers of images, say.
     prepare : callable
-        Reads, converts and moves to the device; called one item after the other, so that what it draws at
-        random does not depend on who waits for whom.
+        Reads, converts and moves to the device, which is that of the thread that takes the items; called one
+        item after the other, so that what it draws at random does not depend on who waits for whom.
     ahead : int
         How many are prepared beforehand; 0 for none, without a thread.
 
@@ -41,7 +42,7 @@ def prefetched(items: Iterable[Item], prepare: Callable[[Item], Ready], ahead: i
     if ahead == 0:
         yield from map(prepare, items)
         return
-    with ThreadPoolExecutor(1, "refmg-prefetch") as thread:
+    with ThreadPoolExecutor(1, "refmg-prefetch", device_for_threads()) as thread:
         waiting = deque[Future[Ready]]()
         try:
             for item in items:

@@ -51,7 +51,8 @@ def choose_route(communicator: MPICommunicator, backend: Backend, cupy: Any = No
     Parameters
     ----------
     communicator : MPICommunicator
-        All ranks.
+        All ranks, or a group of them, which has a route of its own: what its ranks have decides, and NCCL is
+        set up for them alone.
     backend : Backend
         Where the arrays live.
     cupy : module, optional

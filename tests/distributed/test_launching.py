@@ -13,7 +13,7 @@ from refmg_validation import together
 from refmg_validation.ranks import ranks
 
 
-@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("size", [2, 3, 4])
 def test_real_ranks_agree(size):
     assert finish(size, ranks_operations.__file__).strip() == f"{size} ranks agree"
 

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import own_process
 import pytest
 import tiny_ranks
 import tiny_resolution
@@ -121,7 +122,7 @@ def test_a_rank_that_fails_alone_ends_all_with_its_message(stripes, tmp_path, ki
 def test_killed_it_goes_on_with_another_number_of_ranks(stripes, whole, tmp_path):
     given, pids = resolution(stripes, tmp_path / "out", "--deterministic"), tmp_path / "pids"
     pids.mkdir()
-    process = start(2, SCRIPT, *given, **{tiny_ranks.PIDS: str(pids)})
+    process = start(2, SCRIPT, *given, **{own_process.PIDS: str(pids)})
     while "iteration 2 of" not in process.stdout.readline():
         assert process.poll() is None
     os.kill(int(Path(pids, "1").read_text()), signal.SIGKILL)

@@ -1,5 +1,7 @@
-"""How sums travel: routes, and which GPU a rank takes."""
+"""How sums travel: routes, and which GPU a rank and its threads take."""
 
+import sys
+import threading
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -8,6 +10,7 @@ import pytest
 from simulated_ranks import SimulatedRanks
 
 from refmg import RefmgError, get_backend
+from refmg.data import prefetched
 from refmg.distributed import (
     CudaAwareRoute,
     HostRoute,
@@ -19,6 +22,7 @@ from refmg.distributed import (
     choose_route,
     is_cuda_aware,
 )
+from refmg_validation.ranks import Ranks, divided, ranks, share, using
 
 
 class FakeGpu:
@@ -133,6 +137,9 @@ class FakeMPI(MPICommunicator):
     def broadcast(self, content):
         return self.simulated.broadcast(content)
 
+    def split(self, group):
+        return FakeMPI(self.simulated.split(group), self.here)
+
     def local_rank(self):
         return self.rank % self.here, self.here
 
@@ -147,6 +154,24 @@ def fake_cupy(comm, devices, nccl=True):
     return cupy, used
 
 
+class FakeThreads:
+    """The devices of CuPy, of which every thread has a current one: number 0, until it chooses."""
+
+    def __init__(self, found=True):
+        self.found, self.of_thread, self.chosen = found, threading.local(), []
+        self.cuda = SimpleNamespace(Device=self.device)
+
+    def device(self, number=None):
+        if not self.found:
+            raise RuntimeError("cudaErrorNoDevice: no CUDA-capable device is detected")
+        number = getattr(self.of_thread, "number", 0) if number is None else number
+        return SimpleNamespace(id=number, use=lambda: self.choose(number))
+
+    def choose(self, number):
+        self.of_thread.number = number
+        self.chosen.append(number)
+
+
 def test_each_rank_takes_a_gpu_of_its_own():
     def run(comm):
         cupy, used = fake_cupy(comm, ["a", "b"])
@@ -159,6 +184,27 @@ def test_each_rank_takes_a_gpu_of_its_own():
         return choose_device(FakeMPI(comm, 2), fake_cupy(comm, [f"gpu {comm.rank}"])[0])
 
     assert SimulatedRanks(2).run(alone) == [0, 0]
+
+
+@pytest.mark.parametrize("ahead", [0, 2])
+def test_batches_are_made_ready_on_the_gpu_of_their_rank(monkeypatch, ahead):
+    cupy = FakeThreads()
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+
+    def run(comm):
+        mine = fake_cupy(comm, ["a", "b", "c"])[0]
+        mine.cuda.Device = cupy.device
+        choose_device(FakeMPI(comm, 3), mine)
+        return list(prefetched(range(4), lambda item: cupy.device().id, ahead))
+
+    assert SimulatedRanks(3).run(run) == [[0] * 4, [1] * 4, [2] * 4]
+
+
+def test_batches_are_made_ready_without_a_gpu_whatever_is_loaded(monkeypatch):
+    for cupy in (FakeThreads(found=False), FakeThreads()):
+        monkeypatch.setitem(sys.modules, "cupy", cupy)
+        assert list(prefetched(range(3), lambda item: -item)) == [0, -1, -2]
+        assert not cupy.chosen
 
 
 def test_two_ranks_on_one_gpu_are_refused_by_both():
@@ -190,6 +236,47 @@ def test_one_rank_without_it_keeps_all_from_a_route(monkeypatch):
     monkeypatch.setattr("refmg.distributed.devices.is_cuda_aware", lambda: False)
     assert SimulatedRanks(2).run(run) == ["the host's memory"] * 2
     assert choose_route(FakeMPI(SerialCommunicator(), 1), get_backend("numpy")).name == "the host's memory"
+
+
+@pytest.mark.parametrize(
+    ("aware", "without", "names"),
+    [
+        (range(5), (), ["CUDA-aware MPI"] * 3 + ["CUDA-aware MPI"] * 2),
+        ((), (), ["NCCL"] * 5),
+        ((0, 1, 2), (), ["CUDA-aware MPI"] * 3 + ["NCCL"] * 2),
+        ((0, 1), (4,), ["NCCL"] * 3 + ["the host's memory"] * 2),
+    ],
+    ids=["all aware", "none", "one group aware", "one rank without"],
+)
+def test_a_group_takes_the_quickest_route_that_its_own_ranks_have(monkeypatch, aware, without, names):
+    """Five ranks in groups of three and two."""
+    here = threading.local()
+    monkeypatch.setattr("refmg.distributed.devices.is_cuda_aware", lambda: here.rank in aware)
+
+    def choose(comm):
+        return choose_route(comm, FakeGpu(), fake_cupy(comm, list("abcde"), here.rank not in without)[0])
+
+    def run(comm):
+        here.rank = comm.rank
+        whole = FakeMPI(comm, 5)
+        with using(Ranks(whole, route=choose(whole), choose=choose)):
+            return divided(["one", "two"], lambda item: (share().route.name, told(share().route)))
+
+    def told(route):
+        return route.cupy.told[::2] if isinstance(route, NcclRoute) else None
+
+    groups = SimulatedRanks(5).run(run)[0]
+    assert [groups[0][0]] * 3 + [groups[1][0]] * 2 == names
+    sizes = [found and found[0] for _, found in groups]  # of those that NCCL joins
+    assert sizes == [n if name == "NCCL" else None for n, (name, _) in zip((3, 2), groups, strict=True)]
+
+
+def test_a_group_of_one_needs_no_route_and_processors_take_the_host():
+    def run(comm):
+        with using(Ranks(FakeMPI(comm, 3))):
+            return divided(["one", "two"], lambda item: (ranks().size, share() and share().route.name))
+
+    assert SimulatedRanks(3).run(run) == [[(2, "the host's memory"), (1, None)]] * 3
 
 
 def test_what_mpi_says_of_addresses_on_a_gpu():

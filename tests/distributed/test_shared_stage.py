@@ -1,5 +1,6 @@
 """A stage of ImageNet-10 that ranks train together: one network, one that writes, one decision."""
 
+import pickle
 import threading
 from dataclasses import replace
 
@@ -7,15 +8,18 @@ import numpy as np
 import pytest
 import tiny_imagenet
 from photographs import write_stripes
-from simulated_ranks import SimulatedRanks
+from simulated_ranks import SimulatedCommunicator, SimulatedRanks
 
 from refmg import RefmgError
 from refmg.data import load_photographs
+from refmg.data.augmentation import varied
 from refmg.resnet import random_resnet
+from refmg_validation.imagenet10 import images as level_images
 from refmg_validation.imagenet10 import saved_stage
 from refmg_validation.imagenet10.deadline import Deadline, TimeIsUpError
 from refmg_validation.imagenet10.images import LevelImages
 from refmg_validation.imagenet10.saved_stage import SavedStage
+from refmg_validation.imagenet10.source import Source
 from refmg_validation.imagenet10.stages import stages_of
 from refmg_validation.ranks import Ranks, ranks, using
 
@@ -29,14 +33,18 @@ def photographs(tmp_path_factory):
     return load_photographs(write_stripes(folder, classes=3, each=30), folder / "cache", 16)
 
 
+def source():
+    """Return the network where the stage begins."""
+    return random_resnet(DOUBLE.architecture.on((8, 8)), 1, "float64")
+
+
 def go(size, folder, photographs, work):
     """Return what so many ranks get that do some work with the calibrated stage."""
 
     def run(comm):
         with using(Ranks(comm)):
             saved = SavedStage(STAGE, DOUBLE, folder, {"seed": 1}, {"command": "a test"})
-            before = random_resnet(DOUBLE.architecture.on((8, 8)), 1, "float64")
-            return work(saved, before, LevelImages(photographs, DOUBLE, 16))
+            return work(saved, source, LevelImages(photographs, DOUBLE, 16))
 
     return SimulatedRanks(size).run(run)
 
@@ -66,6 +74,36 @@ def test_all_ranks_end_with_the_network_that_the_first_one_wrote(photographs, tm
     assert [path.name for path in tmp_path.iterdir()] == ["calibrated-BN-16.safetensors"]
 
 
+def test_only_the_first_rank_has_the_network_where_a_stage_begins(photographs, tmp_path, monkeypatch):
+    """It reads it once; what the others are sent is the network that was moved, and not where from."""
+    readers, sent, real = [], [], SimulatedCommunicator.broadcast
+
+    def read():
+        readers.append(threading.get_ident())
+        return source()
+
+    def broadcast(self, content):
+        if self.rank == 0 and len(pickle.dumps(content)) > 1000:
+            sent.append(content[1][0])
+        return real(self, content)
+
+    def work(saved, _, images):
+        saved.go(read, images, lambda record: None)
+        saved.go(read, images, lambda record: None)
+        return threading.get_ident()
+
+    monkeypatch.setattr(SimulatedCommunicator, "broadcast", broadcast)
+    first, _ = go(2, tmp_path, photographs, work)
+    assert readers == [first] * 2
+    assert [net.architecture.shape for net in sent] == [(16, 16)] * 2
+
+    def missing():
+        raise RefmgError("cannot read it")
+
+    with pytest.raises(RefmgError, match="cannot read it"):
+        go(2, tmp_path, photographs, lambda saved, _, images: saved.go(missing, images, print))
+
+
 def test_ranks_whose_stopping_losses_differ_in_the_last_bit_stop(photographs, tmp_path, monkeypatch):
     real = saved_stage._Monitor.__call__
 
@@ -92,20 +130,37 @@ def test_the_first_rank_says_for_all_when_time_is_up(photographs, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["calibrated-BN-16.state"]
 
 
-def test_a_rank_reads_its_part_of_a_batch(photographs):
-    """Of eight images two ranks vary four each: together, what one process has."""
+@pytest.mark.parametrize("size", [8, 16])
+def test_a_rank_reads_its_part_of_a_batch_from_a_file(photographs, tmp_path, monkeypatch, size):
+    """Of eight images two ranks vary four each: together, what one process has that holds all."""
+    source, told, counts = Source(None, tmp_path), [], []
+
+    def counted(images, *how):
+        counts.append(len(images))
+        return varied(images, *how)
+
+    monkeypatch.setattr(level_images, "varied", counted)
 
     def parts(comm):
         with using(Ranks(comm)):
-            images = LevelImages(photographs, DOUBLE, 16)
+            mapped = source.mapped(photographs, (8, 16), told.append)[size]
+            images = LevelImages(photographs, DOUBLE, size, mapped)
             epoch = [(x.own(x.share.division(8, 8)), labels) for x, labels in images.epoch(1)]
-            return epoch, [x.shape[-1] for x, _ in images.plain("stopping")]
+            sizes = [x.shape[-1] for x, _ in images.plain("stopping")]
+            return epoch, sizes, images.unlabelled(), images._kept, mapped.filename
 
-    (first, sizes), (second, _) = SimulatedRanks(2).run(parts)
-    alone = list(LevelImages(photographs, DOUBLE, 16).epoch(1))
+    (first, sizes, few, kept, file), (second, _, _, others, same) = SimulatedRanks(2).run(parts)
+    assert (kept, others, same) == ({}, {}, file)
+    assert told == ["taking means of 90 photographs, 8 x 8 (nothing is there yet)"]
+    assert counts == [4] * 6  # in three batches, by two ranks: none is varied twice
+    held = LevelImages(photographs, DOUBLE, size)
+    alone = list(held.epoch(1))
+    assert counts[6:] == [8] * 3
+    assert np.array_equal(few, held.unlabelled())
     assert sizes == [8, 1]
     assert len(first) == len(alone) == 3
     for (a, labels), (b, _), (whole, expected) in zip(first, second, alone, strict=True):
         assert a.shape[-1] == b.shape[-1] == 4
         assert np.array_equal(np.concatenate([a, b], axis=-1), whole)
         assert np.array_equal(labels, expected)
+    assert source.mapped(photographs, (8, 16), told.append) == {}  # one process has memory of its own

@@ -1,9 +1,9 @@
 """``refmg`` with a preset of the ImageNet experiment that takes seconds; runs as a program too."""
 
-import os
 import sys
 from dataclasses import replace
-from pathlib import Path
+
+import own_process
 
 from refmg.resnet import ResNetArchitecture
 from refmg_validation.imagenet10 import presets
@@ -32,11 +32,11 @@ MICRO = replace(
 DOUBLE = replace(MICRO, name="micro-double", dtype="float64")
 TWO = replace(MICRO, name="micro-two", batch_size=2)  # fewer images a batch than some ranks
 presets.PRESETS |= {preset.name: preset for preset in (MICRO, DOUBLE, TWO)}
-PIDS = "TINY_PIDS"  # a folder: every rank writes the number of its process
 
 if __name__ == "__main__":
     from refmg_validation.cli import main
+    from refmg_validation.imagenet10 import saved_stage
 
-    if PIDS in os.environ:
-        Path(os.environ[PIDS], os.environ["PMI_RANK"]).write_text(str(os.getpid()))
+    own_process.tell_pid()
+    own_process.die_while_writing(saved_stage)
     raise SystemExit(main(sys.argv[1:]))

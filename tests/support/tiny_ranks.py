@@ -4,9 +4,7 @@ import os
 import sys
 from dataclasses import replace
 from importlib import import_module
-from pathlib import Path
 
-PIDS = "TINY_PIDS"  # a folder: every rank writes the number of its process
 FAIL = "TINY_FAIL"  # rank:kind, it fails in the second iteration by an error of this kind
 
 
@@ -28,14 +26,14 @@ def let_fail(rank: int, kind: str) -> None:
 
 
 if __name__ == "__main__":
+    import own_process
     import tiny_resolution
 
     from refmg_validation import presets
     from refmg_validation.cli import main
 
     tiny_resolution.shrink()
-    if PIDS in os.environ:
-        Path(os.environ[PIDS], os.environ["PMI_RANK"]).write_text(str(os.getpid()))
+    own_process.tell_pid()
     if FAIL in os.environ:
         rank, kind = os.environ[FAIL].split(":")
         let_fail(int(rank), kind)

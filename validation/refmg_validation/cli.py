@@ -100,6 +100,9 @@ def bench(
     compute: Annotated[
         Path | None, typer.Option(help="Record of --scaling on other machines, whose computing is modelled.")
     ] = None,
+    repeat: Annotated[
+        int | None, typer.Option(help="Times that --scaling measures one and more ranks, in turn.")
+    ] = None,
 ) -> None:
     """Time kernels and networks of the chosen backend."""
     from refmg_backends import get_backend, one_of
@@ -112,10 +115,11 @@ def bench(
     if scaling:
         from refmg_validation.bench.scaling.command import bench_scaling
 
-        bench_scaling(quick, json, compute, _console())
+        bench_scaling(quick, json, compute, _console(), 1 if repeat is None else repeat)
         return
-    if compute is not None:
-        raise RefmgError("found --compute, which only --scaling looks at; expected both or none")
+    for name, value in (("compute", compute), ("repeat", repeat)):
+        if value is not None:
+            raise RefmgError(f"found --{name}, which only --scaling looks at; expected both or none")
     if against not in (None, "torch"):
         raise RefmgError(one_of("peer", against, ["torch"]))
     backend, console = get_backend(), _console()
@@ -379,8 +383,8 @@ def imagenet10(
 ) -> None:
     """Train a ResNet on the fine grid alone and coarse to fine, by every transfer (Figure 3, Table 1)."""
     from refmg_validation.imagenet10.command import Request
-    from refmg_validation.imagenet10.experiment import Source
     from refmg_validation.imagenet10.presets import named
+    from refmg_validation.imagenet10.source import Source
     from refmg_validation.presets import whole_numbers
 
     chosen = named(preset, seed, whole_numbers(sizes, "--sizes", "56,112,224")).with_choices(

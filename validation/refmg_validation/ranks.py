@@ -22,11 +22,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Ranks:
-    """The ranks that run a command together, and how they sum."""
+    """The ranks that run a command together, and how they sum; `choose` finds a route for a group of them."""
 
     communicator: Communicator = field(default_factory=SerialCommunicator)
     deterministic: bool = False
     route: Route | None = None
+    choose: Callable[[Any], Route] = HostRoute
 
 
 _RANKS: ContextVar[Ranks] = ContextVar("refmg_ranks", default=Ranks())  # noqa: B039
@@ -197,8 +198,9 @@ def divided(items: Sequence[Any], work: Callable[[Any], T]) -> list[T]:
         return [work(item) for item in items]
     group = communicator.rank * groups // communicator.size
     own = communicator.split(group)
-    # A route belongs to all ranks: a group's sums take the one through the host, which every group has.
-    with using(replace(here, communicator=own, route=None)):
+    # A route belongs to its ranks: a group's is chosen anew, by what the group's own ranks have.
+    route = here.choose(own) if own.size > 1 else None
+    with using(replace(here, communicator=own, route=route)):
         done = {number: work(items[number]) for number in range(group, len(items), groups)}
     found = dict[int, T]()
     for part in communicator.gather(done if own.rank == 0 else {}):

@@ -8,6 +8,8 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from functools import partial
+from typing import Any
 
 from refmg.distributed import Communicator, HostRoute, MPICommunicator, Route, choose_device, choose_route
 from refmg_backends import RefmgError, check_environment, get_backend
@@ -57,7 +59,8 @@ def run_together(communicator: MPICommunicator, command: Command, shared: bool) 
 def _guarded(communicator: MPICommunicator, command: Command) -> tuple[int, str]:
     """Run it; a mistake of ours is told with its trace, as Python does."""
     try:
-        with using(Ranks(communicator, route=_route(communicator))):
+        choose = _chooser(communicator)
+        with using(Ranks(communicator, route=choose(communicator), choose=choose)):
             return command()
     except RefmgError as error:
         return 2, f"refmg: {error}"
@@ -65,16 +68,19 @@ def _guarded(communicator: MPICommunicator, command: Command) -> tuple[int, str]
         return 1, traceback.format_exc().rstrip()
 
 
-def _route(communicator: MPICommunicator) -> Route:
-    """Return how sums travel, once every rank has its GPU where the backend works on one."""
+def _chooser(communicator: MPICommunicator) -> Callable[[Any], Route]:
+    """Return what says how sums travel, of all ranks or of a group of them.
+
+    Where the backend works on GPUs, every rank has its own when this returns.
+    """
     if (check_environment().get("REFMG_BACKEND") or "numpy") != "cupy":
-        return HostRoute(communicator)
+        return HostRoute
     try:
         import cupy
     except ImportError:
-        return HostRoute(communicator)  # the command says what is missing
+        return HostRoute  # the command says what is missing
     choose_device(communicator, cupy)
-    return choose_route(communicator, get_backend(), cupy)
+    return partial(choose_route, backend=get_backend(), cupy=cupy)
 
 
 def _divide_processors(communicator: Communicator) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from refmg_validation.bench.scaling.judging import found_in_words
 from refmg_validation.bench.scaling.message_cost import in_bytes, in_words
 from refmg_validation.bench.scaling.report import curve_lines, times_of
+from refmg_validation.bench.scaling.run import curves_of
 from refmg_validation.doc_tables.markdown import paragraph, table
 
 Record = dict[str, Any]
@@ -13,7 +15,8 @@ Record = dict[str, Any]
 
 def scaling(record: Record) -> list[str]:
     """Return both tables, what sums took, and where communication takes a tenth."""
-    work, n = record["workload"], record["ranks"]
+    work, n, repeats = record["workload"], record["ranks"], record.get("repeats", 1)
+    again = f", {repeats} times in turn, and medians of these" if repeats > 1 else ""
     head = [
         "",
         "alone",
@@ -24,13 +27,14 @@ def scaling(record: Record) -> list[str]:
         "model",
     ]
     return [
-        f"{work['examples']} examples a rank, medians of {work['repeats']}:",
+        f"{work['examples']} examples a rank, medians of {work['repeats']}{again}:",
         "",
         *table(head, [_times(row) for row in record["scaling"]]),
         "",
         *table(["", "found", "to reach", ""], [_judged(row) for row in record["judged"]]),
         *paragraph(*_sums(record)),
-        *paragraph(*(f"- {line}." for line in curve_lines(record))),
+        # Of the constants that were measured; the curves in the record may be of an older model.
+        *paragraph(*(f"- {line}." for line in curve_lines(record | {"curves": curves_of(record)}))),
     ]
 
 
@@ -39,8 +43,8 @@ def _times(row: Record) -> list[str]:
 
 
 def _judged(row: Record) -> list[str]:
-    words = "reached" if row["reached"] else "**missed**"
-    return [row["what"], f"{row['found']:.3f}", f"`{row['to reach']}`", words]
+    found, words = found_in_words(row)
+    return [row["what"], found, f"`{row['to reach']}`", words.replace("missed", "**missed**")]
 
 
 def _sums(record: Record) -> list[str]:

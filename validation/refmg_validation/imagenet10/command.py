@@ -11,10 +11,11 @@ from refmg import get_backend
 from refmg.atomic import write_atomically
 from refmg_validation.html_report import report_page
 from refmg_validation.imagenet10.deadline import Deadline, Results, TimeIsUpError
-from refmg_validation.imagenet10.experiment import Experiment, Source
+from refmg_validation.imagenet10.experiment import Experiment
 from refmg_validation.imagenet10.figures import draw_figure3
 from refmg_validation.imagenet10.presets import ImageNetPreset
 from refmg_validation.imagenet10.record import missing_words, record_of, title_of
+from refmg_validation.imagenet10.source import Source
 from refmg_validation.imagenet10.summary import summary, verdicts
 from refmg_validation.imagenet10.tables import table_1
 from refmg_validation.imagenet10.watching import Watching

@@ -10,41 +10,20 @@ from typing import Any
 
 from refmg import get_backend
 from refmg.atomic import remove_parts
-from refmg.data import Photographs, load_photographs
+from refmg.data import Photographs
 from refmg_backends import RefmgError
 from refmg_validation.imagenet10.deadline import Deadline, Results, TimeIsUpError
 from refmg_validation.imagenet10.images import LevelImages, parts_of
 from refmg_validation.imagenet10.presets import ImageNetPreset
 from refmg_validation.imagenet10.saved_stage import SavedStage
+from refmg_validation.imagenet10.source import Source
 from refmg_validation.imagenet10.stages import stages_of
 from refmg_validation.imagenet10.watching import Watching
 from refmg_validation.ranks import divided, first_before_others, once, ranks
 from refmg_validation.runs import check_claim, claim_folder
 
+Told = Callable[[Results], None]
 SEED = re.compile(r"seed-(\d+)")
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where the photographs come from.
-
-    Parameters
-    ----------
-    data : pathlib.Path, optional
-        As in :func:`refmg.data.find_pictures`.
-    cache : pathlib.Path
-        Folder for the decoded ones.
-    strict : bool
-        Fail if one cannot be read.
-    """
-
-    data: Path | None
-    cache: Path
-    strict: bool = False
-
-    def load(self, size: int, tell: Callable[[str], None]) -> Photographs:
-        """Return the photographs at this size."""
-        return load_photographs(self.data, self.cache, size, strict=self.strict, tell=tell)
 
 
 @dataclass(frozen=True)
@@ -72,7 +51,7 @@ class Experiment:
         seeds: Sequence[int],
         watching: Watching,
         deadline: Deadline,
-        finished: Callable[[Results], None] = lambda results: None,
+        finished: Told = lambda results: None,
     ) -> Results:
         """Train every stage for every seed, or go on where a run was interrupted.
 
@@ -109,15 +88,19 @@ class Experiment:
         missing = {found["seed"]: found["missing"] for found in self._results(plan, photographs)}
         todo = {seed: [saved for saved in plan[seed] if saved.stage.name in missing[seed]] for seed in seeds}
         watching.begin([saved for seed in seeds for saved in todo[seed]])
+        mapped = self.source.mapped(photographs, _sizes(todo), watching.tell)
 
         def train(seed: int) -> bool:
-            images = dict[int, LevelImages]()
+            levels = {
+                size: LevelImages(photographs, replace(self.preset, seed=seed), size, mapped.get(size))
+                for size in _sizes(todo)
+            }
             for saved in [] if deadline.is_over else todo[seed]:
                 try:
-                    self._train(saved, images, photographs, watching, deadline)
+                    self._train(saved, levels[saved.stage.size], watching, deadline)
                 except TimeIsUpError:
                     break
-                once(lambda: finished(self._results(plan, photographs)))
+                once(lambda: self._tell(finished, plan, photographs))
             return not deadline.is_over
 
         in_time = divided(list(seeds), train)
@@ -126,27 +109,29 @@ class Experiment:
             raise TimeIsUpError(results)
         return results
 
+    def _tell(self, finished: Told, plan: dict[int, list[SavedStage]], photographs: Photographs) -> None:
+        """Tell the results, again where a stage of another group ended meanwhile: the last one tells all."""
+        told = None
+        while told != (told := _finished_files(plan)):
+            finished(self._results(plan, photographs))
+
     def _train(
         self,
         saved: SavedStage,
-        images: dict[int, LevelImages],
-        photographs: Photographs,
+        images: LevelImages,
         watching: Watching,
         deadline: Deadline,
     ) -> None:
-        size = saved.stage.size
-        if size not in images:
-            images[size] = LevelImages(photographs, saved.preset, size)
         source = saved.stage.before
-        before = None if source is None else replace(saved, stage=source).network()
-        deadline.begins(size**2)
+        before = None if source is None else replace(saved, stage=source).network
+        deadline.begins(saved.stage.size**2)
         with watching.stage(saved) as told:
 
             def note(record: dict[str, Any]) -> None:
                 told(record)
                 deadline.check()
 
-            saved.go(before, images[size], note)
+            saved.go(before, images, note)
 
     def _opened(
         self, seeds: Sequence[int], photographs: Photographs, together: int
@@ -186,6 +171,14 @@ class Experiment:
 
     def _results(self, plan: dict[int, list[SavedStage]], photographs: Photographs) -> Results:
         return once(lambda: [_result(seed, saved, photographs) for seed, saved in sorted(plan.items())])
+
+
+def _finished_files(plan: dict[int, list[SavedStage]]) -> list[Path]:
+    return [saved.file for stages in plan.values() for saved in stages if saved.file.exists()]
+
+
+def _sizes(todo: dict[int, list[SavedStage]]) -> list[int]:
+    return sorted({saved.stage.size for plan in todo.values() for saved in plan})
 
 
 def _check_ranks(together: int, images: int) -> None:

@@ -79,10 +79,19 @@ class LevelImages:
         Batches, margin, precision and seed.
     size : int
         Cells a side: R of the photographs where it is smaller.
+    mapped : ndarray, optional
+        All photographs on this grid, as they are stored, which ranks of a machine map once into its memory;
+        by default each process holds the parts that it asks for.
     """
 
-    def __init__(self, photographs: Photographs, preset: ImageNetPreset, size: int) -> None:
-        self.photographs, self.preset, self.size = photographs, preset, size
+    def __init__(
+        self,
+        photographs: Photographs,
+        preset: ImageNetPreset,
+        size: int,
+        mapped: NDArray[Any] | None = None,
+    ) -> None:
+        self.photographs, self.preset, self.size, self.mapped = photographs, preset, size, mapped
         self.parts = parts_of(preset, len(photographs))
         self._kept: dict[str, NDArray[Any]] = {}
 
@@ -93,6 +102,8 @@ class LevelImages:
         return self._kept[part]
 
     def _read(self, numbers: NDArray[np.int64]) -> NDArray[Any]:
+        if self.mapped is not None:
+            return self.mapped[numbers]
         if self.size == self.photographs.size:
             return self.photographs.pixels[numbers]
         return self.photographs.at(self.size, numbers)
@@ -132,16 +143,15 @@ class LevelImages:
     def unlabelled(self) -> NDArray[Any]:
         """Return some training images as they are, on the host, shape ``(3, n, n, m)``."""
         host = get_backend("numpy")
-        # Not of the part in memory: a rank that shares batches has no such part, and needs none.
+        # Not of the part in memory: a rank that maps all has no such part, and needs none.
         images = self._read(self.parts["train"][: self.preset.unlabelled])
         return host.to_numpy(normalized(host, images, self.preset.dtype))
 
     def _reader(self, part: str) -> Read:
         """Return what reads some images of a part, examples first."""
-        if share() is not None and self.size == self.photographs.size:
-            # Mapped: the ranks of a machine have them in memory once.
-            pixels, numbers = self.photographs.pixels, self.parts[part]
-            return lambda some: pixels[numbers[some]]
+        if self.mapped is not None:
+            numbers = self.parts[part]
+            return lambda some: self._read(numbers[some])
         stored = self.stored(part)
         return lambda some: stored[some]
 

@@ -34,6 +34,7 @@ from refmg_validation.ranks import check_same, once, ranks, share
 
 Record = dict[str, Any]
 Told = Callable[[Record], None]
+Source = Callable[[], ResNet]
 STATE, BEST = "state.", "best."
 
 
@@ -76,27 +77,27 @@ class SavedStage:
         return self.file.exists() or self.state.exists()
 
     def network(self) -> ResNet:
-        """Return the network that was taken.
+        """Return the network that was taken, as the rank that asks finds it in the file.
 
         Raises
         ------
         RefmgError
             If the file is missing, damaged, or of a run with other settings.
         """
-        arrays, _ = once(lambda: read_state(self.file, self._fingerprint()))
+        arrays, _ = read_state(self.file, self._fingerprint())
         return resnet_from_arrays(self._architecture, arrays)
 
     def notes(self) -> Record:
         """Return ``"records"``, ``"sessions"``, ``"test"`` and ``"test_loss"``; as :meth:`network` else."""
         return read_state(self.file, self._fingerprint())[1]
 
-    def go(self, before: ResNet | None, images: LevelImages, told: Told) -> None:
+    def go(self, before: Source | None, images: LevelImages, told: Told) -> None:
         """Train to the end, or go on from where it was interrupted.
 
         Parameters
         ----------
-        before : ResNet, optional
-            Of the stage where this one begins.
+        before : callable, optional
+            Reads the network of the stage where this one begins; only the first rank needs it, and only once.
         images : LevelImages
             On this stage's grid.
         told : callable
@@ -130,7 +131,7 @@ class SavedStage:
     def _fingerprint(self) -> Record:
         return self.fingerprint | {"stage": [stage.name for stage in self.stage.chain()]}
 
-    def _begun(self, before: ResNet | None, images: LevelImages) -> tuple[ResNetEpoch, ResNet, Record]:
+    def _begun(self, before: Source | None, images: LevelImages) -> tuple[ResNetEpoch, ResNet, Record]:
         """Return the state to go on from, the best network so far, and the notes."""
         saved = once(lambda: read_state(self.state, self._fingerprint()) if self.state.exists() else None)
         if saved is not None:
@@ -141,7 +142,7 @@ class SavedStage:
         notes = {"records": [record | _validated(net, images)], "sessions": []}
         return ResNetEpoch(net), net, notes
 
-    def _start(self, before: ResNet | None, images: LevelImages) -> tuple[ResNet, Record]:
+    def _start(self, before: Source | None, images: LevelImages) -> tuple[ResNet, Record]:
         way, size = self.stage.way, self.stage.size
         if way is None or before is None:
             net = random_resnet(self._architecture, self.preset.seed, self.preset.dtype)
@@ -149,10 +150,13 @@ class SavedStage:
         options = ResNetTransferOptions(
             batch_norm=way.batch_norm, batch_size=self.preset.batch_size, strided=way.strided
         )
+        source = list[ResNet]()  # of the first rank; the others have no use for it
+        once(lambda: source.append(before()))
 
         def moved() -> tuple[ResNet, ResNetSwitch]:
-            found = transfer_resnet(before, (size, size), way.transfer, images.unlabelled(), options)
-            before.backend.synchronize()
+            (net,) = source
+            found = transfer_resnet(net, (size, size), way.transfer, images.unlabelled(), options)
+            net.backend.synchronize()
             return found
 
         clock = _Clock()

@@ -16,17 +16,25 @@ from refmg_validation.ranks import once, share
 from refmg_validation.records import provenance, write_figure, write_json
 
 
-def bench_scaling(quick: bool, record: Path | None, compute: Path | None, console: Console) -> None:
+def bench_scaling(
+    quick: bool, record: Path | None, compute: Path | None, console: Console, repeats: int = 1
+) -> None:
     """Measure, print tables, and record measurements and plot.
 
     Raises
     ------
     RefmgError
-        If `compute` is no record of this command.
+        If `compute` is no record of this command, or `repeats` no number of repetitions.
     """
+    if repeats < 1:
+        raise RefmgError(f"found --repeat {repeats}; expected 1 or more")
     other = None if compute is None else once(lambda: _computing(compute))
     how = share() or Share(SerialCommunicator())
-    result = run_scaling(how, get_backend(), quick, lambda line: console.print(line, style="dim"), other)
+
+    def tell(line: str) -> None:
+        console.print(line, style="dim")
+
+    result = run_scaling(how, get_backend(), quick, tell, other, repeats)
     result = provenance() | result
     if "scaling" in result:
         console.print(report.scaling_table(result))

@@ -134,7 +134,7 @@ def fitted_cost(rows: Rows, ranks: int, cuts: Sequence[int] = ()) -> MessageCost
     ends = [*((rows[cut - 1]["bytes"] * rows[cut]["bytes"]) ** 0.5 for cut in cuts), None]
     parts = zip(pieces(cuts, len(rows)), ends, strict=True)
     ranges = tuple(fitted_range(rows[i:j], ranks, end) for (i, j), end in parts)
-    return MessageCost(ranges, f"measured at {ranks} ranks")
+    return MessageCost(ranges, f"measured at {ranks} ranks", ranks)
 
 
 def foretold(rows: Rows, ranks: int, cuts: Sequence[int] = ()) -> list[float]:

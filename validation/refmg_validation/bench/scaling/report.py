@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from rich.table import Table
 
+from refmg_validation.bench.scaling.judging import found_in_words
 from refmg_validation.bench.scaling.message_cost import in_words
 
 
@@ -44,23 +45,50 @@ def judged_table(result: dict[str, Any]) -> Table:
     for name in ("what", "found", "to reach", ""):
         table.add_column(name, justify="right" if name == "found" else "left")
     for row in result["judged"]:
-        words = "reached" if row["reached"] else "missed"
-        table.add_row(row["what"], f"{row['found']:.3f}", row["to reach"], words)
+        found, words = found_in_words(row)
+        table.add_row(row["what"], found, row["to reach"], words)
     return table
 
 
 def curve_lines(result: dict[str, Any]) -> list[str]:
-    """Say for each run, and each network of wires, where communication takes a tenth."""
-    lines = []
+    """Say for each run, and each network of wires, where communication takes a tenth, and what computes."""
+    lines, compute = [], result["compute"]
     for name, curves in result["curves"].items():
         for found in curves:
             point, last = found["ranks at 10 %"], found["share"][-1]
             at = "at no number of ranks" if point is None else f"from {point} ranks on"
             lines.append(
-                f"{name}, {found['cost']['source']}: communication takes 10 % of the time {at}, "
+                f"{name}, {together(found['cost'], compute)}: communication takes 10 % of the time {at}, "
                 f"{100 * last:.1f} % with {found['ranks'][-1]}"
             )
     return lines
+
+
+def together(cost: dict[str, Any], compute: dict[str, Any], short: bool = False) -> str:
+    """Say which wires are drawn between ranks that compute like what, and where nobody has such a machine.
+
+    Parameters
+    ----------
+    cost, compute : dict
+        As in a record.
+    short : bool
+        Without numbers, for a legend.
+
+    Examples
+    --------
+    >>> nominal = {"source": "nominal: 10 microseconds, 50 GB/s a GPU"}
+    >>> together(nominal, {"source": "cupy on cuda: A100"})
+    'nominal: 10 microseconds, 50 GB/s a GPU; ranks compute as cupy on cuda: A100'
+    >>> together(nominal, {"source": "numba on cpu"}, short=True)
+    "nominal: a GPU's wires, a CPU's computing"
+    """
+    source, computing = cost["source"], compute["source"]
+    kind = source.split(":")[0]
+    mixed = kind == "nominal" and computing.endswith(" on cpu")
+    if short:
+        return f"{kind}: a GPU's wires, a CPU's computing" if mixed else kind
+    words = f"{source}; ranks compute as {computing}"
+    return f"{words}, so that a GPU's wires meet a CPU's computing" if mixed else words
 
 
 def sums_line(result: dict[str, Any]) -> str:
@@ -84,7 +112,7 @@ def draw_scaling(result: dict[str, Any]) -> Figure:
     _draw_sums(panels[1], result)
     for panel, (name, curves) in zip(panels[2:], result["curves"].items(), strict=True):
         for found in curves:
-            source = found["cost"]["source"].split(":")[0]
+            source = together(found["cost"], result["compute"], short=True)
             percent = [[100 * part for part in found[key]] for key in ("share", "weak share")]
             (line,) = panel.plot(found["ranks"], percent[0], "o-", markersize=3, label=f"strong, {source}")
             panel.plot(found["ranks"], percent[1], "--", color=line.get_color(), label=f"weak, {source}")

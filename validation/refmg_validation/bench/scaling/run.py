@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from refmg.distributed import Share
-from refmg_backends import Backend, RefmgError
+from refmg_backends import Backend
 from refmg_validation.bench.limits import measure_limits
 from refmg_validation.bench.scaling.cost_model import Phase, curve
 from refmg_validation.bench.scaling.fit import chosen_cuts, fitted_cost, foretold, misfit_of_sums
+from refmg_validation.bench.scaling.judging import JUDGED, judged, medians, spread
 from refmg_validation.bench.scaling.measure import (
     OPERATIONS,
     Workload,
@@ -21,13 +22,12 @@ from refmg_validation.bench.scaling.measure import (
     timed_side_by_side,
     timed_sums,
 )
-from refmg_validation.bench.scaling.message_cost import NOMINAL, MessageCost
+from refmg_validation.bench.scaling.message_cost import NOMINAL, MessageCost, cost_of
 
 RANKS = tuple(2**k for k in range(11))  # up to 1,024
 DEPTH = Workload(layers=64)  # the deepest network of the depth run, on MNIST
 IMAGES, SUBSAMPLE = 50_000, 1000
 RESNET = {"parameters": 21_797_672, "flops": 3 * 2 * 3.66e9, "images": 4096}  # of ResNet-34 at 224, an image
-TARGETS = {"weak against side by side": 0.9, "overhead of one rank": 0.02, "misfit": 0.15}
 
 
 def run_scaling(
@@ -36,6 +36,7 @@ def run_scaling(
     quick: bool,
     report: Callable[[str], Any],
     compute: dict[str, Any] | None = None,
+    repeats: int = 1,
 ) -> dict[str, Any]:
     """Return measurements, constants and curves; every rank calls it.
 
@@ -51,28 +52,57 @@ def run_scaling(
         Is told what is finished.
     compute : dict, optional
         ``"compute"`` of another run, such as one on a GPU, for the curves.
+    repeats : int
+        How often one rank and ranks together are measured, in turn; medians are judged, and the spread told.
     """
     work = Workload(96, 8, 2, 2, 3) if quick else Workload()
     ranks = share.communicator.size
     result: dict[str, Any] = {"ranks": ranks, "workload": asdict(work), "backend": backend.name}
     result |= {"device": backend.device, "quick": quick, "costs": [NOMINAL.as_dict()]}
-    report("one rank: with and without examples that are shared out")
-    result["overhead of one rank"] = overhead_of_one(backend, work) if share.communicator.rank == 0 else {}
-    result["overhead of one rank"] = share.communicator.broadcast(result["overhead of one rank"])
-    costs = [NOMINAL]
+    result["repeats"], cost = repeats, None
     if ranks > 1:
         report("sums over ranks")
         cost, sums = sums_over_ranks(share, backend, quick)
         result |= sums
-        costs.insert(0, cost)
         result["costs"].insert(0, cost.as_dict())
-        report("one rank alone, ranks side by side, ranks together")
-        result["scaling"] = scaling_rows(share, backend, work, cost)
+    result |= in_turn(share, backend, work, cost, repeats, report)
     report("what a rank computes")
     result["compute"] = share.communicator.broadcast(compute or compute_constants(backend, quick))
-    runs = {name: phases(result["compute"]) for name, phases in RUNS.items()}
-    result["curves"] = {name: [curve(phases, cost, RANKS) for cost in costs] for name, phases in runs.items()}
+    result["curves"] = curves_of(result)
     return result | {"judged": judged(result)}
+
+
+def curves_of(result: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Return what the model says of many ranks, run by run, from the constants that were measured."""
+    costs = [cost_of(found) for found in result["costs"]]
+    runs = {name: phases(result["compute"]) for name, phases in RUNS.items()}
+    return {name: [curve(phases, cost, RANKS) for cost in costs] for name, phases in runs.items()}
+
+
+def in_turn(
+    share: Share,
+    backend: Backend,
+    work: Workload,
+    cost: MessageCost | None,
+    repeats: int,
+    report: Callable[[str], Any],
+) -> dict[str, Any]:
+    """Return the overhead of one rank and, where sums have a cost, the rows of several, over repetitions."""
+    comm, overheads, scalings = share.communicator, list[Any](), list[Any]()
+    for number in range(1, repeats + 1):
+        again = f", {number} of {repeats}" if repeats > 1 else ""
+        report(f"one rank: with and without examples that are shared out{again}")
+        overheads.append(comm.broadcast(overhead_of_one(backend, work) if comm.rank == 0 else {}))
+        if cost is not None:
+            report(f"one rank alone, ranks side by side, ranks together{again}")
+            scalings.append(scaling_rows(share, backend, work, cost))
+    found: dict[str, Any] = {"overhead of one rank": medians(overheads)}
+    if repeats > 1:
+        found["spread of the overhead"] = spread(overheads, OPERATIONS)
+    if scalings:
+        rows = [(medians(each), spread(each, JUDGED)) for each in zip(*scalings, strict=True)]
+        found["scaling"] = [row | ({"spread": part} if repeats > 1 else {}) for row, part in rows]
+    return found
 
 
 def sums_over_ranks(share: Share, backend: Backend, quick: bool) -> tuple[MessageCost, dict[str, Any]]:
@@ -196,33 +226,6 @@ def resnet_phases(compute: dict[str, Any]) -> list[Phase]:
     """
     per_image = RESNET["flops"] / (compute["GF/s"] * 1e9)
     return [Phase("gradient", 1, int(RESNET["images"]), per_image, 0.0, 4 * int(RESNET["parameters"]))]
-
-
-def judged(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what was found beside what is to be reached.
-
-    Raises
-    ------
-    RefmgError
-        If there is nothing to judge.
-    """
-    rows = []
-    for name, part in result["overhead of one rank"].items():
-        rows.append(_row(f"overhead of one rank, {name}", part, "<=", TARGETS["overhead of one rank"]))
-    for row in result.get("scaling", []):
-        for what, sign in (("weak against side by side", ">="), ("misfit", "<=")):
-            rows.append(_row(f"{what}, {row['operation']}", row[what], sign, TARGETS[what]))
-    if "misfit of sums" in result:
-        what = "misfit, sums alone, each left out of the fit"
-        rows.append(_row(what, result["misfit of sums"], "<=", TARGETS["misfit"]))
-    if not rows:
-        raise RefmgError("found no measurement; expected operations that were timed")
-    return rows
-
-
-def _row(what: str, found: float, sign: str, aim: float) -> dict[str, Any]:
-    reached = found <= aim if sign == "<=" else found >= aim
-    return {"what": what, "found": found, "to reach": f"{sign} {aim}", "reached": reached}
 
 
 RUNS = {"MNIST depth run": depth_phases, "ResNet-34 at 224": resnet_phases}

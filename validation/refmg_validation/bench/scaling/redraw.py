@@ -1,0 +1,23 @@
+"""The plot of a record anew, of what was measured: ``python -m`` this module with the record's path."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from refmg_validation.bench.scaling.report import draw_scaling
+from refmg_validation.bench.scaling.run import curves_of
+from refmg_validation.records import write_figure
+
+
+def redraw(path: Path) -> Path:
+    """Draw the plot beside a record; its curves come from its constants by the model of today."""
+    result = json.loads(path.read_text())
+    drawn = path.with_suffix(".png")
+    write_figure(drawn, draw_scaling(result | {"curves": curves_of(result)}))
+    return drawn
+
+
+if __name__ == "__main__":
+    print(redraw(Path(sys.argv[1])))
