@@ -131,7 +131,8 @@ def test_name(name): pass
 )
 def test_gpu_tests_that_are_left_out_are_counted_aloud(tmp_path, options, said):
     """By the rules of this folder, in a copy of it with two such tests; each process collects all of them."""
-    for name in ("pyproject.toml", "tests/conftest.py", "tests/support/every_backend.py"):
+    support = ("tests/support/every_backend.py", "tests/support/spreading.py")
+    for name in ("pyproject.toml", "tests/conftest.py", *support):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text((ROOT / name).read_text())
     (tmp_path / "tests" / "test_small.py").write_text(GPU_TEST)
