@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from every_backend import BACKENDS, left_out
+from spreading import pytest_collection_modifyitems, pytest_xdist_make_scheduler  # noqa: F401
 
 from refmg_backends import get_backend
 

@@ -46,12 +46,15 @@ def test_a_module_that_is_missing_is_named_with_what_to_do(tmp_path, module):
     )
 
 
+FEW_TESTS = "GPU_TESTS=", "GPU_FILES=tests/backends/test_environment.py"
+
+
 @needs_make
 def test_a_step_that_fails_does_not_stop_the_next_and_shows_in_the_status(tmp_path):
-    wrong = "GPU_STEPS=bench-mnist verify", "GPU_AGAINST=--against troch"
-    found = make(tmp_path, "GPU_BACKEND=numpy", *wrong)
+    wrong = "GPU_STEPS=bench-mnist tests", "GPU_AGAINST=--against troch"
+    found = make(tmp_path, "GPU_BACKEND=numpy", *FEW_TESTS, *wrong)
     assert found.returncode == 2  # what make makes of a failed recipe
-    assert "== verify: done" in found.stdout
+    assert "== tests: done" in found.stdout
     assert "== bench-mnist: FAILED" in found.stdout
     assert "make gpu: failed: bench-mnist" in found.stdout
     assert "did you mean 'torch'" in (tmp_path / "out" / "log.txt").read_text()
@@ -71,6 +74,7 @@ def test_without_torch_the_log_says_that_there_is_no_peer(tmp_path):
     assert found.returncode == 0, log
     assert "benchmarks: no peer: PyTorch cannot be imported" in log
     assert "== verify: done" in log
+    assert (tmp_path / "out" / "verify.json").exists()
 
 
 @needs_make
@@ -131,7 +135,8 @@ def test_name(name): pass
 )
 def test_gpu_tests_that_are_left_out_are_counted_aloud(tmp_path, options, said):
     """By the rules of this folder, in a copy of it with two such tests; each process collects all of them."""
-    for name in ("pyproject.toml", "tests/conftest.py", "tests/support/every_backend.py"):
+    support = ("tests/support/every_backend.py", "tests/support/spreading.py")
+    for name in ("pyproject.toml", "tests/conftest.py", *support):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text((ROOT / name).read_text())
     (tmp_path / "tests" / "test_small.py").write_text(GPU_TEST)
@@ -177,6 +182,7 @@ def test_a_step_of_the_resnet_runs_on_a_cpu(tmp_path):
 
 @needs_make
 def test_a_step_runs_alone(tmp_path):
-    found = make(tmp_path, "GPU_BACKEND=numpy", goal="gpu-verify")
+    found = make(tmp_path, "GPU_BACKEND=numpy", *FEW_TESTS, goal="gpu-tests")
     assert found.returncode == 0, found.stderr
-    assert (tmp_path / "out" / "verify.json").exists()
+    assert re.search(r"\d+ passed", found.stdout)
+    assert (tmp_path / "out").is_dir()

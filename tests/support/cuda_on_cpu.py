@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
@@ -25,6 +26,7 @@ from refmg_backends.cupy_backend import CupyBackend, require_device
 
 NO_COMPILER = "runs the CUDA kernels on the CPU: needs g++"
 HEADER = Path(__file__).with_name("cuda_on_cpu.h")
+FLAGS, STANDARD = ("-O1", "-fPIC", "-w"), "-std=c++17"
 GUARD = 1024  # bytes, a multiple of 16
 # The order in which the threads of a block run, and when asynchronous copies land; tests turn both around.
 ORDER = SimpleNamespace(backwards=False, at_once=False)
@@ -34,11 +36,32 @@ def has_compiler():
     return shutil.which("g++") is not None
 
 
+def compiled(arguments):
+    subprocess.run(["g++", *arguments], check=True, capture_output=True, text=True)
+
+
+@cache
+def standard_headers(folder):
+    """Return a file that includes what HEADER does; precompiled beside it: to read it takes a third."""
+    text = "\n".join(re.findall("#include <.*>", HEADER.read_text())) + "\n"
+    compiler = subprocess.run(["g++", "--version"], check=True, capture_output=True, text=True).stdout
+    key = hashlib.sha256("\n".join([text, compiler, *FLAGS]).encode()).hexdigest()[:24]
+    header = folder / f"{key}.h"
+    with tempfile.TemporaryDirectory(dir=folder) as new:
+        unit, out = Path(new, header.name), Path(new, "precompiled")
+        unit.write_text(text)
+        if not header.with_suffix(".h.gch").exists():
+            compiled([*FLAGS, STANDARD, "-x", "c++-header", unit, "-o", out])
+            out.replace(header.with_suffix(".h.gch"))
+        unit.replace(header)
+    return header
+
+
 def library(code, options):
     """Compile, once for all processes of this user on this machine."""
     names = re.findall(r'extern "C" __global__ void[^(]*(?:\([^)]*\))? (\w+)\(', code)
     text = f'#include "{HEADER}"\n' + code + "".join(f"\nLAUNCHER({name})" for name in names) + "\n"
-    flags = ["-O1", "-shared", "-fPIC", "-w", "-Werror=return-type", *options]
+    flags = [*FLAGS, "-shared", "-Werror=return-type", *options]
     key = hashlib.sha256("\n".join([text, HEADER.read_text(), *flags]).encode()).hexdigest()[:24]
     folder = Path(tempfile.gettempdir()) / f"refmg-cuda-on-cpu-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -47,7 +70,7 @@ def library(code, options):
         with tempfile.TemporaryDirectory(dir=folder) as new:
             unit, out = Path(new, "kernels.cpp"), Path(new, "kernels.so")
             unit.write_text(text)
-            subprocess.run(["g++", *flags, unit, "-o", out], check=True, capture_output=True, text=True)
+            compiled(["-include", standard_headers(folder), *flags, unit, "-o", out])
             out.replace(made)
     return ctypes.CDLL(str(made))
 

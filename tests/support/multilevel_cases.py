@@ -1,5 +1,6 @@
 """What the tests of the multilevel experiments share."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -25,6 +26,19 @@ def tiny(monkeypatch, tmp_path):
 
 def run(*arguments):
     return main(["reproduce", *map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory):
+    return tmp_path_factory.mktemp("depth") / "out"
+
+
+@pytest.fixture(name="ended")
+def depth_that_ended(tiny, tmp_path, trained_once):
+    """A copy of what ``reproduce depth`` leaves in ``out``, trained once for all tests of a module."""
+    if not trained_once.exists():
+        assert run("depth", "--output", trained_once) == 0
+    return shutil.copytree(trained_once, tmp_path / "out")
 
 
 def iteration(layers, number, validation, *, shape=(8,), work=30, seconds=1.0, loss=0.5, classifier_work=0):

@@ -1,6 +1,7 @@
 """Wrong implementations for ``refmg verify``: for every check, one that it has to reject."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from refmg.stencil_map import StencilMap
 from refmg.trajectory import CheckpointedTrajectory, ReversibleTrajectory, Trajectory
 from refmg.transfer import TRANSFERS, Taps, TransferPair
 from refmg_validation.checks import control, exact, images, levels, operators, taps, training
+from refmg_validation.checks.control_problem import ControlProblem
+from refmg_validation.verify import SEED
 
 SLIGHT = 1 + 1e-9
 
@@ -245,3 +248,10 @@ MUTANTS = {
                lambda right: lambda self, products: right(replace(self, cell_volume=1.0), products)),
     ],
 }  # fmt: skip
+
+
+@cache
+def solutions():
+    """Solutions of the differential equations, which take most of the time; ask for them before a mutant."""
+    layers = {name: "hamiltonian" if name == "verlet" else "residual" for name in INTEGRATORS}
+    return {name: ControlProblem(layers[name], name, 2, seed=SEED).exact() for name in INTEGRATORS}

@@ -2,8 +2,10 @@
 
 import pytest
 from multilevel_cases import (
+    depth_that_ended,  # noqa: F401
     run,
     tiny,  # noqa: F401
+    trained_once,  # noqa: F401
 )
 
 from refmg_validation import presets
@@ -13,8 +15,7 @@ from refmg_validation.runs.claim import CLAIM
 
 
 @pytest.mark.parametrize("resume", [(), ("--resume",)])
-def test_another_experiment_does_not_touch_the_folder(capsys, tmp_path, resume):
-    assert run("depth", "--output", "out") == 0
+def test_another_experiment_does_not_touch_the_folder(capsys, tmp_path, resume, ended):
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*") if p.is_file()}
     capsys.readouterr()
     for other in (("pyramid",), ("resolution",), ("resolution", "--seeds", 2)):
@@ -35,8 +36,7 @@ def test_a_record_that_nobody_claims_is_not_overwritten(capsys, tmp_path):
 @pytest.mark.parametrize(
     "content", [b"", b"[]", b"{}", b'{"format": "other", "fingerprint": {}}', b"\xff", b"[" * 100_000]
 )
-def test_a_damaged_claim_is_refused(capsys, tmp_path, content):
-    assert run("depth", "--output", "out") == 0
+def test_a_damaged_claim_is_refused(capsys, tmp_path, content, ended):
     (tmp_path / "out" / CLAIM).write_bytes(content)
     capsys.readouterr()
     assert run("depth", "--output", "out") == 2

@@ -5,9 +5,11 @@ import json
 import numpy as np
 import pytest
 from multilevel_cases import (
+    depth_that_ended,  # noqa: F401
     iteration,
     run,
     tiny,  # noqa: F401
+    trained_once,  # noqa: F401
 )
 from rich.console import Console
 
@@ -168,8 +170,7 @@ def test_depth_writes_table_figure_and_run(capsys, tmp_path):
     assert (tmp_path / "out" / "depth.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_prolonged_path_ends_where_its_record_says(tmp_path):
-    assert run("depth", "--output", "out") == 0
+def test_the_prolonged_path_ends_where_its_record_says(tmp_path, ended):
     network, notes = load_network(tmp_path / "out" / "seed-0" / "prolonged.safetensors")
     assert network.architecture.layers == 4
     kinds = [record["kind"] for record in notes["records"]]
@@ -202,16 +203,14 @@ def test_pyramid_resumes_after_every_record_to_the_same_result(capsys, tmp_path,
         assert np.array_equal(a.controls.stencils, b.controls.stencils)
 
 
-def test_a_folder_of_another_run_is_refused(capsys, tmp_path):
-    assert run("depth", "--output", "out") == 0
+def test_a_folder_of_another_run_is_refused(capsys, tmp_path, ended):
     (tmp_path / "out" / "seed-0").rename(tmp_path / "out" / "seed-1")
     capsys.readouterr()
     assert run("depth", "--output", "out", "--seed", 1) == 2
     assert "seed: 0 there, 1 now" in capsys.readouterr().err
 
 
-def test_what_differs_between_levels_is_named_in_short(capsys, tmp_path):
-    assert run("depth", "--output", "out") == 0
+def test_what_differs_between_levels_is_named_in_short(capsys, tmp_path, ended):
     capsys.readouterr()
     assert run("depth", "--output", "out", "--regularization", "strong") == 2
     said = capsys.readouterr().err
@@ -239,8 +238,7 @@ def test_resume_asks_for_the_files_of_this_experiment(capsys, tmp_path):
     assert run("depth", "--output", "out", "--seed", 1, "--resume") == 0
 
 
-def test_other_seeds_of_the_folder_stay_in_the_record(tmp_path, capsys):
-    assert run("depth", "--output", "out") == 0
+def test_other_seeds_of_the_folder_stay_in_the_record(tmp_path, capsys, ended):
     alone = record_in(tmp_path / "out")
     assert run("depth", "--output", "out", "--seed", 3) == 0
     both = record_in(tmp_path / "out")
@@ -323,8 +321,8 @@ def test_an_unfinished_run_can_be_reported(tmp_path, monkeypatch, capsys):
     assert "Incomplete" not in report_page(tmp_path / "out")
 
 
-def test_paths_may_be_trained_one_by_one(tmp_path, capsys):
-    assert run("depth", "--output", "whole") == 0
+def test_paths_may_be_trained_one_by_one(tmp_path, capsys, ended):
+    ended.rename(tmp_path / "whole")
     assert run("depth", "--output", "out", "--path", "prolonged") == 0
     assert "not yet: random 2; random 4" in capsys.readouterr().out
     assert [p.name for p in (tmp_path / "out" / "seed-0").glob("*.safetensors")] == ["prolonged.safetensors"]

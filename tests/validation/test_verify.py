@@ -5,14 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from verify_mutants import solutions
 
 from refmg import get_backend
 from refmg.dynamics.residual import LinearizedResidual
 from refmg.integrators import LeapfrogStep, RungeKuttaStep
 from refmg.losses import SoftmaxCrossEntropy
 from refmg_validation import cli
-from refmg_validation.checks import exact, images, kernels, training
-from refmg_validation.checks.control_problem import PAIRS
+from refmg_validation.checks import control, exact, images, kernels, training
+from refmg_validation.checks.control_problem import PAIRS, ControlProblem
 from refmg_validation.checks.finding import Finding
 from refmg_validation.verify import EXACT, GROUPS
 
@@ -40,6 +41,14 @@ def test_all_checks_pass_and_are_recorded(verify, tmp_path):
     assert all(f["passed"] and f["measured"] <= f["bound"] for f in found)
 
 
+def only_pair(monkeypatch, layer, integrator):
+    """Check this layer with this integrator alone, against solutions that nothing wrong had part in."""
+    assert (layer, integrator) in PAIRS
+    monkeypatch.setattr(control, "PAIRS", [(layer, integrator)])
+    right = solutions()
+    monkeypatch.setattr(ControlProblem, "exact", lambda self: right[self.integrator])
+
+
 @pytest.mark.parametrize(
     ("target", "attribute", "named"),
     [
@@ -56,6 +65,7 @@ def test_a_broken_operation_is_named(verify, monkeypatch, target, attribute, nam
         found = right(*arguments)
         return (found[0] * (1 + 1e-9), found[1]) if isinstance(found, tuple) else found * (1 + 1e-9)
 
+    only_pair(monkeypatch, *named.split(":")[0].split(", "))
     monkeypatch.setattr(target, attribute, wrong)
     status, out, err = verify("--only", "control")
     assert status == 1
@@ -64,6 +74,7 @@ def test_a_broken_operation_is_named(verify, monkeypatch, target, attribute, nam
 
 
 def test_a_broken_loss_is_named(verify, monkeypatch):
+    only_pair(monkeypatch, "residual", "euler")
     right = SoftmaxCrossEntropy.value
     monkeypatch.setattr(SoftmaxCrossEntropy, "value", lambda *a: 1.01 * right(*a))
     status, _, err = verify("--only", "control")
@@ -75,6 +86,7 @@ def test_a_check_that_raises_is_a_check_that_failed(verify, monkeypatch):
     def broken(*arguments):
         raise ValueError("no adjoint today")
 
+    only_pair(monkeypatch, "residual", "rk4")
     monkeypatch.setattr(RungeKuttaStep, "adjoint", broken)
     status, _, err = verify("--only", "control")
     assert status == 1

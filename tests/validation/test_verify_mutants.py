@@ -3,9 +3,8 @@
 import re
 
 import pytest
-from verify_mutants import MUTANTS
+from verify_mutants import MUTANTS, solutions
 
-from refmg.integrators import INTEGRATORS
 from refmg_validation.checks import control, on_backend
 from refmg_validation.checks.control_problem import ControlProblem
 from refmg_validation.verify import GROUPS, SEED, run_checks
@@ -17,10 +16,7 @@ PAIRS = [("residual", "euler"), ("hamiltonian", "verlet")]
 @pytest.fixture
 def known_solutions(monkeypatch):
     """Solutions of the differential equations, which take most of the time, once and without mutants."""
-    solved, right = {}, ControlProblem.exact
-    for integrator in INTEGRATORS:
-        layer = "hamiltonian" if integrator == "verlet" else "residual"
-        solved[integrator] = right(ControlProblem(layer, integrator, 2, seed=SEED))
+    solved = solutions()
     monkeypatch.setattr(ControlProblem, "exact", lambda self: solved[self.integrator])
 
 

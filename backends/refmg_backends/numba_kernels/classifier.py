@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numba import njit, prange
 
-from refmg_backends.numba_kernels.vectors import CLASSES, FEATURES, RUN, pair_sum, tap_sum
+from refmg_backends.numba_kernels.vectors import CLASSES, FEATURES, NONE, RUN, pair_sum, tap_sum
 
 PARTS = 8  # of a sum over features; fixed, so that no result depends on the number of threads
 PIECE = 1 << 16  # bytes of features that meet all classes while they are in the first-level cache
@@ -107,7 +107,7 @@ def weight_gradient(Y, G, lanes, out):
         whole = (block + 1) * FEATURES <= features
         for i in range(block * FEATURES, min(features, (block + 1) * FEATURES), FEATURES if whole else 1):
             if runs.size:
-                _pairs(flat, i, FEATURES if whole else 1, Y, G, 0, runs, runs.size)
+                _pairs(flat, i, FEATURES if whole else 1, Y, G, NONE, runs, runs.size)
             if tails.size:
                 _narrow_pairs(flat, i, FEATURES if whole else 1, Y, G, rest, tails, tails.size)
 

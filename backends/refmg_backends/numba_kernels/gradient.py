@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit, prange
 
 from refmg_backends.geometry import OUTSIDE
-from refmg_backends.numba_kernels.vectors import PAIRS, RUN, pair_sum
+from refmg_backends.numba_kernels.vectors import NONE, PAIRS, RUN, pair_sum
 
 # Bytes that all parts of a sum may take before there are fewer of them; rows that a block has at least.
 SUMS, ROWS = 4 << 20, 32
@@ -41,9 +41,9 @@ def _make_pairs(vectors: int) -> Any:
     @njit(cache=True)
     def pairs(G, c_out, c_in, Z, Y, l, z_stride, y_stride, z_cells, y_cells, counts):
         """Add the products of all pairs of channels, so far apart; ``G`` is ``(C_out, taps, C_in)``."""
-        c = 0
+        c = NONE
         while c < c_in:
-            size_c, o = (PAIRS if c + PAIRS <= c_in else 1), 0
+            size_c, o = (PAIRS if c + PAIRS <= c_in else 1), NONE
             while o < c_out:
                 size_o = PAIRS if o + PAIRS <= c_out else 1
                 block(G, o, c, c_in, Z, Y, l, z_stride, y_stride, z_cells, y_cells, counts, size_o, size_c)
@@ -150,6 +150,6 @@ def add_products(G, Z, Y, columns, lanes):
     runs = np.arange(wide).reshape(1, -1) * (lanes * RUN)
     tails = np.arange((columns - rest) // lanes).reshape(1, -1) * lanes
     if wide:
-        _pairs(G, c_out, c_in, Z, Y, 0, Z.shape[1], Y.shape[1], runs, runs, np.array([wide]))
+        _pairs(G, c_out, c_in, Z, Y, NONE, Z.shape[1], Y.shape[1], runs, runs, np.array([wide]))
     if tails.size:
         narrow_pairs(G, c_out, c_in, Z, Y, rest, Z.shape[1], Y.shape[1], tails, tails, np.array([tails.size]))

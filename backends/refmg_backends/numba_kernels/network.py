@@ -15,6 +15,7 @@ from numba import njit, prange
 from refmg_backends.numba_kernels.convolve import activate, cell, jumps_of, narrow
 from refmg_backends.numba_kernels.gradient import cells_of, double_pairs, narrow_pairs
 from refmg_backends.numba_kernels.readout import features_adjoint, write_logits
+from refmg_backends.numba_kernels.vectors import NONE, ONE
 
 TILE = 28  # cells whose channels are paired for a gradient while they are in the first-level cache
 
@@ -128,7 +129,7 @@ def propagate(x, opening, reads0, taps, reads, biases, k, scale, code, lanes, im
         image, wide = images[own], each > lanes
         _into(x, b * each, image)
         Y = states[own, 0] if keep and layers > 0 else scratch[thread, 0]
-        _convolve(image, opening, reads0, np.arange(reads0.shape[1]), Y, 0, Y, wide)
+        _convolve(image, opening, reads0, np.arange(reads0.shape[1]), Y, NONE, Y, wide)
         for j in range(layers):
             following = states[own, j + 1] if keep and j + 1 < layers else scratch[thread, (j + 1) % 2]
             slope = slopes[own, j] if keep else following
@@ -159,7 +160,7 @@ def tangent(taps, reads, opening, reads0, directions, biases, scale, lanes, imag
     for b in prange(images.shape[0]):
         thread, wide = np.int64(numba.get_thread_id()), each > lanes
         dY = scratch[thread, 0]
-        _convolve(images[b], opening, reads0, np.arange(reads0.shape[1]), dY, 0, dY, wide)
+        _convolve(images[b], opening, reads0, np.arange(reads0.shape[1]), dY, NONE, dY, wide)
         for j in range(layers):
             following = scratch[thread, (j + 1) % 2]
             _tangent_step(dY, states[b, j], slopes[b, j], taps[j], directions[j], reads, biases[j], scale,
@@ -192,9 +193,9 @@ def _pair(Z, Y, table, wide, G):
     for first in range(0, cells, TILE):
         cells_of(table, first, min(cells, first + TILE), c_out * each, c_in * each, z_cells, y_cells, counts)
         if wide:
-            double_pairs(G, c_out, c_in, Z, Y, 0, each, each, z_cells, y_cells, counts)
+            double_pairs(G, c_out, c_in, Z, Y, NONE, each, each, z_cells, y_cells, counts)
         else:
-            narrow_pairs(G, c_out, c_in, Z, Y, 0, each, each, z_cells, y_cells, counts)
+            narrow_pairs(G, c_out, c_in, Z, Y, NONE, each, each, z_cells, y_cells, counts)
 
 
 @njit(parallel=True, cache=True, nogil=True)
@@ -228,6 +229,6 @@ def adjoint(P, W, G, back, reads, tap_of, table0, table, scale, lanes, images, s
                 j, before = layers - 1 - step, scratch[thread, (step + 1) % 2]
                 _cotangent(slopes[b, j], here, scale, Q, biases[part, j])
                 _pair(Q, states[b, j], table, wide, stencils[part, j])
-                _convolve(Q, back[j], reads, tap_of, here, 1, before, wide)
+                _convolve(Q, back[j], reads, tap_of, here, ONE, before, wide)
                 here = before
             _pair(here, images[b], table0, wide, openings[part])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from refmg_backends.numba_kernels.vectors import WIDE, tap_sum
+from refmg_backends.numba_kernels.vectors import NONE, WIDE, tap_sum
 
 CLASSES = 10 if WIDE else 5  # whose logits are summed up together in registers
 PIECE = 256  # features whose products are summed up one after the other; then the sums are
@@ -69,5 +69,5 @@ def features_adjoint(W, G, first, P, wide):
     for o in range(classes):
         for l in range(count):
             g[o * each + l] = G[o, first + l]
-    _products(P.reshape(-1), features, g, 0, classes, W.reshape(-1), 0, features, each, wide)
+    _products(P.reshape(-1), features, g, NONE, classes, W.reshape(-1), NONE, features, each, wide)
     P[P.shape[0] - 1] = 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import binding, ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
@@ -22,6 +23,8 @@ OUTPUTS, VECTORS = (8, 2) if WIDE else (4, 2)
 PAIRS, RUN = (4, 4) if WIDE else (2, 4)
 # Features times classes whose inner products are summed up together; five divides ten classes.
 FEATURES, CLASSES = (4, 5) if WIDE else (2, 5)
+# For a function of ours: Numba compiles it once more for each number that is written out in a call.
+NONE, ONE = np.int64(0), np.int64(1)
 
 
 def lanes(itemsize: int) -> int:

@@ -109,6 +109,7 @@ class ControlProblem:
             self.architecture.final_time,
             p.opening.apply(self.x),
         )
+        one, backend = replace(self.architecture, control_nodes=1, layers=1), get_backend("numpy")
 
         def F(t: float, Y: NDArray[np.float64]) -> NDArray[np.float64]:
             # The control grid's own rule is for rational times; here t is whatever SciPy asks for.
@@ -117,8 +118,7 @@ class ControlProblem:
             w = place - j
             c, k = p.controls, min(j + 1, grid.nodes - 1)
             mixed = Controls(c.opening, *(((1 - w) * a[j] + w * a[k])[None] for a in (c.stencils, c.biases)))
-            one = replace(self.architecture, control_nodes=1, layers=1)
-            layer = next(iter(Propagation(one, mixed, get_backend("numpy")).layers.values()))
+            layer = next(iter(Propagation(one, mixed, backend).layers.values()))
             return layer.apply(Y.reshape(start.shape)).ravel()
 
         second = self.integrator == "leapfrog"
