@@ -18,7 +18,7 @@ numpydoc_show_class_members = False
 html_theme = "furo"
 html_title = f"refmg {version}"
 html_static_path = ["_static"]
-# Formulas need no network where the package with MathJax is installed (extra docs); else they come from a server.
+# Formulas need no network where the package of MathJax is installed (extra docs), else a server.
 found = find_spec("mathjax")
 script = Path(found.origin or "").parent / "static" / "mathjax" / "es5" / "tex-svg.js" if found else None
 if script is not None and script.is_file():
