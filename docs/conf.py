@@ -18,6 +18,12 @@ numpydoc_show_class_members = False
 html_theme = "furo"
 html_title = f"refmg {version}"
 html_static_path = ["_static"]
+# Formulas need no network where the package of MathJax is installed (extra docs), else a server.
+found = find_spec("mathjax")
+script = Path(found.origin or "").parent / "static" / "mathjax" / "es5" / "tex-svg.js" if found else None
+if script is not None and script.is_file():
+    html_static_path.append(str(script))
+    mathjax_path = script.name
 html_css_files = ["refmg.css"]
 exclude_patterns = ["_build"]
 
