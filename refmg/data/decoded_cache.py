@@ -16,7 +16,7 @@ from refmg.data.decoding import decoded
 from refmg.data.picture_files import PictureSet
 from refmg_backends import RefmgError
 
-FORMAT = "refmg-pixels-1"
+FORMAT = "refmg-pixels-2"
 SHOWN = 12  # digits of the key in names of files
 Tell = Callable[[str], None]
 
@@ -59,15 +59,26 @@ def cached_pixels(
 
 
 def content_key(found: PictureSet, size: int) -> str:
-    """Return a SHA-256 of all that decides the pixels: content of the files, labels, size, decoder."""
+    """Return a SHA-256 of all that decides the pixels: content of the files, labels, size, decoder.
+
+    A file that cannot be read counts as such.
+    """
     from PIL import __version__ as pillow
 
     digest = sha256(json.dumps([FORMAT, size, pillow, found.classes]).encode())
     for path in found.files:
-        with path.open("rb") as stream:
-            digest.update(file_digest(stream, "sha256").digest())
+        digest.update(_content_digest(path))
     digest.update(json.dumps([[picture.label, picture.offset] for picture in found.pictures]).encode())
     return digest.hexdigest()
+
+
+def _content_digest(path: Path) -> bytes:
+    """Return that of a file; one that cannot be read is left to who decodes it, who can name its pictures."""
+    try:
+        with path.open("rb") as stream:
+            return file_digest(stream, "sha256").digest()
+    except OSError:
+        return b"cannot be read"  # no SHA-256 has this length: once it can be read, the key is another
 
 
 class _UselessError(Exception):
@@ -83,6 +94,8 @@ def _read(place: Path, key: str, size: int) -> dict[str, Any]:
         about: dict[str, Any] = json.loads(place.read_bytes())
         if (about["format"], about["key"]) != (FORMAT, key):
             raise _UselessError("what is there is of other files")
+        if not _holds(about):
+            raise _UselessError(f"{place} is damaged")
         if _digest(_pixels(place), about["labels"], size) != about["sha256"]:
             raise _UselessError(f"{_pixels(place)} is damaged")
     except FileNotFoundError:
@@ -90,6 +103,21 @@ def _read(place: Path, key: str, size: int) -> dict[str, Any]:
     except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise _UselessError(f"{place} is damaged") from error
     return about
+
+
+def _holds(about: dict[str, Any]) -> bool:
+    """Return whether all that is said of the pixels is signed and has the shape that readers rely on."""
+    if about["signature"] != _signature(about):
+        return False
+    labels, skipped = about["labels"], about["skipped"]
+    pairs = isinstance(skipped, list) and all(isinstance(p, list) and len(p) == 2 for p in skipped)
+    words = pairs and all(isinstance(word, str) for pair in skipped for word in pair)
+    return words and isinstance(labels, list) and all(type(label) is int for label in labels)
+
+
+def _signature(about: dict[str, Any]) -> str:
+    unsigned = {name: value for name, value in about.items() if name != "signature"}
+    return sha256(json.dumps(unsigned, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(pixels: Path, labels: list[int], size: int) -> str:
@@ -124,7 +152,7 @@ def _decode(found: PictureSet, place: Path, key: str, size: int, workers: int | 
         )
     about = {"format": FORMAT, "key": key, "labels": labels, "skipped": skipped}
     about |= {"sha256": _signed(digest.hexdigest(), labels)}
-    write_atomically(place, json.dumps(about).encode())
+    write_atomically(place, json.dumps(about | {"signature": _signature(about)}).encode())
 
 
 def _mapped(place: Path, about: dict[str, Any], size: int) -> NDArray[np.uint8]:
