@@ -114,6 +114,8 @@ GPU_AGAINST ?= $(shell PYTHONPATH=$(GPU_PATH) $(PYTHON) -c "import torch" 2> /de
 GPU_PEER = $(if $(strip $(GPU_AGAINST)),GPU_AGAINST=$(GPU_AGAINST),no peer: PyTorch cannot be imported or GPU_AGAINST is empty)
 GPU_RUN := PYTHONPATH=$(GPU_PATH) timeout 540 $(PYTHON) -m
 GPU_REFMG := REFMG_BACKEND=$(GPU_BACKEND) $(GPU_RUN) refmg_validation
+# A recipe line that names MAKE itself is run by make -n as well.
+GPU_MAKE = $(MAKE)
 GPU_TIME = $(GPU_REFMG) bench $(GPU_AGAINST) $(GPU_BENCH)
 
 .PHONY: $(GPU_STEPS:%=gpu-%) gpu-folders
@@ -126,7 +128,7 @@ gpu:
 	    *) echo "make gpu: $$last";; esac; exit 2; }
 	@echo "benchmarks: $(GPU_PEER)" >> $(OUT)/log.txt
 	@failed=; for step in $(GPU_STEPS); do \
-	  $(MAKE) --no-print-directory gpu-$$step > $(GPU_WORK)/step.txt 2>&1 && state=done || { state=FAILED; failed="$$failed $$step"; }; \
+	  $(GPU_MAKE) --no-print-directory gpu-$$step > $(GPU_WORK)/step.txt 2>&1 && state=done || { state=FAILED; failed="$$failed $$step"; }; \
 	  { echo; echo "== $$step: $$state"; tail -n 3000 $(GPU_WORK)/step.txt; } >> $(OUT)/log.txt; \
 	  echo "== $$step: $$state"; tail -n 12 $(GPU_WORK)/step.txt; done; \
 	  if [ -n "$$failed" ]; then echo "make gpu: failed:$$failed; see $(OUT)/log.txt"; exit 1; fi

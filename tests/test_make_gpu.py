@@ -162,6 +162,15 @@ def test_the_suite_for_other_implementations_is_put_to_the_gpu_in_both_precision
 
 
 @needs_make
+def test_a_dry_run_does_nothing(tmp_path):
+    found = make(tmp_path, "--dry-run", "GPU_BACKEND=numpy", "GPU_AGAINST=")
+    assert found.returncode == 0, found.stderr
+    assert "for step in tests verify" in found.stdout
+    assert "\n== tests: " not in found.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_make
 def test_the_experiment_on_photographs_asks_for_them(tmp_path):
     found = make(tmp_path, "GPU_BACKEND=numpy", goal="gpu-imagenet10")
     assert found.returncode == 2

@@ -17,7 +17,7 @@ from refmg.data.decoding import decoded
 from refmg.data.picture_files import PictureSet
 from refmg_backends import RefmgError
 
-FORMAT = "refmg-pixels-1"
+FORMAT = "refmg-pixels-2"
 SHOWN = 12  # digits of the key in names of files
 Tell = Callable[[str], None]
 
@@ -60,24 +60,53 @@ def cached_pixels(
 
 
 def content_key(found: PictureSet, size: int) -> str:
-    """Return a SHA-256 of all that decides the pixels: content of the files, labels, size, decoder."""
+    """Return a SHA-256 of all that decides the pixels: content of the files, labels, size, decoder.
+
+    A file that cannot be read counts as such.
+    """
     from PIL import __version__ as pillow
 
     digest = sha256(json.dumps([FORMAT, size, pillow, found.classes]).encode())
     for path in found.files:
-        with path.open("rb") as stream:
-            digest.update(file_digest(stream, "sha256").digest())
+        digest.update(_content_digest(path))
     digest.update(json.dumps([[picture.label, picture.offset] for picture in found.pictures]).encode())
     return digest.hexdigest()
 
 
+def _content_digest(path: Path) -> bytes:
+    """Return that of a file; one that cannot be read is left to who decodes it, who can name its pictures."""
+    try:
+        with path.open("rb") as stream:
+            return file_digest(stream, "sha256").digest()
+    except OSError:
+        return b"cannot be read"  # no SHA-256 has this length: once it can be read, the key is another
+
+
 def _read(place: Path, key: str, size: int) -> dict[str, Any]:
-    return read_about(
+    about = read_about(
         place,
         {"format": FORMAT, "key": key},
         lambda about: len(about["labels"]) * 3 * size * size,
         lambda digest, about: _signed(digest, about["labels"]),
     )
+    if not _holds(about):
+        raise UselessError(f"{place} is damaged")
+    return about
+
+
+def _holds(about: dict[str, Any]) -> bool:
+    """Return whether all that is said of the pixels is signed and has the shape that readers rely on."""
+    labels, skipped = about["labels"], about.get("skipped")
+    if about.get("signature") != _signature(about) or not isinstance(skipped, list):
+        return False
+    pairs = all(isinstance(pair, list) and len(pair) == 2 for pair in skipped)
+    words = pairs and all(isinstance(word, str) for pair in skipped for word in pair)
+    return words and isinstance(labels, list) and all(type(label) is int for label in labels)
+
+
+def _signature(about: dict[str, Any]) -> str:
+    unsigned = {name: value for name, value in about.items() if name != "signature"}
+    return sha256(json.dumps(unsigned, sort_keys=True).encode()).hexdigest()
 
 
 def _signed(pixels: str, labels: list[int]) -> str:
@@ -105,7 +134,7 @@ def _decode(found: PictureSet, place: Path, key: str, size: int, workers: int | 
         )
     about = {"format": FORMAT, "key": key, "labels": labels, "skipped": skipped}
     about |= {"sha256": _signed(digest.hexdigest(), labels)}
-    write_atomically(place, json.dumps(about).encode())
+    write_atomically(place, json.dumps(about | {"signature": _signature(about)}).encode())
 
 
 def _mapped(place: Path, about: dict[str, Any], size: int) -> NDArray[np.uint8]:

@@ -41,11 +41,12 @@ def decode(content: bytes, size: int) -> NDArray[np.uint8]:
     Returns
     -------
     ndarray of uint8, shape (3, size, size)
+        Grey of 16 bits is scaled to 8.
 
     Raises
     ------
     RefmgError
-        If it is no picture, a damaged one, or one of more than 2^26 pixels.
+        If it is no picture, a damaged one, one of more than 2^26 pixels, or of numbers without a range.
 
     Examples
     --------
@@ -62,7 +63,7 @@ def decode(content: bytes, size: int) -> NDArray[np.uint8]:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(BytesIO(content), formats=FORMATS) as image:
                 _check(image.size)
-                small = image.convert("RGB").resize((size, size), Image.Resampling.BOX)
+                small = _in_colour(image).resize((size, size), Image.Resampling.BOX)
     except (RefmgError, MemoryError):
         raise
     except UnidentifiedImageError as error:
@@ -70,6 +71,20 @@ def decode(content: bytes, size: int) -> NDArray[np.uint8]:
     except Exception as error:  # what a decoder raises on damaged bytes, it has not promised to anybody
         raise RefmgError(f"damaged: {error}") from error
     return np.moveaxis(np.asarray(small), -1, 0)
+
+
+def _in_colour(image: Any) -> Any:
+    """Return a picture in RGB; Pillow by itself clips grey of more than 8 bits to white."""
+    from PIL import Image
+
+    # Of the formats that are read, PNG alone has such modes: 16 bits, which older Pillows call "I".
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+        image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
+    elif image.mode in ("I", "F"):
+        raise RefmgError(
+            f"found pixels of mode {image.mode!r}, whose range is not defined; expected 8 or 16 bits"
+        )
+    return image.convert("RGB")
 
 
 def _check(size: tuple[int, int]) -> None:

@@ -13,10 +13,13 @@ from refmg_backends.backend import Array
 
 Arrays = dict[str, Array]
 STORAGES = ("full", "half")
+MOST_HALF = 65504.0  # the largest number of float16
 
 
 class Kept:
     """Features that are kept for the way back, in their own precision or rounded to float16.
+
+    What float16 cannot hold is kept as its largest number: infinities would make the gradient NaN.
 
     Parameters
     ----------
@@ -35,7 +38,11 @@ class Kept:
         self._xp, self._dtype = backend.xp, X.dtype
         if half and not hasattr(backend.xp, "float16"):
             raise RefmgError(f"found no float16 in the backend {backend.name!r}; expected storage='full'")
-        self._kept = backend.xp.astype(X, backend.xp.float16) if half else X
+        self._kept = self._rounded(X) if half else X
+
+    def _rounded(self, X: Array) -> Array:
+        held = self._xp.maximum(self._xp.minimum(X, MOST_HALF), -MOST_HALF)
+        return self._xp.astype(held, self._xp.float16)
 
     def get(self) -> Array:
         """Return the features in the precision that they had."""

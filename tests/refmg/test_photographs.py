@@ -5,12 +5,14 @@ import struct
 import tarfile
 import threading
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from photographs import encoded, noise, write_tar
+from PIL import Image
 
 from refmg import RefmgError, restriction_matrix
 from refmg.data import (
@@ -24,7 +26,8 @@ from refmg.data import (
     prefetched,
     split_numbers,
 )
-from refmg.data.decoding import MOST_PIXELS, decoded
+from refmg.data.decoded_cache import _signature
+from refmg.data.decoding import MOST_PIXELS, _in_colour, decoded
 
 
 @pytest.fixture
@@ -121,6 +124,37 @@ def test_a_corrupt_picture_is_named_and_left_out(folder, content, said):
         load(folder, strict=True)
 
 
+def test_a_cache_does_not_forget_what_it_left_out(folder):
+    write_tar(folder / "imagenet10" / "n02-2.tar", [("n02/bad.jpg", b"junk")])
+    load(folder)
+    changed(skipped=[])(*cache_files(folder))
+    with pytest.raises(RefmgError, match=r"^1 of 13 pictures cannot be read"):
+        load(folder, strict=True)
+
+
+def test_a_picture_whose_file_cannot_be_read_is_named_and_left_out(tmp_path, monkeypatch):
+    for name in ("n01", "n02"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for i in range(2):
+            content = encoded(noise(np.random.default_rng(i)))
+            (tmp_path / "data" / name / f"{i}.jpg").write_bytes(content)
+    bad, opened = tmp_path / "data" / "n02" / "1.jpg", Path.open
+
+    def failing(self, *arguments, **more):
+        if self == bad:
+            raise OSError("Input/output error")
+        return opened(self, *arguments, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", failing)
+        found, lines = load(tmp_path / "data")
+        assert found.skipped == (("n02/1.jpg", "Input/output error"),)
+        assert "left out: n02/1.jpg: Input/output error" in lines
+        with pytest.raises(RefmgError, match=r"^1 of 4 pictures cannot be read, first n02/1\.jpg"):
+            load(tmp_path / "data", strict=True)
+    assert load(tmp_path / "data", strict=True)[0].skipped == ()
+
+
 @pytest.mark.parametrize("name", ["n02/\x1b[31mred.jpg", "n02/\udcff.jpg", "n02/a\nb.jpg"])
 def test_names_that_a_terminal_must_not_be_given_are_escaped(folder, name):
     write_tar(folder / "imagenet10" / "n02-2.tar", [(name, b"junk")])
@@ -161,6 +195,17 @@ def test_other_formats_and_grey_pictures_are_read(kind):
     assert np.abs(decode(encoded(grey, kind), 4).astype(int) - 128).max() <= 2  # WebP is lossy
     with pytest.raises(RefmgError, match="not a JPEG"):
         decode(encoded(grey, "TIFF"), 4)
+
+
+def test_grey_of_16_bits_is_scaled_to_8():
+    grey = np.arange(16, dtype=np.uint16).reshape(4, 4) * 17 * 257
+    assert np.array_equal(decode(encoded(grey, "PNG"), 4), np.broadcast_to(grey // 257, (3, 4, 4)))
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_pixels_without_a_range_are_refused(mode):
+    with pytest.raises(RefmgError, match=f"found pixels of mode '{mode}', whose range is not defined"):
+        _in_colour(Image.new(mode, (4, 4)))
 
 
 HOSTILE = [
@@ -248,7 +293,35 @@ def other_key(about, pixels):
     about.write_text(json.dumps(json.loads(about.read_bytes()) | {"key": "0" * 64}))
 
 
+def changed(**more):
+    """Change what is said of the pixels; None leaves a name out."""
+
+    def change(about, pixels):
+        found = json.loads(about.read_bytes()) | more
+        about.write_text(json.dumps({name: value for name, value in found.items() if value is not None}))
+
+    return change
+
+
+def signed_anew(**more):
+    """Change it and sign it, as who does not know what readers rely on would."""
+
+    def change(about, pixels):
+        found = json.loads(about.read_bytes()) | more
+        about.write_text(json.dumps(found | {"signature": _signature(found)}))
+
+    return change
+
+
 DAMAGES = [
+    (changed(skipped=[["n01/0.jpg", "made up"]]), "is damaged"),
+    (changed(skipped=None), "is damaged"),
+    (changed(signature=None), "is damaged"),
+    (signed_anew(skipped={}), "is damaged"),
+    (signed_anew(skipped=[1]), "is damaged"),
+    (signed_anew(skipped=[["n01/0.jpg"]]), "is damaged"),
+    (signed_anew(skipped=[["n01/0.jpg", 1]]), "is damaged"),
+    (signed_anew(labels="aaaaaaaaaaaa"), "is damaged"),
     (flip_one_byte, "is damaged"),
     (cut, "another length"),
     (other_labels, "is damaged"),

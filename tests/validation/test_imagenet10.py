@@ -21,8 +21,9 @@ from signals import heed_interrupts
 from refmg import RefmgError, get_backend
 from refmg.data import load_photographs
 from refmg.resnet import ResNetArchitecture, random_resnet
+from refmg.resnet.steps import TrainingRun
 from refmg_validation.cli import main
-from refmg_validation.imagenet10 import costs, experiment
+from refmg_validation.imagenet10 import costs, experiment, saved_stage
 from refmg_validation.imagenet10.deadline import Deadline, TimeIsUpError
 from refmg_validation.imagenet10.images import LevelImages, normalized, parts_of
 from refmg_validation.imagenet10.presets import PRESETS, Way, named
@@ -248,6 +249,41 @@ def test_a_training_part_smaller_than_a_batch_is_refused():
     assert len(parts_of(replace(preset, train=4), 100)["train"]) == 4
 
 
+def test_warming_up_meets_the_step_of_sgd_with_and_without_momentum(photographs, monkeypatch):
+    images, net = LevelImages(photographs, MICRO, 8), random_resnet(MICRO.architecture.on((8, 8)), 0)
+    stepped, step = [], type(net.backend).momentum_step
+
+    def noted(self, parameters, gradient, velocity, *numbers):
+        stepped.append(velocity is not None)
+        return step(self, parameters, gradient, velocity, *numbers)
+
+    monkeypatch.setattr(type(net.backend), "momentum_step", noted)
+    before = {name: net.backend.to_numpy(p).copy() for name, p in net.parameters.items()}
+    saved_stage.warm_up(net, images)
+    assert stepped == [False, True]
+    assert all(np.array_equal(net.backend.to_numpy(net.parameters[name]), p) for name, p in before.items())
+
+
+@pytest.mark.parametrize("size", [8, 16])
+def test_no_timed_epoch_reads_images_from_disk(photographs, monkeypatch, size):
+    images = LevelImages(photographs, MICRO, size)
+    expected = [labels.tolist() for _, labels in images.epoch(0)]
+    images = LevelImages(photographs, MICRO, size)
+    images.read_ahead()
+    monkeypatch.setattr(images, "_read", lambda numbers: pytest.fail("reads while the clock runs"))
+    assert [labels.tolist() for _, labels in images.epoch(0)] == expected
+    assert sum(len(labels) for _, labels in images.plain("stopping")) == len(images.parts["stopping"])
+
+
+def test_images_are_read_before_the_first_clock(stripes, tmp_path, monkeypatch):
+    order = []
+    monkeypatch.setattr(LevelImages, "read_ahead", lambda self: order.append("read"))
+    clock = saved_stage._Clock
+    monkeypatch.setattr(saved_stage, "_Clock", lambda: order.append("clock") or clock())
+    assert run(stripes, tmp_path, "--time-limit", 0) == 0
+    assert order[:2] == ["read", "clock"]
+
+
 def test_epochs_depend_on_seed_and_number_alone(photographs):
     images, again = (LevelImages(photographs, MICRO, 16) for _ in range(2))
     list(again.epoch(0))
@@ -273,8 +309,26 @@ def test_operations_are_counted_as_a_stencil_sees_cells():
     halved = costs.predicted_seconds(architecture, 8, {"GF/s": 2.0, "GB/s": 1e9})
     assert halved == pytest.approx(costs.predicted_seconds(architecture, 8, {"GF/s": 1.0, "GB/s": 1e9}) / 2)
     slow_memory = costs.predicted_seconds(architecture, 8, {"GF/s": 1e9, "GB/s": 1.0})
-    moved = sum(8 * layer.moved + layer.weights for layer in costs.layer_costs(architecture))
-    assert slow_memory == pytest.approx(3 * 4 * moved / 1e9)
+    layers = costs.layer_costs(architecture)
+    assert [layer.passes for layer in layers] == [2, 3, 3]  # the gradient by the images is not computed
+    moved = sum(layer.passes * (8 * layer.moved + layer.weights) for layer in layers)
+    assert slow_memory == pytest.approx(4 * moved / 1e9)
+    assert costs.step_flops(architecture) == 2 * 9 * 16 * (2 * 3 * 4 + 3 * 2 * 4 * 4)
+
+
+def test_the_gradient_by_the_images_is_not_computed(monkeypatch):
+    """What the count of two passes of the opening rests on."""
+    transposed = []
+    net = random_resnet(MICRO.architecture.on((8, 8)), 0, "float32", get_backend("numpy"))
+    back = TrainingRun.back
+
+    def noted(self, step, P, add_to=None, inner=True):
+        transposed.append((step.spec.name, inner))
+        return back(self, step, P, add_to, inner)
+
+    monkeypatch.setattr(TrainingRun, "back", noted)
+    net.loss_and_gradient(np.zeros((3, 8, 8, 2), "f4"), np.array([0, 1]))
+    assert [name for name, inner in transposed if not inner] == ["conv1"]
 
 
 def made_up(fine_test, other_test, other_seconds):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from refmg import RefmgError, convolution_matrix
+from refmg import RefmgError, convolution_matrix, get_backend
 from refmg.checks import taylor_test
 from refmg.resnet import ResNetArchitecture, ResNetPass, random_resnet
 from refmg.resnet.batch_norm import EPSILON
-from refmg.resnet.steps import TrainingRun
+from refmg.resnet.steps import Kept, TrainingRun
 
 EPS = np.finfo(float).eps
 TINY = ResNetArchitecture((3, 4), classes=3, in_channels=2, blocks=(1, 1), widths=(2, 3), opening_pool="none")
@@ -145,6 +145,27 @@ def test_half_storage_rounds_what_is_kept_and_nothing_else(backend):
     assert errors["fc.weight"] == errors["fc.bias"] == 0  # before anything that was kept
     with pytest.raises(RefmgError, match="storage"):
         net.loss_and_gradient(Y, labels, storage="quarter")
+
+
+def test_half_storage_holds_responses_that_float16_does_not(backend):
+    """Norms undo the scale of the opening, so the gradient stays what it is but for what was cut off."""
+    net, Y, labels = problem(backend)
+    if not hasattr(backend.xp, "float16"):
+        pytest.skip("no float16 in this backend")
+    large = net.with_arrays(
+        net.parameters | {"conv1.weight": 1e5 * net.parameters["conv1.weight"]}, net.statistics
+    )
+    found = large.loss_and_gradient(Y, labels, storage="half")
+    assert all(np.isfinite(backend.to_numpy(g)).all() for g in found.gradient.values())
+
+
+@pytest.mark.parametrize("value", [65504.0, 65520.0, 1e30, 0.1])
+def test_what_float16_cannot_hold_is_kept_as_its_largest_number(value):
+    X = np.array([[[value, -value]]], "f4")
+    kept = Kept(get_backend("numpy"), X, True).get()
+    expected = min(value, 65504.0)
+    assert kept.dtype == X.dtype
+    assert np.abs(kept - np.array([expected, -expected])).max() <= 2**-11 * expected
 
 
 def test_a_step_moves_the_labels_and_reads_nothing():

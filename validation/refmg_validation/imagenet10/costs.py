@@ -8,7 +8,7 @@ from math import prod
 from refmg.resnet import ResNetArchitecture
 from refmg.resnet.architecture import ConvolutionSpec
 
-# The gradient by the images and that by the stencil cost as much as the convolution itself.
+# The gradient by the features and that by the stencil cost as much as the convolution itself.
 PASSES = 3
 
 
@@ -27,12 +27,15 @@ class LayerCost:
         once a batch.
     weights : float
         Numbers of the stencil.
+    passes : int
+        Of a training step: forward, by the stencil, and by the features where it is wanted.
     """
 
     name: str
     flops: float
     moved: float
     weights: float
+    passes: int = PASSES
 
 
 def layer_costs(architecture: ResNetArchitecture) -> list[LayerCost]:
@@ -44,14 +47,15 @@ def layer_costs(architecture: ResNetArchitecture) -> list[LayerCost]:
     >>> costs[0].name, f"{costs[0].flops:.4g}", f"{image_flops(ResNetArchitecture((224, 224))):.4g}"
     ('conv1', '4.335e+07', '7.134e+09')
     """
-    return [_cost(spec) for spec in architecture.convolutions()]
+    # Nobody asks for the gradient by the images, which the first one would give.
+    return [_cost(spec, PASSES - (i == 0)) for i, spec in enumerate(architecture.convolutions())]
 
 
-def _cost(spec: ConvolutionSpec) -> LayerCost:
+def _cost(spec: ConvolutionSpec, passes: int) -> LayerCost:
     g, weights = spec.geometry, prod(spec.stencil_shape)
     inside, outside = spec.c_in * prod(g.shape), spec.c_out * prod(g.out_shape)
     # The convolution writes its output, the norm reads it twice and writes its own.
-    return LayerCost(spec.name, 2.0 * weights * prod(g.out_shape), inside + 4.0 * outside, weights)
+    return LayerCost(spec.name, 2.0 * weights * prod(g.out_shape), inside + 4.0 * outside, weights, passes)
 
 
 def image_flops(architecture: ResNetArchitecture) -> float:
@@ -59,10 +63,24 @@ def image_flops(architecture: ResNetArchitecture) -> float:
     return sum(cost.flops for cost in layer_costs(architecture))
 
 
+def step_flops(architecture: ResNetArchitecture) -> float:
+    """Return the operations of one image's share of a training step.
+
+    Examples
+    --------
+    >>> a = ResNetArchitecture((224, 224))
+    >>> step_flops(a) == 3 * image_flops(a) - layer_costs(a)[0].flops
+    True
+    """
+    return sum(cost.passes * cost.flops for cost in layer_costs(architecture))
+
+
 def predicted_seconds(
     architecture: ResNetArchitecture, batch: int, limits: dict[str, float], itemsize: int = 4
 ) -> float:
-    """Return the least time of a training step on a batch: each layer at the machine's limit.
+    """Return the least time of a training step on a batch by the direct algorithm: each layer at the limit.
+
+    Other algorithms need fewer multiplications, and can be faster.
 
     Parameters
     ----------
@@ -81,7 +99,7 @@ def predicted_seconds(
     """
     flops_rate, bytes_rate = 1e9 * limits["GF/s"], 1e9 * limits["GB/s"]
     return sum(
-        PASSES
+        cost.passes
         * max(batch * cost.flops / flops_rate, itemsize * (batch * cost.moved + cost.weights) / bytes_rate)
         for cost in layer_costs(architecture)
     )

@@ -108,6 +108,17 @@ class LevelImages:
             return self.photographs.pixels[numbers]
         return self.photographs.at(self.size, numbers)
 
+    def read_ahead(self) -> None:
+        """Read what an epoch and early stopping look at.
+
+        Else the first training on this grid would wait for it, and later ones find it in memory.
+        """
+        size = self.preset.batch_size
+        for part in ("train", "stopping"):
+            read, count = self._reader(part), len(self.parts[part])
+            for first in range(0, count, size):
+                read(slice(first, first + size))
+
     def labels(self, part: str) -> NDArray[np.int64]:
         """Return the classes of a part."""
         return self.photographs.labels[self.parts[part]]

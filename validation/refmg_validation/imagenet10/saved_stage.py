@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from refmg.distributed import share_examples
+from refmg.optimization import RuleState
 from refmg.resnet import (
     ResNet,
     ResNetEpoch,
@@ -26,6 +27,7 @@ from refmg.resnet import (
     train_resnet,
     transfer_resnet,
 )
+from refmg.resnet.training import sgd_step
 from refmg_validation.imagenet10.images import LevelImages
 from refmg_validation.imagenet10.presets import ImageNetPreset
 from refmg_validation.imagenet10.stages import Stage
@@ -104,6 +106,7 @@ class SavedStage:
             Is given every record once it is saved; what it raises stops the training.
         """
         warm_up(random_resnet(self._architecture, 0, self.preset.dtype), images)
+        images.read_ahead()
         state, best, notes = self._begun(before, images)
         monitor = _Monitor(images)
         trained, clock = train_resnet(state, images.epoch, self.preset.training, monitor), _Clock()
@@ -175,12 +178,19 @@ class SavedStage:
 
 
 def warm_up(net: ResNet, images: LevelImages) -> None:
-    """Take one step on noise, not counted: backends compile kernels when they first meet them."""
+    """Take two steps on noise, not counted: backends compile kernels when they first meet them.
+
+    Two, as the first step of SGD has no momentum yet.
+    """
     m, n = images.preset.batch_size, images.size
     noise = np.random.default_rng(0).normal(size=(3, n, n, m)).astype(images.preset.dtype)
     labels, how = np.arange(m) % net.architecture.classes, share()
     x = net.backend.asarray(noise, dtype=images.preset.dtype) if how is None else share_examples(noise, how)
-    net.loss_and_gradient(x, labels)
+    training, state = images.preset.training, RuleState()
+    for _ in range(2):
+        found = net.loss_and_gradient(x, labels, storage=training.storage)
+        parameters, state = sgd_step(net, found.gradient, state, training, 0)
+        net = net.with_arrays(parameters, found.statistics)
     evaluate_resnet(net, [(x, labels)])
     net.backend.synchronize()
 
