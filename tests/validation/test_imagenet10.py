@@ -214,6 +214,7 @@ def test_a_stage_that_would_be_too_late_does_not_begin(monkeypatch):
     with pytest.raises(TimeIsUpError):  # epochs of 80 seconds
         deadline.begins(64**2)
     assert deadline.is_over
+    Deadline(10.0, 0.0, 0.0).begins(1)  # late already, but nothing has been done yet
     early = Deadline(480.0, 0.0, 0.0)
     now[0] = 20.0
     early.begins(32**2)

@@ -55,13 +55,16 @@ class Deadline:
     def begins(self, cost: float) -> None:
         """Raise :class:`TimeIsUpError` if the first piece of a stage would be too late.
 
+        Never before this process has done a piece: each call of the command gets somewhere.
+
         Parameters
         ----------
         cost : float
             Of its pieces, in any unit: a fine epoch takes several times as long as the coarse one before.
         """
         self.piece, self.cost = self.piece * cost / self.cost, cost
-        self._stop_if(once(self._is_late))
+        if self.piece:
+            self._stop_if(once(self._is_late))
 
     def check(self) -> None:
         """Raise :class:`TimeIsUpError` if another piece as long as the last one would be too late.
