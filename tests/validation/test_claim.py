@@ -63,6 +63,7 @@ def test_an_interrupted_run_across_resolutions_keeps_its_folder(capsys, tmp_path
 
 
 @pytest.mark.parametrize("seeds", [(), ("--seeds", 2)])
-def test_data_that_cannot_be_read_claim_no_folder(tmp_path, seeds):
-    assert run("resolution", "--output", "out", "--data", tmp_path / "nowhere", *seeds) == 2
+@pytest.mark.parametrize("wrong", [("--data", "nowhere"), ("--seed", -1)])
+def test_what_cannot_begin_claims_no_folder(tmp_path, wrong, seeds):
+    assert run("resolution", "--output", "out", *wrong, *seeds) == 2
     assert not (tmp_path / "out" / CLAIM).exists()

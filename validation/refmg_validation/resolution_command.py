@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -54,7 +54,8 @@ class Request:
             check_claim(self.output, CLAIMED)
 
     def claim(self, seed: int) -> None:
-        """Say whose the output is before the first checkpoint; data that cannot be read leave it free."""
+        """Say whose the output is before the first checkpoint; a bad seed or bad data leave it free."""
+        replace(self.preset.training, seed=seed)
         load_splits(self.preset, self.data, seed)
         claim_folder(self.output, CLAIMED)
 
