@@ -67,6 +67,7 @@ _PAPER = "--preset paper --data FOLDER_WITH_MNIST --seeds 5"
 BLOCKS = {
     "imagenet10": Block("imagenet10.md", "imagenet10-tiny/run.json", imagenet10.imagenet10),
     "imagenet10-medium": Block("imagenet10.md", "imagenet10-medium/run.json", imagenet10.imagenet10),
+    "imagenet10-strides": Block("imagenet10.md", "imagenet10-strides/run.json", imagenet10.imagenet10),
     "exponents": Block("image-maps.md", "exponents/exponents.json", exponents.exponents),
     "classifier-rule": Block("moving-networks.md", "exponents/moving.json", exponents.classifier_rule),
     "image-counts": Block("moving-networks.md", "exponents/moving.json", _image_counts),
