@@ -100,7 +100,7 @@ GPU_FILES := tests/backends/test_backend_kernels.py tests/backends/test_backend_
   tests/refmg/test_convolution.py tests/refmg/test_convolution_types.py tests/refmg/test_network_transfer.py tests/refmg/test_training.py \
   tests/refmg/control/test_classifier_point.py tests/refmg/control/test_multiscale.py tests/refmg/control/test_sensitivities.py \
   tests/refmg/multilevel/test_descent.py tests/refmg/multilevel/test_time.py tests/validation/conformance/test_adapters.py \
-  tests/validation/test_imagenet10.py tests/backends/test_normalization.py \
+  tests/validation/test_imagenet10.py tests/validation/test_imagenet10_numbers.py tests/backends/test_normalization.py \
   tests/refmg/resnet/test_architecture.py tests/refmg/resnet/test_batch_norm.py tests/refmg/resnet/test_passes.py \
   tests/refmg/resnet/test_pooling.py tests/refmg/resnet/test_statistics.py tests/refmg/resnet/test_torch_witness.py \
   tests/refmg/resnet/test_training.py tests/refmg/resnet/test_transfer.py
