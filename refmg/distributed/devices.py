@@ -10,7 +10,7 @@ from typing import Any
 
 from refmg.distributed.mpi_communicator import MPICommunicator
 from refmg.distributed.routes import CudaAwareRoute, HostRoute, NcclRoute, Route
-from refmg_backends import Backend, RefmgError
+from refmg_backends import Backend, BackendUnavailableError, RefmgError
 
 QUERY = "MPIX_Query_cuda_support"  # of Open MPI and MPICH
 TOLD = "MPICH_GPU_SUPPORT_ENABLED"  # by HPE Cray's MPICH, which has no such function
@@ -28,12 +28,12 @@ def choose_device(communicator: MPICommunicator, cupy: Any) -> int:
 
     Raises
     ------
-    RefmgError
-        On every rank, if two of them would have to share a GPU.
+    BackendUnavailableError, RefmgError
+        On every rank, if one of them has no GPU, or two would have to share one.
     """
-    count, (local, here) = int(cupy.cuda.runtime.getDeviceCount()), communicator.local_rank()
-    # Where a launcher shows each rank its own GPU alone, that is number 0 for all.
-    number = local if count >= here else min(local, count - 1)
+    count, (local, here) = _count(communicator, cupy), communicator.local_rank()
+    # Where a launcher shows each rank its own GPU alone, that is number 0 for all; or those of its socket.
+    number = local % count
     name = cupy.cuda.runtime.deviceGetPCIBusId(number)
     places = communicator.gather((socket.gethostname(), name))
     if len({*places}) < len(places):
@@ -43,6 +43,22 @@ def choose_device(communicator: MPICommunicator, cupy: Any) -> int:
         )
     cupy.cuda.Device(number).use()
     return number
+
+
+def _count(communicator: MPICommunicator, cupy: Any) -> int:
+    """Return how many GPUs this rank sees; all ranks hear of one that sees none."""
+    try:
+        count, reason = int(cupy.cuda.runtime.getDeviceCount()), "CuPy counts no device"
+    except Exception as error:  # CuPy raises its own kinds, which cannot be named without its libraries
+        count, reason = 0, f"{type(error).__name__}: {error}"
+    found = communicator.gather((socket.gethostname(), reason if count < 1 else ""))
+    for rank, (host, why) in enumerate(found):
+        if why:
+            raise BackendUnavailableError(
+                f"backend 'cupy' is installed but rank {rank} on {host} found no GPU ({why}); run one rank a "
+                "GPU on machines with an NVIDIA GPU and driver, or choose REFMG_BACKEND=numba"
+            )
+    return count
 
 
 def choose_route(communicator: MPICommunicator, backend: Backend, cupy: Any = None) -> Route:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from simulated_ranks import SimulatedRanks
 
-from refmg import RefmgError, get_backend
+from refmg import BackendUnavailableError, RefmgError, get_backend
 from refmg.data import prefetched
 from refmg.distributed import (
     CudaAwareRoute,
@@ -184,6 +184,34 @@ def test_each_rank_takes_a_gpu_of_its_own():
         return choose_device(FakeMPI(comm, 2), fake_cupy(comm, [f"gpu {comm.rank}"])[0])
 
     assert SimulatedRanks(2).run(alone) == [0, 0]
+
+
+def test_ranks_that_see_the_gpus_of_their_socket_take_one_each():
+    def run(comm):
+        seen = ["a", "b"] if comm.rank < 2 else ["c", "d"]
+        return choose_device(FakeMPI(comm, 4), fake_cupy(comm, seen)[0])
+
+    assert SimulatedRanks(4).run(run) == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("without", [{0, 1}, {1}])
+@pytest.mark.parametrize("raises", [True, False])
+def test_a_rank_without_a_gpu_is_named_on_every_rank(without, raises):
+    def no_device():
+        raise RuntimeError("cudaErrorNoDevice: no CUDA-capable device is detected")
+
+    def run(comm):
+        cupy, _ = fake_cupy(comm, [] if comm.rank in without else ["a", "b"])
+        if raises and comm.rank in without:
+            cupy.cuda.runtime.getDeviceCount = no_device
+        said = "RuntimeError: cudaErrorNoDevice" if raises else "CuPy counts no device"
+        with pytest.raises(
+            BackendUnavailableError, match=rf"rank {min(without)} on .* found no GPU \({said}"
+        ):
+            choose_device(FakeMPI(comm, 2), cupy)
+        return True
+
+    assert SimulatedRanks(2).run(run) == [True, True]
 
 
 @pytest.mark.parametrize("ahead", [0, 2])

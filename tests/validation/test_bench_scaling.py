@@ -296,7 +296,9 @@ def test_what_is_drawn_of_many_ranks():
     compute = {name: {"per example": 1e-6, "fixed": 1e-4} for name in ("gradient", "Gauss-Newton product")}
     compute |= {"parameters": 100_000, "GF/s": 50_000.0}
     assert sum(p.count for p in depth_phases(compute)) == 79
-    (step,) = resnet_phases(compute)
+    step, *norms = resnet_phases(compute)
+    assert sum(phase.count for phase in norms) == 3 * 36  # of ResNet-34
+    assert sum(phase.count * phase.size for phase in norms) == 16 * (7 * 64 + 9 * 128 + 13 * 256 + 7 * 512)
     assert step.size == 4 * 21_797_672
     # 22 GFLOP an image at 50 TF/s.
     assert step.per_example == pytest.approx(4.392e-4)

@@ -30,7 +30,7 @@ Sums = Annotated[
     bool | None,
     typer.Option(
         "--deterministic/--plain-sums",
-        help="The same bits for every number of MPI ranks, a tenth slower; by default with the preset small.",
+        help="The same bits for every number of MPI ranks, on a CPU a tenth slower; default for small.",
         show_default=False,
     ),
 ]

@@ -5,7 +5,7 @@ import pytest
 from simulated_ranks import SimulatedRanks
 
 from refmg import RefmgError
-from refmg.distributed import SerialCommunicator, Share, share_examples
+from refmg.distributed import HostRoute, SerialCommunicator, Share, share_examples
 from refmg.resnet import (
     ResNetArchitecture,
     ResNetTraining,
@@ -25,6 +25,16 @@ PASS = 2 * 11 * M * 36 * EPS
 # Six steps, each of which amplifies what came before: images that change by 1 eps change the result by less
 # than 100 eps (measured: 79).
 STEPS = 100 * 6 * PASS
+
+
+def test_a_step_has_three_sums_a_norm_and_one_for_the_gradient(monkeypatch):
+    """What the model of scaling counts."""
+    counted, summed = [], HostRoute.sum
+    monkeypatch.setattr(HostRoute, "sum", lambda *given: counted.append(1) or summed(*given))
+    x, labels = images()
+    net = random_resnet(A, 0, "float64", "numpy")
+    net.loss_and_gradient(share_examples(x, Share(SerialCommunicator())), labels)
+    assert len(counted) == 3 * len(list(A.convolutions())) + 1
 
 
 def images():

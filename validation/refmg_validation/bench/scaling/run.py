@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from refmg.distributed import Share
+from refmg.resnet import ResNetArchitecture
 from refmg_backends import Backend
 from refmg_validation.bench.limits import measure_limits
 from refmg_validation.bench.scaling.cost_model import Phase, curve
@@ -222,10 +224,16 @@ def depth_phases(compute: dict[str, Any]) -> list[Phase]:
 def resnet_phases(compute: dict[str, Any]) -> list[Phase]:
     """Return one step of stochastic gradients on ResNet-34: forward and back at the rate of matrix products.
 
-    No network computes faster, so the part of communication is not underestimated.
+    Hardly a network computes faster, so the part of communication is not underestimated. Each batch norm
+    takes mean, variance and, on the way back, two sums over the whole batch: three messages.
     """
-    per_image = RESNET["flops"] / (compute["GF/s"] * 1e9)
-    return [Phase("gradient", 1, int(RESNET["images"]), per_image, 0.0, 4 * int(RESNET["parameters"]))]
+    images, per_image = int(RESNET["images"]), RESNET["flops"] / (compute["GF/s"] * 1e9)
+    phases = [Phase("gradient", 1, images, per_image, 0.0, 4 * int(RESNET["parameters"]))]
+    norms = Counter(spec.c_out for spec in ResNetArchitecture((224, 224)).convolutions())
+    for channels, count in sorted(norms.items()):
+        for name, sums, size in (("moments", 2, 4 * channels), ("adjoints of norms", 1, 8 * channels)):
+            phases.append(Phase(f"{name}, {channels} channels", sums * count, images, 0.0, 0.0, size))
+    return phases
 
 
 RUNS = {"MNIST depth run": depth_phases, "ResNet-34 at 224": resnet_phases}
