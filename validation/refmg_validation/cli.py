@@ -25,12 +25,12 @@ Data = Annotated[
 Deterministic = Annotated[
     bool, typer.Option("--deterministic", help="The same bits for every number of MPI ranks; slower.")
 ]
-# Presets that compute for minutes: a table that everybody can compare is worth a tenth of them.
+# Presets that compute for minutes: a table that everybody can compare is worth some of them.
 Sums = Annotated[
     bool | None,
     typer.Option(
         "--deterministic/--plain-sums",
-        help="The same bits for every number of MPI ranks, on a CPU a tenth slower; default for small.",
+        help="The same bits for every number of MPI ranks; slower. The preset small does so by default.",
         show_default=False,
     ),
 ]
