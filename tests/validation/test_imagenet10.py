@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from time import sleep
 
 import numpy as np
 import pytest
@@ -272,13 +273,22 @@ def test_no_timed_epoch_reads_images_from_disk(photographs, monkeypatch, size):
     assert sum(len(labels) for _, labels in images.plain("stopping")) == len(images.parts["stopping"])
 
 
-def test_images_are_read_before_the_first_clock(stripes, tmp_path, monkeypatch):
-    order = []
-    monkeypatch.setattr(LevelImages, "read_ahead", lambda self: order.append("read"))
-    clock = saved_stage._Clock
-    monkeypatch.setattr(saved_stage, "_Clock", lambda: order.append("clock") or clock())
-    assert run(stripes, tmp_path, "--time-limit", 0) == 0
-    assert order[:2] == ["read", "clock"]
+def test_reading_a_grid_is_counted_alike_by_every_training_there(stripes, tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr(LevelImages, "read_ahead", lambda self: read.append(self.size) or sleep(0.2))
+    told = []
+    monkeypatch.setattr(saved_stage.SavedStage, "_finish", lambda self, best, notes: told.append(notes))
+    monkeypatch.setattr(saved_stage.SavedStage, "_save", lambda self, *state: None)
+    preset = replace(MICRO, ways=(Way("unchanged"),))
+    photographs = load_photographs(stripes, tmp_path / "cache", 16)
+    images = LevelImages(photographs, preset, 16)
+    net = random_resnet(MICRO.architecture.on((8, 8)), 0, MICRO.dtype)
+    for stage, before in zip(stages_of(preset)[0::2], (None, lambda: net), strict=True):
+        saved = saved_stage.SavedStage(stage, preset, tmp_path, {}, {})
+        saved.go(before, images, lambda record: None)
+    assert read == [16]
+    assert [notes["records"][0]["kind"] for notes in told] == ["start", "switch"]
+    assert all(notes["records"][0]["seconds"] >= 0.2 for notes in told)
 
 
 def test_epochs_depend_on_seed_and_number_alone(photographs):

@@ -82,6 +82,11 @@ class LevelImages:
     mapped : ndarray, optional
         All photographs on this grid, as they are stored, which ranks of a machine map once into its memory;
         by default each process holds the parts that it asks for.
+
+    Attributes
+    ----------
+    reading : dict
+        What reading ahead took, which every training on this grid counts as if it were the first.
     """
 
     def __init__(
@@ -94,6 +99,7 @@ class LevelImages:
         self.photographs, self.preset, self.size, self.mapped = photographs, preset, size, mapped
         self.parts = parts_of(preset, len(photographs))
         self._kept: dict[str, NDArray[Any]] = {}
+        self.reading: dict[str, float] = {}
 
     def stored(self, part: str) -> NDArray[Any]:
         """Return the images of a part in memory, examples first: bytes on the finest grid, else [0, 1]."""

@@ -106,7 +106,7 @@ class SavedStage:
             Is given every record once it is saved; what it raises stops the training.
         """
         warm_up(random_resnet(self._architecture, 0, self.preset.dtype), images)
-        images.read_ahead()
+        _read_ahead(images)
         state, best, notes = self._begun(before, images)
         monitor = _Monitor(images)
         trained, clock = train_resnet(state, images.epoch, self.preset.training, monitor), _Clock()
@@ -142,6 +142,7 @@ class SavedStage:
             best = resnet_from_arrays(self._architecture, _below(BEST, arrays))
             return ResNetEpoch.from_arrays(self._architecture, _below(STATE, arrays)), best, notes
         net, record = self._start(before, images)
+        record |= {name: record[name] + images.reading[name] for name in images.reading}
         notes = {"records": [record | _validated(net, images)], "sessions": []}
         return ResNetEpoch(net), net, notes
 
@@ -193,6 +194,14 @@ def warm_up(net: ResNet, images: LevelImages) -> None:
         net = net.with_arrays(parameters, found.statistics)
     evaluate_resnet(net, [(x, labels)])
     net.backend.synchronize()
+
+
+def _read_ahead(images: LevelImages) -> None:
+    """Read a grid's images, once; what it took, coarse means among it, is every path's that trains there."""
+    if not images.reading:
+        clock = _Clock()
+        images.read_ahead()
+        images.reading = clock.seconds()
 
 
 class _Clock:
