@@ -13,8 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from numba.core import caching
 from numba.core import config as numba_config
 from numba.misc.appdirs import AppDirs
+
+from refmg_backends.numba_kernels.shared_cache import KeyedCacheFile
 
 HERE = Path(__file__).parent
 config: Any = numba_config  # its names are made at run time
@@ -65,9 +68,9 @@ def _writable(folder: Path) -> bool:
 @contextmanager
 def keyed_by_sources() -> Iterator[None]:
     """Keep the compiled code of what is defined meanwhile in the folder of the present sources."""
-    before = config.CACHE_DIR
-    config.CACHE_DIR = cache_folder(before)
+    before, files = config.CACHE_DIR, caching.IndexDataCacheFile
+    config.CACHE_DIR, caching.IndexDataCacheFile = cache_folder(before), KeyedCacheFile
     try:
         yield
     finally:
-        config.CACHE_DIR = before
+        config.CACHE_DIR, caching.IndexDataCacheFile = before, files

@@ -5,8 +5,6 @@ BLAS copies both factors into an order of its own first, which costs as much as 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import njit, prange
 
@@ -16,28 +14,22 @@ PARTS = 8  # of a sum over features; fixed, so that no result depends on the num
 PIECE = 1 << 16  # bytes of features that meet all classes while they are in the first-level cache
 
 
-def _make_sums(vectors: int) -> Any:
-    @njit(cache=True)
-    def sums(out, at, W, Y, l, first, last, zero):
-        """Add ``W[first:last]^T Y[first:last]`` for `vectors` vectors of examples to all classes of `out`."""
-        k, m, n, o = W.shape[1], Y.shape[1], last - first, 0
-        flat, x_at = W.reshape(-1), first * m + l
-        while o + CLASSES <= k:
-            tap_sum(out, at + o * m, m, out, 1, Y, x_at, m, flat, first * k + o, k, zero, zero, 1, n,
-                    CLASSES, vectors, 1)  # fmt: skip
-            o += CLASSES
-        while o + 2 <= k:
-            tap_sum(out, at + o * m, m, out, 1, Y, x_at, m, flat, first * k + o, k, zero, zero, 1, n,
-                    2, vectors, 1)  # fmt: skip
-            o += 2
-        if o < k:
-            tap_sum(out, at + o * m, m, out, 1, Y, x_at, m, flat, first * k + o, k, zero, zero, 1, n,
-                    1, vectors, 1)  # fmt: skip
-
-    return sums
-
-
-_sums, _narrow_sums = _make_sums(RUN), _make_sums(1)
+@njit(cache=True)
+def sums(out, at, W, Y, l, first, last, zero, vectors):
+    """Add ``W[first:last]^T Y[first:last]`` for `vectors` vectors of examples to all classes of `out`."""
+    k, m, n, o = W.shape[1], Y.shape[1], last - first, 0
+    flat, x_at = W.reshape(-1), first * m + l
+    while o + CLASSES <= k:
+        tap_sum(out, at + o * m, m, out, 1, Y, x_at, m, flat, first * k + o, k, zero, zero, 1, n,
+                CLASSES, vectors, 1)  # fmt: skip
+        o += CLASSES
+    while o + 2 <= k:
+        tap_sum(out, at + o * m, m, out, 1, Y, x_at, m, flat, first * k + o, k, zero, zero, 1, n,
+                2, vectors, 1)  # fmt: skip
+        o += 2
+    if o < k:
+        tap_sum(out, at + o * m, m, out, 1, Y, x_at, m, flat, first * k + o, k, zero, zero, 1, n,
+                1, vectors, 1)  # fmt: skip
 
 
 @njit(parallel=True, cache=True, nogil=True)
@@ -58,34 +50,28 @@ def logits(W, Y, lanes, parts):
             last = min(end, first + piece)
             for g in range(wide):
                 l = g * lanes * RUN
-                _sums(out, p * k * m + l, W, Y, l, first, last, zero)
+                sums(out, p * k * m + l, W, Y, l, first, last, zero, RUN)
             for l in range(wide * lanes * RUN, m, lanes):
-                _narrow_sums(out, p * k * m + l, W, Y, l, first, last, zero)
+                sums(out, p * k * m + l, W, Y, l, first, last, zero, 1)
 
 
-def _make_pairs(vectors: int) -> Any:
-    @njit(cache=True)
-    def pairs(out, i, size, Y, G, l, cells, count):
-        """Add the inner products of `size` features, FEATURES or 1, with all classes."""
-        k, m, o = G.shape[0], Y.shape[1], 0
-        while o < k:
-            if o + CLASSES <= k and size > 1:
-                pair_sum(out, i * k + o, k, Y, i * m + l, m, cells[0], G, o * m + l, m, cells[0], count,
-                         FEATURES, CLASSES, vectors)  # fmt: skip
-                o += CLASSES
-            elif size > 1:
-                pair_sum(out, i * k + o, k, Y, i * m + l, m, cells[0], G, o * m + l, m, cells[0], count,
-                         FEATURES, 1, vectors)  # fmt: skip
-                o += 1
-            else:
-                pair_sum(out, i * k + o, k, Y, i * m + l, m, cells[0], G, o * m + l, m, cells[0], count,
-                         1, 1, vectors)  # fmt: skip
-                o += 1
-
-    return pairs
-
-
-_pairs, _narrow_pairs = _make_pairs(RUN), _make_pairs(1)
+@njit(cache=True)
+def pairs(out, i, size, Y, G, l, cells, count, vectors):
+    """Add the inner products of `size` features, FEATURES or 1, with all classes."""
+    k, m, o = G.shape[0], Y.shape[1], 0
+    while o < k:
+        if o + CLASSES <= k and size > 1:
+            pair_sum(out, i * k + o, k, Y, i * m + l, m, cells[0], G, o * m + l, m, cells[0], count,
+                     FEATURES, CLASSES, vectors)  # fmt: skip
+            o += CLASSES
+        elif size > 1:
+            pair_sum(out, i * k + o, k, Y, i * m + l, m, cells[0], G, o * m + l, m, cells[0], count,
+                     FEATURES, 1, vectors)  # fmt: skip
+            o += 1
+        else:
+            pair_sum(out, i * k + o, k, Y, i * m + l, m, cells[0], G, o * m + l, m, cells[0], count,
+                     1, 1, vectors)  # fmt: skip
+            o += 1
 
 
 @njit(parallel=True, cache=True, nogil=True)
@@ -107,9 +93,9 @@ def weight_gradient(Y, G, lanes, out):
         whole = (block + 1) * FEATURES <= features
         for i in range(block * FEATURES, min(features, (block + 1) * FEATURES), FEATURES if whole else 1):
             if runs.size:
-                _pairs(flat, i, FEATURES if whole else 1, Y, G, NONE, runs, runs.size)
+                pairs(flat, i, FEATURES if whole else 1, Y, G, NONE, runs, runs.size, RUN)
             if tails.size:
-                _narrow_pairs(flat, i, FEATURES if whole else 1, Y, G, rest, tails, tails.size)
+                pairs(flat, i, FEATURES if whole else 1, Y, G, rest, tails, tails.size, 1)
 
 
 @njit(parallel=True, cache=True, nogil=True)

@@ -62,37 +62,31 @@ def pack(taps: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate(parts) if parts else np.zeros(0, taps.dtype)
 
 
-def _make_cell(vectors: int) -> Any:
-    @njit(cache=True, inline="always")
-    def cell(out, at, out_stride, start, use_start, X, l, x_stride, taps, offsets, jumps, count, c_out, c_in):
-        """Sum up all output channels of one cell, for `vectors` vectors of examples."""
-        each, o = taps.size // c_out, 0
-        while o + OUTPUTS <= c_out:
-            if c_in % UNROLLED == 0:
-                tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps,
-                        o * each, OUTPUTS, offsets, jumps[0], count, c_in, OUTPUTS, vectors,
-                        UNROLLED)  # fmt: skip
-            else:
-                tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps,
-                        o * each, OUTPUTS, offsets, jumps[0], count, c_in, OUTPUTS, vectors, 1)  # fmt: skip
-            o += OUTPUTS
-        if o + 4 <= c_out:
-            tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps, o * each,
-                    4, offsets, jumps[1], count, c_in, 4, vectors, 1)  # fmt: skip
-            o += 4
-        if o + 2 <= c_out:
-            tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps, o * each,
-                    2, offsets, jumps[2], count, c_in, 2, vectors, 1)  # fmt: skip
-            o += 2
-        if o < c_out:
-            tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps, o * each,
-                    1, offsets, jumps[3], count, c_in, 1, vectors, 1)  # fmt: skip
-
-    return cell
-
-
-cell = _make_cell(VECTORS)
-narrow = _make_cell(1)
+@njit(cache=True, inline="always")
+def cell(out, at, out_stride, start, use_start, X, l, x_stride, taps, offsets, jumps, count, c_out, c_in,
+         vectors):  # fmt: skip
+    """Sum up all output channels of one cell, for `vectors` (a literal) vectors of examples."""
+    each, o = taps.size // c_out, 0
+    while o + OUTPUTS <= c_out:
+        if c_in % UNROLLED == 0:
+            tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps,
+                    o * each, OUTPUTS, offsets, jumps[0], count, c_in, OUTPUTS, vectors,
+                    UNROLLED)  # fmt: skip
+        else:
+            tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps,
+                    o * each, OUTPUTS, offsets, jumps[0], count, c_in, OUTPUTS, vectors, 1)  # fmt: skip
+        o += OUTPUTS
+    if o + 4 <= c_out:
+        tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps, o * each,
+                4, offsets, jumps[1], count, c_in, 4, vectors, 1)  # fmt: skip
+        o += 4
+    if o + 2 <= c_out:
+        tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps, o * each,
+                2, offsets, jumps[2], count, c_in, 2, vectors, 1)  # fmt: skip
+        o += 2
+    if o < c_out:
+        tap_sum(out, at + o * out_stride, out_stride, start, use_start, X, l, x_stride, taps, o * each,
+                1, offsets, jumps[3], count, c_in, 1, vectors, 1)  # fmt: skip
 
 
 @njit(cache=True)
@@ -176,10 +170,10 @@ def convolve(X, taps, rows, tap_of, complete, together, lanes, start, use_start,
                             out[o, i, j] = start[o, i, j] if use_start else 0.0
                 elif g < wide:
                     cell(out, i * m + l, M * m, start, use_start, X, l, N * m, taps, offsets, jumps, count,
-                         out.shape[0], c_in)  # fmt: skip
+                         out.shape[0], c_in, VECTORS)  # fmt: skip
                 else:
-                    narrow(out, i * m + l, M * m, start, use_start, X, l, N * m, taps, offsets, jumps, count,
-                           out.shape[0], c_in)  # fmt: skip
+                    cell(out, i * m + l, M * m, start, use_start, X, l, N * m, taps, offsets, jumps, count,
+                         out.shape[0], c_in, 1)  # fmt: skip
                 if post:
                     for o in range(bias.size):
                         at = (o * M + i) * m + l

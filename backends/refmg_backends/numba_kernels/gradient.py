@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import njit, prange
 
@@ -15,47 +13,45 @@ SUMS, ROWS = 4 << 20, 32
 TILE = 14  # cells whose products are summed up in registers before the lanes are added
 
 
-def _make_pairs(vectors: int) -> Any:
-    @njit(cache=True)
-    def block(G, o, c, c_in, Z, Y, l, z_stride, y_stride, z_cells, y_cells, counts, size_o, size_c):
-        """Add the products of a block of channels, tap after tap while the tile is in the cache."""
-        taps = counts.size
-        z_at, y_at = o * z_stride + l, c * y_stride + l
-        for tap in range(taps):
-            at, n = (o * taps + tap) * c_in + c, counts[tap]
-            if n == 0:
-                continue
-            if size_o > 1 and size_c > 1:
-                pair_sum(G, at, taps * c_in, Z, z_at, z_stride, z_cells[tap], Y, y_at, y_stride,
-                         y_cells[tap], n, PAIRS, PAIRS, vectors)  # fmt: skip
-            elif size_o > 1:
-                pair_sum(G, at, taps * c_in, Z, z_at, z_stride, z_cells[tap], Y, y_at, y_stride,
-                         y_cells[tap], n, PAIRS, 1, vectors)  # fmt: skip
-            elif size_c > 1:
-                pair_sum(G, at, taps * c_in, Z, z_at, z_stride, z_cells[tap], Y, y_at, y_stride,
-                         y_cells[tap], n, 1, PAIRS, vectors)  # fmt: skip
-            else:
-                pair_sum(G, at, taps * c_in, Z, z_at, z_stride, z_cells[tap], Y, y_at, y_stride,
-                         y_cells[tap], n, 1, 1, vectors)  # fmt: skip
-
-    @njit(cache=True)
-    def pairs(G, c_out, c_in, Z, Y, l, z_stride, y_stride, z_cells, y_cells, counts):
-        """Add the products of all pairs of channels, so far apart; ``G`` is ``(C_out, taps, C_in)``."""
-        c = NONE
-        while c < c_in:
-            size_c, o = (PAIRS if c + PAIRS <= c_in else 1), NONE
-            while o < c_out:
-                size_o = PAIRS if o + PAIRS <= c_out else 1
-                block(G, o, c, c_in, Z, Y, l, z_stride, y_stride, z_cells, y_cells, counts, size_o, size_c)
-                o += size_o
-            c += size_c
-
-    return pairs
+@njit(cache=True)
+def block_pairs(G, o, c, c_in, Z, Y, l, z_stride, y_stride, z_cells, y_cells, counts, size_o, size_c,
+                vectors):  # fmt: skip
+    """Add the products of a block of channels, tap after tap while the tile is in the cache."""
+    taps = counts.size
+    z_at, y_at = o * z_stride + l, c * y_stride + l
+    for tap in range(taps):
+        at, n = (o * taps + tap) * c_in + c, counts[tap]
+        if n == 0:
+            continue
+        if size_o > 1 and size_c > 1:
+            pair_sum(G, at, taps * c_in, Z, z_at, z_stride, z_cells[tap], Y, y_at, y_stride,
+                     y_cells[tap], n, PAIRS, PAIRS, vectors)  # fmt: skip
+        elif size_o > 1:
+            pair_sum(G, at, taps * c_in, Z, z_at, z_stride, z_cells[tap], Y, y_at, y_stride,
+                     y_cells[tap], n, PAIRS, 1, vectors)  # fmt: skip
+        elif size_c > 1:
+            pair_sum(G, at, taps * c_in, Z, z_at, z_stride, z_cells[tap], Y, y_at, y_stride,
+                     y_cells[tap], n, 1, PAIRS, vectors)  # fmt: skip
+        else:
+            pair_sum(G, at, taps * c_in, Z, z_at, z_stride, z_cells[tap], Y, y_at, y_stride,
+                     y_cells[tap], n, 1, 1, vectors)  # fmt: skip
 
 
-_pairs = _make_pairs(RUN)
-narrow_pairs = _make_pairs(1)
-double_pairs = _make_pairs(2)
+@njit(cache=True)
+def pairs(G, c_out, c_in, Z, Y, l, z_stride, y_stride, z_cells, y_cells, counts, vectors):
+    """Add the products of all pairs of channels, so far apart; ``G`` is ``(C_out, taps, C_in)``.
+
+    Written out in the call, `vectors` is compiled in: vectors of examples at a time.
+    """
+    c = NONE
+    while c < c_in:
+        size_c, o = (PAIRS if c + PAIRS <= c_in else 1), NONE
+        while o < c_out:
+            size_o = PAIRS if o + PAIRS <= c_out else 1
+            block_pairs(G, o, c, c_in, Z, Y, l, z_stride, y_stride, z_cells, y_cells, counts, size_o, size_c,
+                        vectors)  # fmt: skip
+            o += size_o
+        c += size_c
 
 
 @njit(cache=True)
@@ -134,11 +130,11 @@ def stencil_gradient(Y, Z, table, lanes, blocks, parts):
             l = g * lanes * RUN if g < wide else (wide * RUN + g - wide) * lanes
             cells_of(table, tile * TILE, min(M, (tile + 1) * TILE), m, m, z_cells, y_cells, counts)
             if g < wide:
-                _pairs(G, last - first, c_in, Z_block, Y, l, M * m, Y.shape[1] * m, z_cells, y_cells, counts)
+                pairs(G, last - first, c_in, Z_block, Y, l, M * m, Y.shape[1] * m, z_cells, y_cells, counts,
+                      RUN)  # fmt: skip
             else:
-                narrow_pairs(
-                    G, last - first, c_in, Z_block, Y, l, M * m, Y.shape[1] * m, z_cells, y_cells, counts
-                )
+                pairs(G, last - first, c_in, Z_block, Y, l, M * m, Y.shape[1] * m, z_cells, y_cells, counts,
+                      1)  # fmt: skip
 
 
 @njit(cache=True)
@@ -150,6 +146,6 @@ def add_products(G, Z, Y, columns, lanes):
     runs = np.arange(wide).reshape(1, -1) * (lanes * RUN)
     tails = np.arange((columns - rest) // lanes).reshape(1, -1) * lanes
     if wide:
-        _pairs(G, c_out, c_in, Z, Y, NONE, Z.shape[1], Y.shape[1], runs, runs, np.array([wide]))
+        pairs(G, c_out, c_in, Z, Y, NONE, Z.shape[1], Y.shape[1], runs, runs, np.array([wide]), RUN)
     if tails.size:
-        narrow_pairs(G, c_out, c_in, Z, Y, rest, Z.shape[1], Y.shape[1], tails, tails, np.array([tails.size]))
+        pairs(G, c_out, c_in, Z, Y, rest, Z.shape[1], Y.shape[1], tails, tails, np.array([tails.size]), 1)

@@ -12,10 +12,10 @@ import numba
 import numpy as np
 from numba import njit, prange
 
-from refmg_backends.numba_kernels.convolve import activate, cell, jumps_of, narrow
-from refmg_backends.numba_kernels.gradient import cells_of, double_pairs, narrow_pairs
+from refmg_backends.numba_kernels.convolve import activate, cell, jumps_of
+from refmg_backends.numba_kernels.gradient import cells_of, pairs
 from refmg_backends.numba_kernels.readout import features_adjoint, write_logits
-from refmg_backends.numba_kernels.vectors import NONE, ONE
+from refmg_backends.numba_kernels.vectors import NONE, ONE, VECTORS
 
 TILE = 28  # cells whose channels are paired for a gradient while they are in the first-level cache
 
@@ -60,14 +60,14 @@ def _jumps(tap_of, c_in):
 
 @njit(cache=True, inline="always")
 def _sums(X, taps, reads, jumps, start, use_start, out, i, wide):
-    """Write ``start + K X`` at cell i of a block; `wide` says that it has two vectors of examples."""
+    """Write ``start + K X`` at cell i of a block; `wide`: of VECTORS vectors of examples, else of one."""
     c_out, c_in, each = out.shape[1], X.shape[1], X.shape[2]
     if wide:
         cell(out, i * c_out * each, each, start, use_start, X, 0, each, taps, reads[i], jumps,
-             reads.shape[1], c_out, c_in)  # fmt: skip
+             reads.shape[1], c_out, c_in, VECTORS)  # fmt: skip
     else:
-        narrow(out, i * c_out * each, each, start, use_start, X, 0, each, taps, reads[i], jumps,
-               reads.shape[1], c_out, c_in)  # fmt: skip
+        cell(out, i * c_out * each, each, start, use_start, X, 0, each, taps, reads[i], jumps,
+             reads.shape[1], c_out, c_in, 1)  # fmt: skip
 
 
 @njit(cache=True)
@@ -193,9 +193,9 @@ def _pair(Z, Y, table, wide, G):
     for first in range(0, cells, TILE):
         cells_of(table, first, min(cells, first + TILE), c_out * each, c_in * each, z_cells, y_cells, counts)
         if wide:
-            double_pairs(G, c_out, c_in, Z, Y, NONE, each, each, z_cells, y_cells, counts)
+            pairs(G, c_out, c_in, Z, Y, NONE, each, each, z_cells, y_cells, counts, VECTORS)
         else:
-            narrow_pairs(G, c_out, c_in, Z, Y, NONE, each, each, z_cells, y_cells, counts)
+            pairs(G, c_out, c_in, Z, Y, NONE, each, each, z_cells, y_cells, counts, 1)
 
 
 @njit(parallel=True, cache=True, nogil=True)

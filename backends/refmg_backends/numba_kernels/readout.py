@@ -2,48 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import njit
 
-from refmg_backends.numba_kernels.vectors import NONE, WIDE, tap_sum
+from refmg_backends.numba_kernels.vectors import NONE, VECTORS, WIDE, tap_sum
 
 CLASSES = 10 if WIDE else 5  # whose logits are summed up together in registers
 PIECE = 256  # features whose products are summed up one after the other; then the sums are
 
 
-def _make_products(vectors: int) -> Any:
-    @njit(cache=True)
-    def products(z, count, X, x_at, channels, taps, taps_at, stride, zero, each):
-        """Write sums of channels times taps for `count` outputs, each a row of `each` examples."""
-        o = 0
-        while o + CLASSES <= count:
-            tap_sum(z, o * each, each, z, 0, X, x_at, each, taps, taps_at + o, stride, zero, zero, 1,
-                    channels, CLASSES, vectors, 1)  # fmt: skip
-            o += CLASSES
-        while o + 3 <= count:
-            tap_sum(z, o * each, each, z, 0, X, x_at, each, taps, taps_at + o, stride, zero, zero, 1,
-                    channels, 3, vectors, 1)  # fmt: skip
-            o += 3
-        while o < count:
-            tap_sum(z, o * each, each, z, 0, X, x_at, each, taps, taps_at + o, stride, zero, zero, 1,
-                    channels, 1, vectors, 1)  # fmt: skip
-            o += 1
-
-    return products
-
-
-_wide, _narrow = _make_products(2), _make_products(1)
+@njit(cache=True)
+def products(z, count, X, x_at, channels, taps, taps_at, stride, zero, each, vectors):
+    """Write sums of channels times taps for `count` outputs, each a row of `vectors` vectors of examples."""
+    o = 0
+    while o + CLASSES <= count:
+        tap_sum(z, o * each, each, z, 0, X, x_at, each, taps, taps_at + o, stride, zero, zero, 1,
+                channels, CLASSES, vectors, 1)  # fmt: skip
+        o += CLASSES
+    while o + 3 <= count:
+        tap_sum(z, o * each, each, z, 0, X, x_at, each, taps, taps_at + o, stride, zero, zero, 1,
+                channels, 3, vectors, 1)  # fmt: skip
+        o += 3
+    while o < count:
+        tap_sum(z, o * each, each, z, 0, X, x_at, each, taps, taps_at + o, stride, zero, zero, 1,
+                channels, 1, vectors, 1)  # fmt: skip
+        o += 1
 
 
 @njit(cache=True)
 def _products(z, count, X, x_at, channels, taps, taps_at, stride, each, wide):
     zero = np.zeros(1, np.int64)
     if wide:
-        _wide(z, count, X, x_at, channels, taps, taps_at, stride, zero, each)
+        products(z, count, X, x_at, channels, taps, taps_at, stride, zero, each, VECTORS)
     else:
-        _narrow(z, count, X, x_at, channels, taps, taps_at, stride, zero, each)
+        products(z, count, X, x_at, channels, taps, taps_at, stride, zero, each, 1)
 
 
 @njit(cache=True)
