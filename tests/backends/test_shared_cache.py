@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -150,3 +152,29 @@ def test_the_kernels_keep_their_code_in_such_files_and_others_as_numba_does():
     assert isinstance(kernels.convolve.activate._cache._cache_file, KeyedCacheFile)
     assert isinstance(kernels.network.propagate._cache._cache_file, KeyedCacheFile)
     assert caching.IndexDataCacheFile is not KeyedCacheFile
+
+
+# --- no function is made by another one ----------------------------------------------------------
+
+
+def made_by_functions(source):
+    """Names of compiled functions that others define: their constants are no part of their symbols."""
+    outer = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+    inner = [node for found in outer for node in ast.walk(found) if node is not found]
+    return [
+        f.name for f in inner if isinstance(f, ast.FunctionDef) and "njit" in map(_name, f.decorator_list)
+    ]
+
+
+def _name(decorator):
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return getattr(called, "id", getattr(called, "attr", None))
+
+
+def test_no_kernel_is_made_by_a_function():
+    for path in Path(kernels.__file__).parent.glob("*.py"):
+        assert made_by_functions(path.read_text()) == [], path.name
+
+
+def test_one_would_be_noticed():
+    assert made_by_functions(_TOY) == ["add"]
