@@ -1,4 +1,4 @@
-"""Sums of tiny runs in a few blocks: in sixteen of four images each, most of a run's time is Python's."""
+"""Tiny runs: sums in a few blocks, for in sixteen of four images each most of a run's time is Python's."""
 
 from refmg.distributed import division
 
