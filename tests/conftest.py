@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from every_backend import BACKENDS, left_out
 from spreading import pytest_collection_modifyitems, pytest_xdist_make_scheduler  # noqa: F401
 
 from refmg_backends import get_backend
+from refmg_backends.processors import share_processors
 
 LEFT_OUT = pytest.StashKey[Counter]()  # tests that need a GPU, by file
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,6 +27,14 @@ def backend(request):
 def gpu_files(request):
     """Files with tests that need a GPU, among those that were collected and left out."""
     return set(request.config.stash.get(LEFT_OUT, {}))
+
+
+def pytest_collection_finish():
+    """Take a part of the processors, where the tests are spread over several processes.
+
+    Threads that wait for those of another process would take most of the time of small tests.
+    """
+    share_processors(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 def pytest_deselected(items):

@@ -25,14 +25,14 @@ def hardening(tmp_path, *arguments):
     return json.loads(record.read_text())
 
 
-def test_killed_ten_times_nothing_is_lost(tmp_path):
-    found = hardening(tmp_path, "--parts", "kills", "--kills", "10", "--commands", "transfer", "resolution")
+def test_killed_six_times_nothing_is_lost(tmp_path):
+    found = hardening(tmp_path, "--parts", "kills", "--kills", "6", "--commands", "transfer", "resolution")
     assert (
         sum(
             one["outcomes"]["killed"] + one["outcomes"].get("ended before", 0)
             for one in found["kills"].values()
         )
-        == 10
+        == 6
     )
 
 

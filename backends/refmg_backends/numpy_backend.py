@@ -67,11 +67,16 @@ class NumpyBackend(ArrayBackend):
         return SparseConvolution(stencil, geometry)
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        """Yield `function` of each item in order, on as many threads as there are processors.
+        """Yield `function` of each item in order, on as many threads as there are processors; none for one.
 
         SciPy's sparse products run on one thread each and release the interpreter's lock. BLAS is held
         to one thread meanwhile: threads within threads made the whole slower than one thread alone.
         """
+        if processors() == 1:
+            # A thread more would only be waited for, at each item anew.
+            with one_blas_thread():
+                yield from map(function, items)
+            return
         with one_blas_thread(), ThreadPoolExecutor(processors()) as pool:
             # Few calls ahead: `items` may be read from disk, and must not all be in memory at once.
             ahead: deque[Future[Any]] = deque()

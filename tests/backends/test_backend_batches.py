@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import numpy as np
@@ -51,6 +52,22 @@ def test_integers_that_do_not_fit_are_refused_too(backend, name):
         calls[name]()
 
 
+@pytest.fixture(params=[1, 2])
+def processors(request, monkeypatch):
+    """As many as may be, where the tests run in one process or in several."""
+    monkeypatch.setattr("refmg_backends.numpy_backend.processors", lambda: request.param)
+    return request.param
+
+
+any_number_of_processors = pytest.mark.usefixtures("processors")
+
+
+def test_one_processor_begins_no_thread_and_two_do(processors):
+    found = set(get_backend("numpy").map(lambda i: threading.get_ident(), range(4)))
+    assert (found == {threading.get_ident()}) is (processors == 1)
+
+
+@any_number_of_processors
 def test_batches_come_back_in_order(backend):
     def slowest_first(i):
         time.sleep(0.02 if i == 0 else 0)
@@ -59,6 +76,7 @@ def test_batches_come_back_in_order(backend):
     assert list(backend.map(slowest_first, range(8))) == list(range(8))
 
 
+@any_number_of_processors
 def test_batches_side_by_side_give_the_same_bits_as_one_after_the_other(backend):
     geometry = Geometry((4, 5), (3, 3), "reflect")
     s, Y, _ = map(backend.asarray, data(geometry, draw="floats"))
@@ -67,15 +85,18 @@ def test_batches_side_by_side_give_the_same_bits_as_one_after_the_other(backend)
         assert backend.to_numpy(ours).tobytes() == backend.to_numpy(alone).tobytes()
 
 
+@any_number_of_processors
 def test_an_error_in_a_batch_reaches_the_caller(backend):
     with pytest.raises(ZeroDivisionError):
         list(backend.map(lambda i: 1 / i, [2, 1, 0, 3]))
 
 
+@any_number_of_processors
 def test_no_batches_give_no_results(backend):
     assert list(backend.map(len, [])) == []
 
 
+@any_number_of_processors
 @pytest.mark.parametrize("taken", [1, 4])
 def test_blas_has_its_threads_back_when_the_batches_are_done_or_left(backend, taken):
     def threads():
@@ -87,6 +108,7 @@ def test_blas_has_its_threads_back_when_the_batches_are_done_or_left(backend, ta
     assert threads() == before
 
 
+@any_number_of_processors
 def test_blas_has_its_threads_back_whatever_the_order_in_which_batches_end(backend):
     def threads():
         return [library["num_threads"] for library in threadpool_info()]

@@ -26,7 +26,11 @@ REFERENCE = ArrayBackend("reference", NAMESPACE)
 ORDERS = list(itertools.product([False, True], repeat=2))
 
 
-@pytest.fixture(params=ORDERS, ids=lambda o: f"{('forwards', 'backwards')[o[0]]}-{('late', 'at once')[o[1]]}")
+def name_of(order):
+    return f"{('forwards', 'backwards')[order[0]]}-{('late', 'at once')[order[1]]}"
+
+
+@pytest.fixture(params=ORDERS, ids=name_of)
 def order(request, monkeypatch):
     """The order in which threads reach a barrier, and when copies land: no result may depend on it."""
     for name, value in zip(("backwards", "at_once"), request.param, strict=True):
@@ -76,10 +80,20 @@ def test_every_geometry_gives_the_matrix(order, dtype, boundary, stride, shape, 
         compare_with_the_matrix(cupy_on_cpu("direct"), geometry, (3, 2), m, dtype)
 
 
+# Of many tiles, each of both choices with one of the other; all are tried at every geometry.
+FEW_ORDERS = [
+    pytest.param(order, marks=() if order[0] == order[1] else pytest.mark.slow, id=name_of(order))
+    for order in ORDERS
+]
+
+
 @needs_compiler
 @every_dtype
+@pytest.mark.parametrize("order", FEW_ORDERS, indirect=True)
 @pytest.mark.parametrize("channels", [(1, 1), (8, 8), (11, 9), (16, 3), (25, 17), (70, 5), (64, 20), (9, 70)])
-@pytest.mark.parametrize("m", [1, 3, 8, 36])
+@pytest.mark.parametrize(
+    "m", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(8, marks=pytest.mark.slow), 36]
+)
 def test_every_tile_gives_the_matrix(order, dtype, channels, m):
     compare_with_the_matrix(cupy_on_cpu("direct"), Geometry((3, 4), (3, 3), "reflect"), channels, m, dtype)
 
@@ -121,10 +135,12 @@ def close(ours, truth, dtype, terms):
 
 
 @needs_compiler
-@every_dtype
+@pytest.mark.parametrize(
+    ("dtype", "m"),
+    [("float32", 4), ("float32", 3), ("float64", 3), pytest.param("float64", 4, marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("method", ["direct", "gemm"])
-@pytest.mark.parametrize("m", [4, 3])
 @pytest.mark.parametrize("extras", [False, True])
 def test_a_layer_is_that_of_the_reference(dtype, name, method, m, extras):
     geometry, backend = Geometry((3, 4), (3, 3)), cupy_on_cpu(method)

@@ -35,18 +35,22 @@ def moved(old, new, images, kept_bytes, batch_size=BATCH, **settings):
     return parameters(transfer_network(some_network(old, **settings), new, how, images=images))
 
 
+SETTINGS = [
+    {},
+    {"integrator": "rk4"},  # its steps see the next control as well, while that is the prior's
+    {"layer": "hamiltonian", "integrator": "verlet"},
+    {"layers": 4, "control_nodes": 2},
+]
+
+
+# Fewer images than the classifier has weights, and more, for which the classifier alone differs.
 @every_direction
-@pytest.mark.parametrize("m", [30, 300])  # fewer images than the classifier has weights, and more
 @pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"integrator": "rk4"},  # its steps see the next control as well, while that is the prior's
-        {"layer": "hamiltonian", "integrator": "verlet"},
-        {"layers": 4, "control_nodes": 2},
-    ],
+    ("m", "settings"),
+    [(m, one) if m == 30 or not one else pytest.param(m, one, marks=pytest.mark.slow)
+     for m in (30, 300) for one in SETTINGS],
     ids=str,
-)
+)  # fmt: skip
 def test_what_is_kept_changes_no_bit(old, new, m, settings):
     x = random_images(m)
     bound, kept, some = (moved(old, new, x, room, **settings) for room in (0, EVERYTHING, 40_000))

@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from few_blocks import let_few
 
 from refmg_validation.cli import main
 from refmg_validation.multilevel import presets
@@ -16,6 +17,7 @@ def tiny(monkeypatch, tmp_path):
     for name in ("REFMG_DATA", "REFMG_BACKEND", "REFMG_DTYPE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
+    let_few(monkeypatch)
     training = replace(PRESETS["small"].training, iterations=1, hessian_examples=30, newton_steps=1)
     base = replace(PRESETS["small"], train=100, validation=30, channels=2, training=training)
     depth = replace(presets.DEPTH["small"], base=base, factors=(4,), depths=(1, 2, 4), short=0)

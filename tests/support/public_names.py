@@ -1,6 +1,7 @@
 """Which public names tests call: by what a name is bound to, not by how it is spelled."""
 
 import ast
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -50,6 +51,7 @@ def _resolved(node, names):
     return getattr(owner, node.attr, None) if owner is not None else None
 
 
+@cache
 def called_by_tests(folder=TESTS):
     """Return the identities of all that the test files call."""
     return set().union(*(called(path.read_text()) for path in folder.rglob("test_*.py")))

@@ -30,10 +30,13 @@ def write_stripes(folder: Path) -> None:
 
 def shrink() -> None:
     """Make the presets of this process small."""
+    from few_blocks import let_few
+
     from refmg_validation import presets, resolution_command
     from refmg_validation.multilevel import command
     from refmg_validation.multilevel import presets as multilevel
 
+    let_few()
     small = presets.PRESETS["small"]
     training = replace(small.training, iterations=ITERATIONS, hessian_examples=20, newton_steps=2)
     presets.PRESETS["small"] = replace(

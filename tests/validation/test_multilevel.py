@@ -178,7 +178,7 @@ def test_the_prolonged_path_ends_where_its_record_says(tmp_path, ended):
 
 
 def test_pyramid_resumes_after_every_record_to_the_same_result(capsys, tmp_path, monkeypatch):
-    arguments = ("pyramid", "--transfer", "linear")
+    arguments = ("pyramid", "--transfer", "linear", "--path", "fine only", "--path", "both at once, linear")
     assert run(*arguments, "--output", "whole") == 0
     save = RunFolder.save
 
@@ -191,8 +191,8 @@ def test_pyramid_resumes_after_every_record_to_the_same_result(capsys, tmp_path,
     while run(*arguments, "--output", "parts", *resume) == 2:
         assert "interrupted" in capsys.readouterr().err
         runs, resume = runs + 1, ["--resume"]
-    # 4 paths with 7 levels of 2 iterations, and 3 switches: each run finished one of them.
-    assert runs == 1 + 2 * 7 + 3
+    # 2 paths with 3 levels of 2 iterations, and a switch: each run finished one of them.
+    assert runs == 1 + 2 * 3 + 1
     whole, parts = (json.loads((tmp_path / name / "run.json").read_text()) for name in ("whole", "parts"))
     for a, b in zip(whole["series"], parts["series"], strict=True):
         loss = a["columns"].index("loss")
@@ -228,14 +228,13 @@ def record_in(folder):
     return json.loads((folder / "run.json").read_text())
 
 
-def test_resume_asks_for_the_files_of_this_experiment(capsys, tmp_path):
-    (tmp_path / "out" / "seed-0").mkdir(parents=True)
-    (tmp_path / "out" / "seed-0" / "coarse.safetensors").write_bytes(b"another experiment's")
-    assert run("depth", "--output", "out", "--resume") == 2
-    assert "found no run in out to resume" in capsys.readouterr().err
-    assert run("depth", "--output", "out", "--seed", 1) == 0
+def test_resume_asks_for_the_files_of_this_experiment(capsys, tmp_path, ended):
+    (tmp_path / "other" / "seed-0").mkdir(parents=True)
+    (tmp_path / "other" / "seed-0" / "coarse.safetensors").write_bytes(b"another experiment's")
+    assert run("depth", "--output", "other", "--resume") == 2
+    assert "found no run in other to resume" in capsys.readouterr().err
     assert run("depth", "--output", "out", "--seed", 2, "--resume") == 2
-    assert run("depth", "--output", "out", "--seed", 1, "--resume") == 0
+    assert run("depth", "--output", "out", "--resume") == 0
 
 
 def test_other_seeds_of_the_folder_stay_in_the_record(tmp_path, capsys, ended):
@@ -354,9 +353,9 @@ def test_other_paths_and_depths_are_refused(capsys, tmp_path, arguments, said):
 
 
 def test_depths_may_be_chosen(tmp_path, capsys):
-    assert run("depth", "--output", "out", "--depths", "2,6") == 0
+    assert run("depth", "--output", "out", "--depths", "1,3") == 0
     rows = record_in(tmp_path / "out")["tables"][0]["rows"]
-    assert {row[0] for row in rows} == {6}
+    assert {row[0] for row in rows} == {3}
     assert run("depth", "--output", "out") == 2
     assert "preset.depths" in capsys.readouterr().err
 

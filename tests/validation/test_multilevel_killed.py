@@ -110,18 +110,21 @@ def assert_same(one, other):
 
 CALIBRATED = "coarse to fine, calibrated"
 CASES = [
-    ("depth", "numpy", [("prolonged", 2), ("prolonged", 6), ("random 2", 1)]),
-    ("depth", "numba", [("prolonged", 5), ("random 2", 2)]),
+    ("depth", "numpy", [("prolonged", 6), ("random 2", 1)]),
+    # Of runs with compiled kernels the ordinary suite kills those of ``reproduce resolution``.
+    pytest.param("depth", "numba", [("prolonged", 5), ("random 2", 2)], marks=pytest.mark.slow),
     # The third of four paths has a calibrated switch from 4 x 4 to 8 x 8 after its fourth iteration.
     (
         "pyramid",
         "numpy",
-        [("fine only", 1), ("coarse to fine, calibrated", 4), ("both at once, calibrated", 5)],
+        [("coarse to fine, calibrated", 4), ("both at once, calibrated", 5)],
     ),
 ]
 
 
-@pytest.mark.parametrize(("kind", "backend", "kills"), CASES, ids=[" ".join(case[:2]) for case in CASES])
+@pytest.mark.parametrize(
+    ("kind", "backend", "kills"), CASES, ids=["depth numpy", "depth numba", "pyramid numpy"]
+)
 def test_killed_and_interrupted_it_ends_in_the_same_numbers(tmp_path, stripes, kind, backend, kills):
     pytest.importorskip(backend)
     whole, parts, hold = tmp_path / "whole", tmp_path / "parts", {tiny_resolution.HOLD: "1"}

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from few_blocks import let_few
 
 from refmg import load_network, save_network
 from refmg_validation import presets, regularization_study, start_study, synthetic_study
@@ -20,8 +21,9 @@ def tiny(monkeypatch, tmp_path):
     for name in ("REFMG_DATA", "REFMG_BACKEND", "REFMG_DTYPE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
+    let_few(monkeypatch)
     training = replace(PRESETS["small"].training, iterations=2, hessian_examples=40, newton_steps=2)
-    small = replace(PRESETS["small"], train=200, validation=60, channels=2, training=training)
+    small = replace(PRESETS["small"], train=120, validation=60, channels=2, training=training)
     for name in ("small", "paper"):
         monkeypatch.setitem(presets.PRESETS, name, replace(small, name=name))
 
@@ -50,19 +52,28 @@ def test_starts_are_measured_before_and_after_every_iteration(monkeypatch, tmp_p
     )
 
 
-def two_seeds(regularization="strong"):
-    arguments = ["reproduce", "resolution", "--output", "net", "--seeds", "2"]
-    assert main([*arguments, "--regularization", regularization]) == 0
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory):
+    return tmp_path_factory.mktemp("networks") / "net"
+
+
+@pytest.fixture
+def two_seeds(tiny, tmp_path, trained_once):
+    """Arguments for a copy of strongly regularised networks of two seeds, trained once for all tests."""
+    if not trained_once.exists():
+        arguments = ["reproduce", "resolution", "--output", str(trained_once), "--seeds", "2"]
+        assert main([*arguments, "--regularization", "strong"]) == 0
+    shutil.copytree(trained_once, tmp_path / "net")
     return ["--networks", "net/seed-0", "net/seed-1", "--output", "out", "--iterations", "1"]
 
 
-def test_starts_train_with_the_regularisation_of_the_networks_over_seeds(monkeypatch, tmp_path):
+def test_starts_train_with_the_regularisation_of_the_networks_over_seeds(monkeypatch, tmp_path, two_seeds):
     monkeypatch.setattr(start_study, "STARTS", ("unchanged",))
     used, train = [], start_study.block_coordinate_descent
     monkeypatch.setattr(
         start_study, "block_coordinate_descent", lambda *given: used.append(given[3]) or train(*given)
     )
-    arguments = two_seeds()
+    arguments = two_seeds
     assert start_study.main(arguments) == 0
     assert {settings.regularization for settings in used} == {presets.REGULARIZATIONS["strong"]}
     assert [settings.seed for settings in used] == [0] * 4 + [1] * 4
@@ -77,8 +88,8 @@ def test_starts_train_with_the_regularisation_of_the_networks_over_seeds(monkeyp
     assert len(used) == 16  # other settings are
 
 
-def test_networks_that_do_not_belong_together_are_refused(tmp_path, capsys):
-    arguments = two_seeds("weak")
+def test_networks_that_do_not_belong_together_are_refused(tmp_path, capsys, two_seeds):
+    arguments = two_seeds
     one, other = tmp_path / "net" / "seed-0", tmp_path / "net" / "seed-1"
 
     def refusal():
@@ -90,9 +101,8 @@ def test_networks_that_do_not_belong_together_are_refused(tmp_path, capsys):
     assert "trained by different settings (training); expected both of one run" in refusal()
     shutil.copy(one / "fine.safetensors", other / "fine.safetensors")
     assert "found networks of the seeds [0, 0]; expected each seed once" in refusal()
-    strong = ["reproduce", "resolution", "--output", "strong", "--seed", "1", "--regularization", "strong"]
-    assert main(strong) == 0
-    arguments[2] = "strong"
+    assert main(["reproduce", "resolution", "--output", "weak", "--seed", "1"]) == 0
+    arguments[2] = "weak"
     assert "expected a study of one regularisation" in refusal()
     network, notes = load_network(one / "fine.safetensors")
     notes["fingerprint"]["data"]["sha256"] = "another"
@@ -107,7 +117,7 @@ def test_networks_that_do_not_belong_together_are_refused(tmp_path, capsys):
 def test_the_sweep_resumes_and_names_where_an_ordering_holds(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(regularization_study, "ALPHA_W", (1e-6,))
     monkeypatch.setattr(regularization_study, "ALPHA_0", (1e-4, 1.0))
-    arguments = ["study", "--output", "out.json", "--work", "work", "--train", "150", "--validation", "60"]
+    arguments = ["study", "--output", "out.json", "--work", "work", "--train", "100", "--validation", "60"]
     monkeypatch.setattr("sys.argv", [*arguments, "--iterations", "1"])
     regularization_study.main()
     first = json.loads((tmp_path / "out.json").read_text())

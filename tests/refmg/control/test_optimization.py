@@ -1,5 +1,6 @@
 """Line searches and optimisers: what they promise, and what they log."""
 
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -111,13 +112,16 @@ def test_every_scheme_trains_and_storage_changes_nothing_but_memory(settings, st
         with pytest.raises(RefmgError, match="cannot be undone"):
             list(block_coordinate_descent(start(integrator="rk4"), *problem(), _stored(storage)))
         return
-    net = start(integrator=integrator, layer=layer, layers=4, control_nodes=2)
-    losses = [
-        [s.loss for s in block_coordinate_descent(net, *problem(), _stored(how))] for how in ("all", storage)
-    ]
+    losses = [losses_of(integrator, layer, how) for how in ("all", storage)]
     assert losses[0][-1] < losses[0][0]
     # Undone steps differ by rounding, which two iterations of inexact steps carry on.
     assert losses[0] == pytest.approx(losses[1], rel=1e-7)
+
+
+@cache
+def losses_of(integrator, layer, storage):
+    net = start(integrator=integrator, layer=layer, layers=4, control_nodes=2)
+    return [step.loss for step in block_coordinate_descent(net, *problem(), _stored(storage))]
 
 
 def _stored(storage):

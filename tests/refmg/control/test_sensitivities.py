@@ -218,7 +218,8 @@ def test_smoothness_in_time_means_the_same_at_every_depth():
     assert abs(energies[1] - 4) < abs(energies[0] - 4)
 
 
-def test_the_threads_change_no_bit():
+def test_the_threads_change_no_bit(monkeypatch):
+    monkeypatch.setattr("refmg_backends.numpy_backend.processors", lambda: 3)
     p = Problem("numpy", examples=40)
     objective, at = p.control_objective(), p.controls(0.3).flat(np)
     first = objective.value_and_gradient(at)
