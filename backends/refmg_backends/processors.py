@@ -36,8 +36,10 @@ def share_processors(processes: int) -> int:
 
     Examples
     --------
+    >>> before = _SHARERS[0]
     >>> share_processors(max(1, len(own_processors())))  # as many processes as processors
     1
+    >>> left = share_processors(before)
     """
     _SHARERS[0] = processes
     if _SHARERS[0] > 1:
