@@ -39,11 +39,11 @@ def depth(
     from refmg_validation.multilevel.command import DEPTH_KIND, Request
     from refmg_validation.multilevel.presets import named
     from refmg_validation.presets import whole_numbers
-    from refmg_validation.ranks import summing
+    from refmg_validation.ranks import preset_sums
 
     chosen = named(DEPTH_KIND.presets, preset, regularization)
     chosen = chosen.with_depths(whole_numbers(depths, "--depths", "2,4,8")) if depths else chosen
-    with summing(preset == "small" if deterministic is None else deterministic):
+    with preset_sums(preset, deterministic):
         request = Request(
             DEPTH_KIND, chosen, data, range(seed, seed + seeds), output, resume, tuple(path or ())
         )
@@ -69,11 +69,11 @@ def pyramid(
 
     from refmg_validation.multilevel.command import PYRAMID_KIND, Request
     from refmg_validation.multilevel.presets import named
-    from refmg_validation.ranks import summing
+    from refmg_validation.ranks import preset_sums
 
     chosen = named(PYRAMID_KIND.presets, preset, regularization)
     chosen = replace(chosen, transfers=tuple(transfer)) if transfer else chosen
-    with summing(preset == "small" if deterministic is None else deterministic):
+    with preset_sums(preset, deterministic):
         request = Request(
             PYRAMID_KIND, chosen, data, range(seed, seed + seeds), output, resume, tuple(path or ())
         )

@@ -14,12 +14,12 @@ Data = Annotated[
 Deterministic = Annotated[
     bool, typer.Option("--deterministic", help="The same bits for every number of MPI ranks; slower.")
 ]
-# Presets that compute for minutes: a table that everybody can compare is worth some of them.
 Sums = Annotated[
     bool | None,
     typer.Option(
         "--deterministic/--plain-sums",
-        help="The same bits for every number of MPI ranks; slower. The preset small does so by default.",
+        help="The same bits for every number of MPI ranks; slower. The preset small does so by default, "
+        "on backends that repeat their own bits.",
         show_default=False,
     ),
 ]

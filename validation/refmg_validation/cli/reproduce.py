@@ -55,7 +55,7 @@ def resolution(
     from refmg_backends import one_of
     from refmg_validation import resolution_command
     from refmg_validation.presets import named_preset
-    from refmg_validation.ranks import summing
+    from refmg_validation.ranks import preset_sums
 
     chosen, names = named_preset(preset, regularization), network_transfer_names()
     transfers = transfer or ["linear"]
@@ -64,7 +64,7 @@ def resolution(
             raise RefmgError(one_of("transfer", name, [*names, "all"]))
     transfers = list(names) if "all" in transfers else transfers
     request = resolution_command.Request(chosen, data, transfers, output, resume)
-    with summing(preset == "small" if deterministic is None else deterministic):
+    with preset_sums(preset, deterministic):
         if seeds == 1:
             resolution_command.one_seed(request, seed, _console())
         else:
