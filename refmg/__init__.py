@@ -8,7 +8,7 @@ from refmg.activation import Activation, named_activation
 from refmg.architecture import Architecture
 from refmg.batches import Batch, Batches
 from refmg.best_prolongation import BestProlongation
-from refmg.calibration import Calibration, SyntheticImages
+from refmg.calibration import Calibration, FewImagesWarning, SyntheticImages
 from refmg.checkpoint import SavedNetwork, load_network, load_saved_network, save_network
 from refmg.classifier import Classifier
 from refmg.classifier_objective import ClassifierObjective
@@ -73,6 +73,7 @@ __all__ = [
     "Covariance",
     "Derivative",
     "Evaluation",
+    "FewImagesWarning",
     "GalerkinReport",
     "Grid",
     "JointMap",

@@ -70,6 +70,12 @@ def transfer_network(
         the grid: ``W_H = R W_h`` or ``W_h = P W_H``; by transfers that know images, to the coarse grid,
         as the best prediction of the logits, ``W_H = f^-d P^T W_h`` with ``P = C R^T (R C R^T)^-1``.
 
+    Warns
+    -----
+    FewImagesWarning
+        By ``"calibrated"``, if most convolutions have fewer equations than unknowns, or there is one image
+        alone.
+
     Raises
     ------
     ClosureError

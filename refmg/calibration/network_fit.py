@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from refmg.architecture import Architecture
 from refmg.calibration.classifier_fit import fit_streamed_classifier
+from refmg.calibration.few_images import FitSize, warn_of_few_images
 from refmg.calibration.paired_fit import PARTS, Features, PairedFit, Sums
 from refmg.calibration.settings import Calibration
 from refmg.calibration.state_pairs import Pair, StatePairs
@@ -45,6 +47,11 @@ def calibrated_network(
     -------
     Network
 
+    Warns
+    -----
+    FewImagesWarning
+        If most convolutions have fewer equations than unknowns, or there is one image alone.
+
     Raises
     ------
     RefmgError
@@ -78,6 +85,11 @@ def calibrated_network(
         raise RefmgError("found images of one grid shared out among ranks; expected those of both, alike")
     check_control_times(a)
     images = alone_or_shared(fine), alone_or_shared(coarse)
+    if images[0].share.communicator.rank == 0:
+        # The caller of transfer_network.
+        warn_of_few_images(
+            fine.shape[-1], _fit_sizes(a, change, fine.shape[-1]), classifier=True, stacklevel=4
+        )
     prior = moved_network(network, change, settings.prior, images[0])
     run = _Calibration(network, prior, change, images if change.down else images[::-1], settings)
     run.fit_opening()
@@ -85,6 +97,14 @@ def calibrated_network(
         run.fit_control(j)
         run.advance(j)
     return run.with_classifier()
+
+
+def _fit_sizes(a: Architecture, change: GridChange, images: int) -> list[FitSize]:
+    equations = images * prod(change.coarse)
+    channels = a.channels // 2 if a.layer == "hamiltonian" else a.channels
+    shapes = {"opening": (a.in_channels, a.opening_width)}
+    shapes |= {f"control {j}": (channels, a.width) for j in range(a.control_grid.nodes)}
+    return [FitSize(name, equations, c * w ** len(a.shape)) for name, (c, w) in shapes.items()]
 
 
 def check_control_times(a: Architecture) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from refmg.calibration.classifier_fit import fit_classifier
+from refmg.calibration.few_images import FitSize, warn_of_few_images
 from refmg.resnet.architecture import ConvolutionSpec
 from refmg.resnet.batch_sums import BatchSums
 from refmg.resnet.network import ResNet
@@ -92,6 +94,19 @@ class CalibrationRun(Reestimation):
         self._take({"fc.weight": W.T, "fc.bias": mu})
 
 
+def _fit_sizes(old: ResNet, new: ResNet, images: int) -> list[FitSize]:
+    both = zip(*(net.architecture.convolutions() for net in (old, new)), strict=True)
+    return [
+        FitSize(spec.name, images * _common_cells(spec, other), spec.c_in * spec.geometry.taps)
+        for spec, other in both
+    ]
+
+
+def _common_cells(one: ConvolutionSpec, other: ConvolutionSpec) -> int:
+    grids = one.geometry.out_shape, other.geometry.out_shape
+    return prod(min(cells) for cells in zip(*grids, strict=True))
+
+
 def calibrated(
     old: ResNet, new: ResNet, pairs: Batches, options: ResNetTransferOptions
 ) -> tuple[ResNet, tuple[LayerFit, ...]]:
@@ -112,7 +127,10 @@ def calibrated(
     norm gets the statistics of the new responses before anything depends on it. Last, the classifier by
     ridge regression of the old logits.
     """
-    run = CalibrationRun(old, new, options, sum(Y.shape[-1] for Y, _ in pairs))
+    images = sum(Y.shape[-1] for Y, _ in pairs)
+    # The caller of transfer_resnet.
+    warn_of_few_images(images, _fit_sizes(old, new, images), options.classifier, stacklevel=3)
+    run = CalibrationRun(old, new, options, images)
     run(pairs)
     if options.classifier:
         run.fit_classifier()

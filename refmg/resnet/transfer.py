@@ -63,6 +63,12 @@ def transfer_resnet(
     ResNet
     ResNetSwitch
 
+    Warns
+    -----
+    FewImagesWarning
+        By ``"calibrated"``, if most convolutions have fewer equations than unknowns, or there is one image
+        alone.
+
     Raises
     ------
     ClosureError, RefmgError

@@ -126,7 +126,8 @@ def _install(step: Step, layer: nn.Linear | _ConvNd, kind: str, solution: Soluti
         layer.weight.copy_(solution.weights.reshape(layer.weight.shape))
         if layer.bias is not None:
             layer.bias.copy_(solution.intercept.flatten())
-    return LayerRecord(step.name, kind, CALIBRATED, solution.before, solution.after, grown)
+    size = solution.equations, solution.weights.shape[-1]
+    return LayerRecord(step.name, kind, CALIBRATED, solution.before, solution.after, grown, *size)
 
 
 def _kept(layer: _ConvNd) -> str | None:

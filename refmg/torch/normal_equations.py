@@ -24,12 +24,15 @@ class Solution:
     before, after : float
         Sum of squares that is not predicted, over that of the targets about their means (about zero
         without intercept): of the prior with its own best intercept, and of the solution.
+    equations : int
+        Of each output: examples, over all ranks.
     """
 
     weights: Tensor
     intercept: Tensor
     before: float
     after: float
+    equations: int
 
 
 class NormalEquations:
@@ -159,7 +162,7 @@ class NormalEquations:
         b = (y - (W @ x[..., None])[..., 0]) / self.count
         scale = float(yy.sum())
         before, after = (_misfit(V, A, B, yy) / scale if scale else 0.0 for V in (start, W))
-        return Solution(W, b if intercept else torch.zeros_like(b), before, after)
+        return Solution(W, b if intercept else torch.zeros_like(b), before, after, self.count)
 
     def _about(self, intercept: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Return the second moments, about the means if there is an intercept, else about zero."""

@@ -22,6 +22,8 @@ class LayerRecord:
         than the mean.
     growth : float, optional
         Frobenius norm of the weights, after over before.
+    equations, unknowns : int, optional
+        Of calibrated layers: of the least squares problem of each output.
     """
 
     name: str
@@ -30,6 +32,8 @@ class LayerRecord:
     before: float | None = None
     after: float | None = None
     growth: float | None = None
+    equations: int | None = None
+    unknowns: int | None = None
 
     def __str__(self) -> str:
         parts = [f"{self.name}  {self.kind}  {self.action}"]

@@ -11,13 +11,14 @@ import numpy as np
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
+from refmg.calibration.few_images import FitSize, warn_of_few_images
 from refmg.model_transfer import DIRECTIONS, ResolutionChange
 from refmg.stencil import per_axis
 from refmg.stencil_maps import SPECTRUM, stencil_transfer_names
 from refmg.torch.adapt import CALIBRATED, Adaptation
 from refmg.torch.images import Batches, batches_for
 from refmg.torch.options import TransferOptions
-from refmg.torch.report import ModelReport
+from refmg.torch.report import LayerRecord, ModelReport
 from refmg.torch.side_by_side import SideBySide
 from refmg.torch.sums import SharedImages
 from refmg.torch.tracing import TRACED, Step, trace
@@ -74,6 +75,11 @@ def transfer_model(
     ModelReport
         Layer by layer; ``print`` it.
 
+    Warns
+    -----
+    FewImagesWarning
+        If most convolutions have fewer equations than unknowns, or there is one image alone.
+
     Raises
     ------
     RefmgError
@@ -114,13 +120,32 @@ def transfer_model(
     factors = _changing(per_axis("factor", factor, batches.first().ndim - 2))
     models = SideBySide(deepcopy(model).eval(), deepcopy(model).eval(), batches, factors, direction)
     steps = _steps(models)
-    adapt = Adaptation(
-        models, _change(models, transfer, options), transfer, options, _classifier(steps, options)
-    )
+    classifier = _classifier(steps, options)
+    adapt = Adaptation(models, _change(models, transfer, options), transfer, options, classifier)
     layers = (*(adapt(step) for step in steps), *adapt.unreached(steps))
     examples = sum(len(batch) for batch in batches)
+    if transfer == CALIBRATED:
+        _warn_of_few(layers, classifier, batches, examples)
     report = ModelReport(layers, transfer, direction, factors, examples, perf_counter() - begin)
     return models.target, report
+
+
+def _warn_of_few(
+    layers: Iterable[LayerRecord], classifier: Step | None, batches: Batches, examples: int
+) -> None:
+    """Warn the caller of transfer_model where images are too few, once for all ranks."""
+    if batches.sums is not None:
+        communicator = batches.sums.share.communicator
+        examples = sum(communicator.gather(examples))
+        if communicator.rank > 0:
+            return
+    last = None if classifier is None else classifier.name
+    fits = [
+        FitSize(layer.name, layer.equations, layer.unknowns)
+        for layer in layers
+        if layer.equations is not None and layer.unknowns is not None and layer.name != last
+    ]
+    warn_of_few_images(examples, fits, last is not None, stacklevel=3)
 
 
 def _check_names(direction: str, transfer: str) -> None:

@@ -1,4 +1,4 @@
-"""What one rank does for all, groups of ranks, and ranks that went apart."""
+"""What one rank does for all, groups of ranks, fixed blocks, and ranks that went apart."""
 
 import pickle
 import threading
@@ -19,6 +19,7 @@ from refmg.distributed import (
     SerialCommunicator,
     from_first,
 )
+from refmg_validation.cli import main
 from refmg_validation.ranks import (
     Ranks,
     check_agreement,
@@ -26,6 +27,7 @@ from refmg_validation.ranks import (
     divided,
     first_before_others,
     once,
+    preset_sums,
     ranks,
     ranks_in_words,
     share,
@@ -164,6 +166,36 @@ def test_deterministic_sums_are_part_of_what_decides_a_result():
         assert decisive() == {"deterministic": True}
     assert ranks_in_words() == "one"
     assert on_ranks(2, ranks_in_words) == ["2, sums travel by the host's memory"] * 2
+
+
+def deterministic_by(preset, asked):
+    with preset_sums(preset, asked):
+        return decisive() == {"deterministic": True}
+
+
+def test_a_preset_of_minutes_sums_in_fixed_blocks_unless_asked():
+    assert deterministic_by("small", None)
+    assert not deterministic_by("small", False)
+    assert not deterministic_by("paper", None)
+    assert deterministic_by("paper", True)
+
+
+def test_a_backend_that_does_not_repeat_its_bits_promises_none(monkeypatch):
+    monkeypatch.setattr(type(get_backend()), "deterministic", False)
+    assert not deterministic_by("small", None)
+    assert not deterministic_by("small", False)
+    for preset in ("small", "paper"):
+        with pytest.raises(RefmgError, match="the backend 'numpy', which does not repeat its own bits"):
+            deterministic_by(preset, True)
+
+
+@pytest.mark.parametrize("command", ["resolution", "depth", "pyramid"])
+def test_commands_refuse_fixed_blocks_on_such_a_backend(capsys, monkeypatch, tmp_path, command):
+    monkeypatch.setattr(type(get_backend()), "deterministic", False)
+    given = ["reproduce", command, "--preset", "paper", "--output", str(tmp_path / "out"), "--deterministic"]
+    assert main(given) == 2
+    assert capsys.readouterr().err.startswith("refmg: found --deterministic and the backend 'numpy', which")
+    assert not (tmp_path / "out").exists()
 
 
 def lacking(protocol, kind):

@@ -4,46 +4,23 @@ import errno
 import json
 import os
 import shutil
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 import typer
-from few_blocks import let_few
 
 import refmg_validation
-from refmg import RefmgError, load_network, network_transfer_names, transfer_network
-from refmg_validation import (
-    example1,
-    exponent_study,
-    moving_study,
-    presets,
-    resolution_seeds,
-    training_run,
-    transfer_figures,
-)
+from refmg import RefmgError, load_network, network_transfer_names
+from refmg_validation import example1
 from refmg_validation.cli import main
-from refmg_validation.presets import PRESETS
 from refmg_validation.provenance import provenance
-from refmg_validation.resolution import load_levels
 from refmg_validation.run_reading import read_run
 from refmg_validation.runs import FolderLock, RunFolder
 
 RESULTS = Path(refmg_validation.__file__).parents[1] / "results"
-
-
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch, tmp_path):
-    """Two iterations on a few shipped digits, in an empty folder."""
-    for name in ("REFMG_DATA", "REFMG_BACKEND", "REFMG_DTYPE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    let_few(monkeypatch)
-    training = replace(PRESETS["small"].training, iterations=2, hessian_examples=40, newton_steps=2)
-    small = replace(PRESETS["small"], train=120, validation=40, channels=2, training=training)
-    monkeypatch.setitem(presets.PRESETS, "small", small)
+pytestmark = pytest.mark.usefixtures("tiny_preset")
 
 
 def run(*arguments):
@@ -110,81 +87,6 @@ def test_all_transfers_are_those_that_there_are(tmp_path):
         moved = row["network"] not in ("native", "images resized")
         for level in ("coarse", "fine"):
             assert (row[f"{level}_seconds"] or 0) > 0 if moved else row[f"{level}_seconds"] is None
-
-
-def test_seeds_give_mean_spread_and_all_values(capsys, tmp_path):
-    arguments = ["reproduce", "resolution", "--output", "out", "--regularization", "strong", "--seeds", 2]
-    assert run(*arguments) == 0
-    assert "in 2 seeds" in capsys.readouterr().out.replace("of 2 seeds", "in 2 seeds")
-    result = json.loads((tmp_path / "out" / "seeds.json").read_text())
-    assert result["preset"]["training"]["regularization"]["alpha_0"] == 1.0
-    for seed in (0, 1):
-        alone = json.loads((tmp_path / "out" / f"seed-{seed}" / "measured.json").read_text())
-        for row in alone["rows"]:
-            assert result["summary"][row["network"]]["fine_test"]["values"][seed] == row["fine_test"]
-    assert json.loads((tmp_path / "out" / "run.json").read_text())["seeds"] == [0, 1]
-    assert run("compare", "out", "out/seed-0") == 0
-    assert (tmp_path / "compare.html").exists()
-    scores = result["summary"]["unchanged"]["coarse_test"]
-    assert scores["mean"] == pytest.approx(sum(scores["values"]) / 2)
-    assert scores["spread"] == pytest.approx(abs(np.subtract(*scores["values"])) / 2**0.5)
-
-
-def test_finished_seeds_are_not_measured_again_but_others_are(monkeypatch, two_seeds):
-    measured = []
-    measure = resolution_seeds.run_resolution
-    monkeypatch.setattr(
-        resolution_seeds, "run_resolution", lambda *given: measured.append(given[3]) or measure(*given)
-    )
-    arguments = ["reproduce", "resolution", "--output", "out", "--seeds"]
-    for seeds, transfer in ((2, "linear"), (3, "linear"), (2, "average")):
-        assert run(*arguments, seeds, "--transfer", transfer) == 0
-    assert measured == [2, 0, 1]
-
-
-@pytest.fixture(scope="module")
-def trained_once(tmp_path_factory):
-    return tmp_path_factory.mktemp("seeds") / "out"
-
-
-@pytest.fixture
-def two_seeds(tiny, tmp_path, trained_once):
-    """A copy of what two seeds leave in ``out``, trained once for all tests of this module."""
-    if not trained_once.exists():
-        assert run("reproduce", "resolution", "--output", trained_once, "--seeds", 2) == 0
-    return shutil.copytree(trained_once, tmp_path / "out")
-
-
-@pytest.mark.parametrize("what", ["rows", "record", "refmg", "backend", None])
-def test_seeds_with_other_rows_or_of_another_version_are_measured_again(
-    monkeypatch, tmp_path, two_seeds, what
-):
-    arguments = ["reproduce", "resolution", "--output", "out", "--seeds", 2]
-    path = tmp_path / "out" / "seed-1" / "measured.json"
-    whole = json.loads(path.read_text())
-    if what is None:  # as versions wrote it that did not say what was measured
-        path.write_text(json.dumps({name: value for name, value in whole.items() if name != "measured"}))
-    else:
-        other = whole["measured"][what][:-1] if what == "rows" else "another"
-        path.write_text(json.dumps(whole | {"measured": whole["measured"] | {what: other}}))
-    measured, measure = [], resolution_seeds.run_resolution
-    monkeypatch.setattr(
-        resolution_seeds, "run_resolution", lambda *given: measured.append(given[3]) or measure(*given)
-    )
-    assert run(*arguments) == 0
-    assert measured == [1]
-    assert json.loads(path.read_text())["measured"] == whole["measured"]
-
-
-def test_seconds_of_transfers_have_a_mean_over_seeds(capsys, tmp_path, two_seeds):
-    capsys.readouterr()
-    assert run("reproduce", "resolution", "--output", "out", "--seeds", 2) == 0
-    assert "seconds" in capsys.readouterr().out
-    summary = json.loads((tmp_path / "out" / "seeds.json").read_text())["summary"]
-    assert summary["linear"]["fine_seconds"]["mean"] > 0
-    assert "fine_seconds" not in summary["native"]
-    run_record = json.loads((tmp_path / "out" / "run.json").read_text())
-    assert "fine_seconds" in run_record["tables"][0]["columns"]
 
 
 def test_older_records_are_read_and_say_how_many_images_calibration_saw(tmp_path):
@@ -293,15 +195,6 @@ def test_resume_wants_something_to_resume(capsys):
     assert run(*arguments, "--resume") == 0
 
 
-def test_seeds_resume_where_one_of_them_has_begun(capsys):
-    arguments = ["reproduce", "resolution", "--output", "out", "--seeds", 2]
-    assert run(*arguments, "--resume") == 2
-    assert "found no run in out to resume" in error_line(capsys)
-    assert run("reproduce", "resolution", "--output", "out/seed-1", "--seed", 1) == 0
-    assert run(*arguments, "--resume") == 0
-    assert "mean and spread of 2 seeds" in capsys.readouterr().out
-
-
 def test_a_folder_of_another_run_is_refused(capsys):
     assert run("reproduce", "resolution", "--output", "out") == 0
     capsys.readouterr()
@@ -358,44 +251,6 @@ def test_a_damaged_network_is_refused(capsys, tmp_path):
 
 def test_every_error_of_refmg_is_a_value_error():
     assert issubclass(RefmgError, ValueError)
-
-
-def test_the_exponent_study_resumes_and_records(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(exponent_study, "REGIMES", {"preset": exponent_study.REGIMES["preset"]})
-    arguments = ["study", "--output", "out", "--work", "work", "--iterations", "1"]
-    monkeypatch.setattr("sys.argv", arguments)
-    exponent_study.main()
-    first = json.loads((tmp_path / "out" / "exponents.json").read_text())["found"]
-    monkeypatch.setattr(
-        training_run, "block_coordinate_descent", lambda *arguments: iter(())
-    )  # trains no more
-    exponent_study.main()
-    assert json.loads((tmp_path / "out" / "exponents.json").read_text())["found"] == first
-    assert "p = 1.5" in capsys.readouterr().out
-    assert (tmp_path / "out" / "exponents.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_the_figures_of_the_transfers_are_drawn(tmp_path, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["figures", "--output", "images"])
-    transfer_figures.main()
-    for name in ("symbol-errors", "eigenvectors"):
-        assert (tmp_path / "images" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_the_study_of_moving_records_every_rule(tmp_path, monkeypatch):
-    monkeypatch.setattr(exponent_study, "REGIMES", {"preset": exponent_study.REGIMES["preset"]})
-    monkeypatch.setattr(moving_study, "COUNTS", (20, 40))
-    monkeypatch.setattr("sys.argv", ["study", "--output", "out", "--work", "work", "--iterations", "1"])
-    moving_study.main()
-    found = json.loads((tmp_path / "out" / "moving.json").read_text())["found"]["preset"]
-    linear = next(r for r in found["classifier"] if (r["images"], r["stencils"]) == ("fine", "linear"))
-    # The rule of the library for this pair is among those compared.
-    nets = {n: load_network(tmp_path / "work" / "preset" / f"{n}.safetensors")[0] for n in ("coarse", "fine")}
-    levels, _ = load_levels(presets.PRESETS["small"], None, 0)
-    moved = transfer_network(nets["coarse"], (28, 28), "linear")
-    validation = levels["fine"].validation
-    assert linear["P"] == moved.accuracy(validation.x, validation.labels)
-    assert len(found["calibration"]) == 2 * (2 + len(moving_study.RIDGES)) + len(moving_study.SMOOTHNESS)
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,37 @@ def summing(deterministic: bool) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def preset_sums(preset: str, asked: bool | None) -> Iterator[None]:
+    """Let sums inside be as was asked for, or else as suits the preset.
+
+    Presets that compute for minutes sum in fixed blocks: a table that everybody can compare is worth some of
+    them. Where the backend does not repeat its bits, blocks would cost time and keep no promise.
+
+    Raises
+    ------
+    RefmgError
+        If blocks are asked for and the backend does not repeat its bits.
+
+    Examples
+    --------
+    >>> with preset_sums("small", None):
+    ...     decisive()
+    {'deterministic': True}
+    >>> with preset_sums("paper", None):
+    ...     decisive()
+    {}
+    """
+    backend = get_backend()
+    if asked and not backend.deterministic:
+        raise RefmgError(
+            f"found --deterministic and the backend {backend.name!r}, which does not repeat its own bits; "
+            "expected a backend that refmg info calls repeatable to the last bit, or no --deterministic"
+        )
+    with summing(preset == "small" and backend.deterministic if asked is None else asked):
+        yield
+
+
 def decisive() -> dict[str, Any]:
     """Return what of this decides a result to the last bit, for fingerprints.
 

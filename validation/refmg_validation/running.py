@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import typer
 from typer.exceptions import TyperException
@@ -62,7 +66,8 @@ def _command(app: typer.Typer, arguments: list[str] | None) -> tuple[int, str]:
         default_dtype()
         if HELP not in (sys.argv[1:] if arguments is None else arguments):
             get_backend()  # which imports SciPy
-        result = typer.main.get_command(app)(arguments, prog_name="refmg", standalone_mode=False)
+        with _warnings_in_words():
+            result = typer.main.get_command(app)(arguments, prog_name="refmg", standalone_mode=False)
         sys.stdout.flush()
         return _interrupted(arguments) if result == SIGINT_STATUS else (int(result or 0), "")
     except TyperException as error:
@@ -76,6 +81,23 @@ def _command(app: typer.Typer, arguments: list[str] | None) -> tuple[int, str]:
         return 2, ""
     except (RefmgError, OSError) as error:
         return _failed(str(error))
+
+
+@contextmanager
+def _warnings_in_words() -> Iterator[None]:
+    """Let warnings of refmg's own kinds be one line, without the place in the source."""
+    usual = warnings.formatwarning
+
+    def line(message: Any, category: type[Warning], *where: Any, **named: Any) -> str:
+        if category.__module__.split(".")[0] == "refmg":
+            return f"refmg: warning: {message}\n"
+        return usual(message, category, *where, **named)
+
+    warnings.formatwarning = line  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
 
 
 def _command_of(error: TyperException) -> str:

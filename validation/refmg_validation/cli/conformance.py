@@ -9,12 +9,12 @@ import typer
 
 from refmg_validation.terminal import console
 
-conformance = typer.Typer(help="Test an implementation of your own.", no_args_is_help=True)
+commands = typer.Typer(help="Test an implementation of your own.", no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the exported cases.")]
 
 
-@conformance.command()
+@commands.command()
 def export(folder: Folder, level: Annotated[str, typer.Option(help="core or full.")] = "full") -> None:
     """Write inputs and expected outputs as .npy files with a manifest.json, for any language."""
     from refmg_validation.conformance.export import OUTPUTS, export
@@ -23,7 +23,7 @@ def export(folder: Folder, level: Annotated[str, typer.Option(help="core or full
     print(f"{number} cases are in {folder}; write your outputs as {folder / OUTPUTS}/CASE/NAME.npy")
 
 
-@conformance.command()
+@commands.command()
 def check(
     folder: Folder,
     dtype: Annotated[
@@ -37,7 +37,7 @@ def check(
     return check_folder(folder, dtype, json, console())
 
 
-@conformance.command()
+@commands.command()
 def run(
     module: Annotated[str, typer.Argument(help="The adapter: my.module, my.module:Class or my_file.py.")],
     level: Annotated[str, typer.Option(help="core or full.")] = "full",
@@ -53,7 +53,7 @@ def run(
     return Request(module, level, dtype, xfails, json).run(console())
 
 
-@conformance.command()
+@commands.command()
 def functions(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Of functions; else all.")
