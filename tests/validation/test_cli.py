@@ -12,7 +12,7 @@ import pytest
 import typer
 
 import refmg_validation
-from refmg import RefmgError, load_network, network_transfer_names
+from refmg import RefmgError, __version__, load_network, network_transfer_names
 from refmg_validation import example1
 from refmg_validation.cli import main
 from refmg_validation.provenance import provenance
@@ -264,3 +264,12 @@ def test_every_error_of_refmg_is_a_value_error():
 def test_a_misused_command_names_its_own_help(capsys, arguments, see):
     assert main(arguments) == 2
     assert capsys.readouterr().err.endswith(f"(see {see})\n")
+
+
+def test_the_version_is_printed_without_a_backend(capsys, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("refmg_backends.get_backend", None)
+        assert run("--version") == 0
+    assert capsys.readouterr() == (f"{__version__}\n", "")
+    assert run("--versions") == 2
+    assert "No such option: --versions" in capsys.readouterr().err

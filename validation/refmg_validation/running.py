@@ -16,7 +16,7 @@ from refmg_backends import RefmgError  # not from refmg: the help needs no mathe
 
 INTERRUPTED = "interrupted"
 GOES_ON = f"{INTERRUPTED}; the same command goes on after the last finished iteration"
-HELP = "--help"
+LIGHT = {"--help", "--version"}  # answered without a backend
 SHARED = ("transfer", "bench", "info")  # by ranks
 TRAININGS = ("resolution", "depth", "pyramid", "imagenet10")  # of reproduce: shared as well, with checkpoints
 SIGINT_STATUS = 130  # what typer makes of Ctrl-C
@@ -64,7 +64,7 @@ def _command(app: typer.Typer, arguments: list[str] | None) -> tuple[int, str]:
 
         check_environment()
         default_dtype()
-        if HELP not in (sys.argv[1:] if arguments is None else arguments):
+        if LIGHT.isdisjoint(sys.argv[1:] if arguments is None else arguments):
             get_backend()  # which imports SciPy
         with _warnings_in_words():
             result = typer.main.get_command(app)(arguments, prog_name="refmg", standalone_mode=False)
