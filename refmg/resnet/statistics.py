@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from refmg.distributed import share_of
 from refmg.resnet.architecture import BlockSpec, ConvolutionSpec
@@ -68,7 +69,8 @@ def reestimate_statistics(net: ResNet, batches: Iterable[Array]) -> ResNet:
             f"found {min(x.shape[-1] for x in given)} examples of a batch for {share.communicator.size} "
             "ranks; expected at least one a rank: take larger batches, or start fewer ranks"
         )
-    run = Reestimation(net, BatchSums(place, sum(part.sums.examples for part in parts), share))
+    sums = replace(parts[0].sums, examples=sum(part.sums.examples for part in parts))
+    run = Reestimation(net, sums)
     run([net.flat(part.images) for part in parts])
     return net.with_arrays(statistics=run.statistics)
 

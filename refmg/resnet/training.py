@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from math import isfinite
 from time import perf_counter
+from types import ModuleType
 from typing import Any
 
 from refmg.distributed import share_of
@@ -13,10 +14,12 @@ from refmg.evaluation import Evaluation, Totals, correct
 from refmg.losses import SoftmaxCrossEntropy
 from refmg.optimization.rules import RuleState
 from refmg.resnet.batch_sums import part_of_batch
+from refmg.resnet.blocks import each
 from refmg.resnet.epoch import ResNetEpoch
 from refmg.resnet.network import Arrays, ResNet
 from refmg.resnet.settings import ResNetTraining
 from refmg_backends import RefmgError
+from refmg_backends.backend import Array
 
 # Images (in_channels, n_1, n_2, m), host, backend or shared out, and labels of all of them: integers (m,) or
 # one-hot (classes, m).
@@ -185,11 +188,15 @@ def evaluate_resnet(net: ResNet, batches: Iterable[LabelledBatch]) -> Evaluation
     totals, images, xp = Totals(net.backend), 0, net.backend.xp
     for x, labels in batches:
         part = part_of_batch(net.backend, _moved(net, x), net.dtype)
-        targets = net.targets(labels, part.sums.examples)[:, part.examples]
-        logits = net.logits(part.images)
-        own = SoftmaxCrossEntropy().value(xp, logits, targets), correct(xp, logits, targets)
+        targets = part.of(net.targets(labels, part.sums.examples))
+        own = each(_scored, xp, net.logits(part.images), targets)
         totals.add(*part.sums.total(*own))
         images += part.sums.examples
     if not images:
         raise RefmgError("found no batch; expected images to evaluate on")
     return totals.evaluation(images, xp.zeros(()))
+
+
+def _scored(xp: ModuleType, logits: Array, targets: Array) -> tuple[Array, Array]:
+    """Return loss and hits, both summed over the examples."""
+    return SoftmaxCrossEntropy().value(xp, logits, targets), correct(xp, logits, targets)
