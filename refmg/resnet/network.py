@@ -11,7 +11,7 @@ import numpy as np
 
 from refmg.losses import as_targets
 from refmg.resnet.architecture import ResNetArchitecture
-from refmg.resnet.batch_sums import part_of_batch
+from refmg.resnet.batch_part import part_of_batch
 from refmg.resnet.blocks import each
 from refmg.resnet.passes import EvaluationRun, Training
 from refmg.resnet.steps import STORAGES

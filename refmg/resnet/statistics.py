@@ -8,7 +8,8 @@ from dataclasses import replace
 from refmg.distributed import share_of
 from refmg.resnet.architecture import BlockSpec, ConvolutionSpec
 from refmg.resnet.batch_norm import batch_norm
-from refmg.resnet.batch_sums import BatchSums, part_of_batch
+from refmg.resnet.batch_part import part_of_batch
+from refmg.resnet.batch_sums import BatchSums
 from refmg.resnet.network import Arrays, ResNet
 from refmg.resnet.passes import EvaluationRun
 from refmg_backends import RefmgError
@@ -36,7 +37,7 @@ def reestimate_statistics(net: ResNet, batches: Iterable[Array]) -> ResNet:
     ------
     RefmgError
         If there is no image, they do not fit, some are shared and others not, a batch has fewer images than
-        ranks, or a layer has a single number a channel.
+        ranks whose sums are plain, or a layer has a single number a channel.
 
     Notes
     -----

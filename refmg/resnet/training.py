@@ -13,7 +13,7 @@ from refmg.distributed import share_of
 from refmg.evaluation import Evaluation, Totals, correct
 from refmg.losses import SoftmaxCrossEntropy
 from refmg.optimization.rules import RuleState
-from refmg.resnet.batch_sums import part_of_batch
+from refmg.resnet.batch_part import part_of_batch
 from refmg.resnet.blocks import each
 from refmg.resnet.epoch import ResNetEpoch
 from refmg.resnet.network import Arrays, ResNet
@@ -42,7 +42,8 @@ def train_resnet(
     batches : callable
         From the number of an epoch to its batches. Order and augmentation must depend on that number (and
         a seed of the caller's) alone, for the sake of resumed runs. Batches that ranks share
-        (:func:`refmg.distributed.share_examples`) give every rank the network of one process, up to rounding.
+        (:func:`refmg.distributed.share_examples`) give every rank the network of one process: up to rounding,
+        or to the last bit where their share is deterministic.
     settings : ResNetTraining
     monitor : callable, optional
         From the network after an epoch to what early stopping shall look at, lower is better: the epoch's

@@ -9,13 +9,14 @@ from refmg.distributed import Division, SerialCommunicator, Share, share_example
 from refmg.resnet import (
     ResNetArchitecture,
     ResNetTraining,
-    batch_sums,
+    batch_part,
     evaluate_resnet,
     random_resnet,
     reestimate_statistics,
     train_resnet,
 )
-from refmg.resnet.batch_sums import BatchSums, BlockSums, division_of_batch
+from refmg.resnet.batch_part import division_of_batch
+from refmg.resnet.batch_sums import BatchSums, BlockSums
 from refmg.resnet.blocks import Blocks
 
 # Strided opening, maximum, strided block with a shortcut.
@@ -147,7 +148,7 @@ def test_blocks_that_depend_on_the_number_of_ranks_are_noticed(monkeypatch):
     def divided(backend, examples, share):
         return Division(examples, -(-examples // (4 + share.communicator.size)), share.communicator.size)
 
-    monkeypatch.setattr(batch_sums, "division_of_batch", divided)
+    monkeypatch.setattr(batch_part, "division_of_batch", divided)
     assert not same_bits(one, on_ranks(2, one_pass))
 
 
