@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from refmg.resnet.batch_sums import BatchSums
+from refmg.resnet.blocks import each
 from refmg_backends import Backend, RefmgError
 from refmg_backends.backend import Array
 
@@ -90,7 +91,7 @@ class BatchNorm:
         """
         backend, xp, r = self.backend, self.backend.xp, self.inverse
         output = (self.output if Y is None else Y) if self.rectified else None
-        Q, sums, products = backend.rectified_sums(P, X, self.mean, output)
+        Q, sums, products = each(backend.rectified_sums, P, X, self.mean, output)
         count = X.shape[1] * X.shape[2]
         if self.training and self.sums is not None:
             sums, products = self.sums.total(sums, products)
@@ -100,7 +101,7 @@ class BatchNorm:
             b, c = -a * r * weight / count, -a * sums / count
         else:
             b = c = xp.zeros_like(a)
-        return BatchNormAdjoint(backend.combined(Q, X, self.mean, a, b, c), Q, weight, sums)
+        return BatchNormAdjoint(each(backend.combined, Q, X, self.mean, a, b, c), Q, weight, sums)
 
 
 def inverse_deviation(backend: Backend, variance: Array, epsilon: float = EPSILON) -> Array:
@@ -165,7 +166,7 @@ def batch_norm(
         )
     mean, variance = batch.moments([X]) if running is None else running
     scale = weight * inverse_deviation(backend, variance, epsilon)
-    Y = backend.normalized(X, mean, scale, bias, base, rectify)
+    Y = each(backend.normalized, X, mean, scale, bias, base, rectify)
     return BatchNorm(backend, Y, weight, mean, variance, running is None, rectify, epsilon, sums)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any
 
 from refmg.distributed.division import Division
 from refmg.distributed.share import Share
-from refmg.distributed.shared_examples import share_of
-from refmg_backends import Backend, RefmgError
+from refmg.resnet.blocks import Blocks, each
+from refmg_backends import Backend
 from refmg_backends.backend import Array
 
 
@@ -72,50 +75,46 @@ class BatchSums:
 
 
 @dataclass(frozen=True)
-class BatchPart:
-    """What this process has of a batch: images ``(in_channels, n_1, n_2, own examples)``, and which."""
+class BlockSums(BatchSums):
+    """Sums over the examples of batches in fixed blocks: the same bits for every number of ranks.
 
-    images: Array
-    examples: slice
-    sums: BatchSums
-
-
-def division_of_batch(backend: Backend, examples: int, share: Share) -> Division:
-    """Return which examples of a batch belong to which rank."""
-    return share.division(examples, max(examples, 1), backend)
-
-
-def part_of_batch(backend: Backend, x: Any, dtype: str) -> BatchPart:
-    """Return what this process has of a batch: all of an array, its rank's part of shared examples.
-
-    A batch of fewer examples than ranks, such as the last one of many, is computed whole by every rank: the
-    kernels know no part without an example, and it is small.
-
-    Parameters
-    ----------
-    backend : Backend
-        Where an array already is; where shared examples are moved to.
-    x : array or SharedExamples, shape (in_channels, n_1, n_2, m)
-    dtype : str
-        In which shared examples are moved.
-
-    Raises
-    ------
-    RefmgError
-        If sums should be deterministic: moments of a batch are made of one part a rank, so that their last
-        bits depend on the number of ranks.
+    Each is made in the order of one tree over the blocks, whoever has them.
     """
-    share, m = share_of(x), x.shape[-1]
-    if share is None:
-        return BatchPart(x, slice(0, m), BatchSums(backend, m))
-    if share.deterministic:
-        raise RefmgError(
-            "found deterministic sums for a network with batch norms; expected plain ones: its bits depend "
-            "on the number of ranks"
-        )
-    division = division_of_batch(backend, m, share)
-    if division.idle:
-        whole = backend.asarray(x.read(slice(0, m)), dtype=dtype)
-        return BatchPart(whole, slice(0, m), BatchSums(backend, m, share, repeated=True))
-    own = backend.asarray(x.own(division), dtype=dtype)
-    return BatchPart(own, share.part(division), BatchSums(backend, m, share))
+
+    def total(self, *parts: Array) -> tuple[Array, ...]:
+        """Return the sums over all blocks of a batch of what was found for each, as one message."""
+        assert self.share is not None
+        division = parts[0].division
+        # A rank without a block has looked at one of others: nobody waited for it.
+        own = len(division.blocks(self.share.communicator.rank))
+        terms = zip(*(part.parts[:own] for part in parts), strict=True)
+        return self.share.total(self.backend, terms, division)
+
+    def moments(self, parts: list[Blocks]) -> tuple[Array, Array]:
+        """Return mean and biased variance of each channel of all batches together.
+
+        Parameters
+        ----------
+        parts : list of Blocks, shape (C, cells, m)
+            The features of this process, one of each batch.
+
+        Notes
+        -----
+        As in :meth:`BatchSums.moments`, with blocks for the parts.
+        """
+
+        def found(X: Array) -> tuple[Any, ...]:
+            return X.shape[1] * X.shape[2] / self.numbers(X), *self.backend.moments(X)
+
+        def weighted_mean(w: float, mu: Array, v: Array) -> Array:
+            return w * mu
+
+        def weighted_variance(w: float, mu: Array, v: Array) -> Array:
+            return w * (v + (mu - mean) ** 2)
+
+        every = [each(found, X) for X in parts]
+        mean = self._over_batches(each(weighted_mean, *one) for one in every)
+        return mean, self._over_batches(each(weighted_variance, *one) for one in every)
+
+    def _over_batches(self, terms: Iterable[Blocks]) -> Array:
+        return reduce(add, (self.total(term)[0] for term in terms))

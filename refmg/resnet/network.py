@@ -11,7 +11,8 @@ import numpy as np
 
 from refmg.losses import as_targets
 from refmg.resnet.architecture import ResNetArchitecture
-from refmg.resnet.batch_sums import part_of_batch
+from refmg.resnet.batch_part import part_of_batch
+from refmg.resnet.blocks import each
 from refmg.resnet.passes import EvaluationRun, Training
 from refmg.resnet.steps import STORAGES
 from refmg.transfer import Shape
@@ -33,7 +34,8 @@ class ResNetPass:
     hits : array of int, shape ()
         Of how many examples the largest logit is that of their class.
     logits : array, shape (classes, m)
-        Of images that ranks share, those of this rank's part.
+        Of images that ranks share, those of this rank's part (in fixed blocks, those of the first one where
+        it has none).
     gradient : dict of str to array
         Of the mean loss, by the names of the parameters.
     statistics : dict of str to array
@@ -118,7 +120,11 @@ class ResNet:
                 f"found images of shape {tuple(Y.shape)}; expected ({expected}, examples): channels first, "
                 "examples last, one at least"
             )
-        return self.backend.xp.reshape(Y, (a.in_channels, a.shape[0] * a.shape[1], m))
+
+        def flattened(X: Array) -> Array:
+            return self.backend.xp.reshape(X, (a.in_channels, a.shape[0] * a.shape[1], X.shape[-1]))
+
+        return each(flattened, Y)
 
     def targets(self, labels: Any, examples: int) -> Array:
         """Return one-hot labels on the device; whole numbers on the host are moved there.
@@ -168,7 +174,8 @@ class ResNet:
         Y : array or SharedExamples, shape (in_channels, n_1, n_2, m)
             Images, of the backend and in the network's precision. Of shared ones every rank runs its own
             part (of fewer than ranks, all); batch norms take moments of the whole batch, and what is
-            returned is that of one process.
+            returned is that of one process: up to rounding, or to the last bit where their share is
+            deterministic, which takes its part of the batch in fixed blocks.
         labels : ndarray of int, shape (m,), or array of the backend, shape (classes, m)
             Classes, or one-hot targets that are on the device already.
         momentum : float
@@ -180,14 +187,13 @@ class ResNet:
         Raises
         ------
         RefmgError
-            If images or labels do not fit, or the backend has no float16. For shared images also if sums
-            should be deterministic.
+            If images or labels do not fit, or the backend has no float16.
         """
         if storage not in STORAGES:
             raise RefmgError(one_of("storage", storage, STORAGES))
         part = part_of_batch(self.backend, Y, self.dtype)
         flat, training = self.flat(part.images), Training(self, momentum, storage == "half", part.sums)
-        targets = self.targets(labels, part.sums.examples)[:, part.examples]
+        targets = part.of(self.targets(labels, part.sums.examples))
         loss, hits, logits = training(flat, targets)
         return ResNetPass(loss, hits, logits, training.run.gradient, training.run.statistics)
 

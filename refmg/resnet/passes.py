@@ -9,6 +9,7 @@ from refmg.losses import SoftmaxCrossEntropy
 from refmg.resnet.architecture import BlockSpec, ConvolutionSpec, ResNetArchitecture
 from refmg.resnet.batch_norm import batch_norm
 from refmg.resnet.batch_sums import BatchSums
+from refmg.resnet.blocks import each, joined
 from refmg.resnet.pooling import (
     average_pool,
     average_pool_adjoint,
@@ -39,7 +40,7 @@ class EvaluationRun:
     def response(self, spec: ConvolutionSpec, X: Array) -> Array:
         """Return what a convolution gives, before its norm."""
         stencil = self.net.parameters[f"{spec.name}.weight"]
-        return self.backend.convolution(stencil, spec.geometry).apply(X)
+        return each(self.backend.convolution(stencil, spec.geometry).apply, X)
 
     def norm(self, spec: ConvolutionSpec, A: Array, base: Array | None = None, rectify: bool = True) -> Array:
         """Return the normalised response."""
@@ -55,7 +56,7 @@ class EvaluationRun:
     def pooled(self, Y: Array) -> Array:
         """Return the features after the maximum that follows the opening, if there is one."""
         pool = self.net.architecture.pool
-        return Y if pool is None else max_pool(self.backend, Y, pool)
+        return Y if pool is None else each(max_pool, self.backend, Y, pool)
 
     def block(self, block: BlockSpec, Y: Array) -> Array:
         """Return what a basic block gives."""
@@ -64,7 +65,7 @@ class EvaluationRun:
 
     def classify(self, Y: Array) -> Array:
         """Return the logits of the final features."""
-        return classify(self.net, average_pool(self.backend.xp, Y))
+        return each(classify, self.net, each(average_pool, self.backend.xp, Y))
 
     def logits(self, Y: Array) -> Array:
         """Return the logits of flat images ``(in_channels, cells, m)``."""
@@ -108,25 +109,29 @@ class Training:
     def __call__(self, Y: Array, targets: Array) -> tuple[Array, Array, Array]:
         """Return mean loss and hits of the batch, and logits of flat images; the gradient is in `run`."""
         Y = self._forward(Y)
-        means, cells = average_pool(self.xp, Y), Y.shape[1]
+        means, cells = each(average_pool, self.xp, Y), Y.shape[1]
         del Y
+        loss, hits, logits, weight, bias, P = each(self._classified, means, targets)
+        self.run.partial["fc.weight"], self.run.partial["fc.bias"] = weight, bias
+        self._back(each(average_pool_adjoint, self.xp, P, cells))
+        loss, hits = self.run.sum_over_ranks(loss, hits)
+        return loss, hits, joined(self.xp, logits)
+
+    def _classified(self, means: Array, targets: Array) -> tuple[Array, ...]:
+        """Return loss, hits and logits, the classifier's gradient, and the cotangent of its input."""
         logits = classify(self.net, means)
         point = LOSS.linearize(self.xp, logits, targets)
         G = point.gradient / self.examples
-        self.run.partial["fc.weight"] = G @ self.xp.matrix_transpose(means)
-        self.run.partial["fc.bias"] = self.xp.sum(G, axis=1)
+        weight, bias = G @ self.xp.matrix_transpose(means), self.xp.sum(G, axis=1)
         P = self.xp.matrix_transpose(self.net.parameters["fc.weight"]) @ G
-        self._back(average_pool_adjoint(self.xp, P, cells))
-        hits = correct(self.xp, logits, targets)
-        loss, hits = self.run.sum_over_ranks(point.value / self.examples, hits)
-        return loss, hits, logits
+        return point.value / self.examples, correct(self.xp, logits, targets), logits, weight, bias, P
 
     def _forward(self, Y: Array) -> Array:
         # Images come from outside, and are kept as they are.
         Y, self.opened = self.run.forward(self.architecture.opening, Y, Kept(self.net.backend, Y, False))
         kept, pool = self.opened.Y, self.architecture.pool
         if pool is not None:
-            Y, self.choice = max_pool_choice(self.net.backend, Y, pool)
+            Y, self.choice = each(max_pool_choice, self.net.backend, Y, pool)
             kept = self.run.keep(Y)
         for block in self.architecture.every_block():
             Y, steps = self.run.block(block, Y, kept)
@@ -139,5 +144,5 @@ class Training:
             P = self.run.block_back(self.done.pop(), P)  # what it kept is free after it
         pool = self.architecture.pool
         if pool is not None:
-            P = max_pool_adjoint(self.net.backend, self.choice, P, pool)
+            P = each(max_pool_adjoint, self.net.backend, self.choice, P, pool)
         self.run.back(self.opened, P, inner=False)

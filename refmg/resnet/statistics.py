@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from refmg.distributed import share_of
 from refmg.resnet.architecture import BlockSpec, ConvolutionSpec
 from refmg.resnet.batch_norm import batch_norm
-from refmg.resnet.batch_sums import BatchSums, part_of_batch
+from refmg.resnet.batch_part import part_of_batch
+from refmg.resnet.batch_sums import BatchSums
 from refmg.resnet.network import Arrays, ResNet
 from refmg.resnet.passes import EvaluationRun
 from refmg_backends import RefmgError
@@ -35,7 +37,7 @@ def reestimate_statistics(net: ResNet, batches: Iterable[Array]) -> ResNet:
     ------
     RefmgError
         If there is no image, they do not fit, some are shared and others not, a batch has fewer images than
-        ranks, or a layer has a single number a channel.
+        ranks whose sums are plain, or a layer has a single number a channel.
 
     Notes
     -----
@@ -68,7 +70,8 @@ def reestimate_statistics(net: ResNet, batches: Iterable[Array]) -> ResNet:
             f"found {min(x.shape[-1] for x in given)} examples of a batch for {share.communicator.size} "
             "ranks; expected at least one a rank: take larger batches, or start fewer ranks"
         )
-    run = Reestimation(net, BatchSums(place, sum(part.sums.examples for part in parts), share))
+    sums = replace(parts[0].sums, examples=sum(part.sums.examples for part in parts))
+    run = Reestimation(net, sums)
     run([net.flat(part.images) for part in parts])
     return net.with_arrays(statistics=run.statistics)
 

@@ -8,6 +8,7 @@ from typing import Any
 from refmg.resnet.architecture import BlockSpec, ConvolutionSpec
 from refmg.resnet.batch_norm import EPSILON, BatchNorm, batch_norm, updated_statistics
 from refmg.resnet.batch_sums import BatchSums
+from refmg.resnet.blocks import Blocks, each
 from refmg_backends import Backend, RefmgError
 from refmg_backends.backend import Array
 
@@ -24,7 +25,7 @@ class Kept:
     Parameters
     ----------
     backend : Backend
-    X : array
+    X : array or Blocks
     half : bool
         Whether to round.
 
@@ -38,7 +39,7 @@ class Kept:
         self._xp, self._dtype = backend.xp, X.dtype
         if half and not hasattr(backend.xp, "float16"):
             raise RefmgError(f"found no float16 in the backend {backend.name!r}; expected storage='full'")
-        self._kept = self._rounded(X) if half else X
+        self._kept = each(self._rounded, X) if half else X
 
     def _rounded(self, X: Array) -> Array:
         held = self._xp.maximum(self._xp.minimum(X, MOST_HALF), -MOST_HALF)
@@ -46,7 +47,9 @@ class Kept:
 
     def get(self) -> Array:
         """Return the features in the precision that they had."""
-        return self._xp.astype(self._kept, self._dtype) if self._kept.dtype != self._dtype else self._kept
+        if self._kept.dtype == self._dtype:
+            return self._kept
+        return each(self._xp.astype, self._kept, self._dtype)
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ class TrainingRun:
         """
         p = self.parameters
         kernel = self.backend.convolution(p[f"{spec.name}.weight"], spec.geometry)
-        A = kernel.apply(X)
+        A = each(kernel.apply, X)
         weights = p[f"{spec.norm}.weight"], p[f"{spec.norm}.bias"]
         norm = batch_norm(self.backend, A, *weights, None, base, rectify, self.epsilon, self.sums)
         self._count(spec, norm, A.shape[1] * (self.sums.examples if self.sums else A.shape[2]))
@@ -169,9 +172,16 @@ class TrainingRun:
         spec = step.spec
         found = step.norm.adjoint(P, step.A.get(), step.Y.get())
         self.gradient[f"{spec.norm}.weight"], self.gradient[f"{spec.norm}.bias"] = found.weight, found.bias
-        taps = self.backend.stencil_gradient(step.X.get(), found.features, spec.geometry)
-        self.partial[f"{spec.name}.weight"] = taps
-        return (step.kernel.apply_transpose(found.features, add_to) if inner else None), found.base
+        taps = each(self.backend.stencil_gradient, step.X.get(), found.features, spec.geometry)
+        self._gather(f"{spec.name}.weight", taps)
+        return (each(step.kernel.apply_transpose, found.features, add_to) if inner else None), found.base
+
+    def _gather(self, name: str, taps: Array) -> None:
+        """Keep a part of the gradient until :meth:`sum_over_ranks`; add up one a block, which are many."""
+        if self.sums is not None and isinstance(taps, Blocks):
+            (self.gradient[name],) = self.sums.total(taps)
+        else:
+            self.partial[name] = taps
 
     def block(self, block: BlockSpec, Y: Array, kept: Kept) -> tuple[Array, BlockSteps]:
         """Return the output of a basic block, and what the way back needs.

@@ -6,17 +6,20 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from math import isfinite
 from time import perf_counter
+from types import ModuleType
 from typing import Any
 
 from refmg.distributed import share_of
 from refmg.evaluation import Evaluation, Totals, correct
 from refmg.losses import SoftmaxCrossEntropy
 from refmg.optimization.rules import RuleState
-from refmg.resnet.batch_sums import part_of_batch
+from refmg.resnet.batch_part import part_of_batch
+from refmg.resnet.blocks import each
 from refmg.resnet.epoch import ResNetEpoch
 from refmg.resnet.network import Arrays, ResNet
 from refmg.resnet.settings import ResNetTraining
 from refmg_backends import RefmgError
+from refmg_backends.backend import Array
 
 # Images (in_channels, n_1, n_2, m), host, backend or shared out, and labels of all of them: integers (m,) or
 # one-hot (classes, m).
@@ -39,7 +42,8 @@ def train_resnet(
     batches : callable
         From the number of an epoch to its batches. Order and augmentation must depend on that number (and
         a seed of the caller's) alone, for the sake of resumed runs. Batches that ranks share
-        (:func:`refmg.distributed.share_examples`) give every rank the network of one process, up to rounding.
+        (:func:`refmg.distributed.share_examples`) give every rank the network of one process: up to rounding,
+        or to the last bit where their share is deterministic.
     settings : ResNetTraining
     monitor : callable, optional
         From the network after an epoch to what early stopping shall look at, lower is better: the epoch's
@@ -185,11 +189,15 @@ def evaluate_resnet(net: ResNet, batches: Iterable[LabelledBatch]) -> Evaluation
     totals, images, xp = Totals(net.backend), 0, net.backend.xp
     for x, labels in batches:
         part = part_of_batch(net.backend, _moved(net, x), net.dtype)
-        targets = net.targets(labels, part.sums.examples)[:, part.examples]
-        logits = net.logits(part.images)
-        own = SoftmaxCrossEntropy().value(xp, logits, targets), correct(xp, logits, targets)
+        targets = part.of(net.targets(labels, part.sums.examples))
+        own = each(_scored, xp, net.logits(part.images), targets)
         totals.add(*part.sums.total(*own))
         images += part.sums.examples
     if not images:
         raise RefmgError("found no batch; expected images to evaluate on")
     return totals.evaluation(images, xp.zeros(()))
+
+
+def _scored(xp: ModuleType, logits: Array, targets: Array) -> tuple[Array, Array]:
+    """Return loss and hits, both summed over the examples."""
+    return SoftmaxCrossEntropy().value(xp, logits, targets), correct(xp, logits, targets)

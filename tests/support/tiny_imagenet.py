@@ -28,7 +28,16 @@ MICRO = replace(
 # Curves of any number of ranks are the same up to rounding, of which doubles leave little.
 DOUBLE = replace(MICRO, name="micro-double", dtype="float64")
 TWO = replace(MICRO, name="micro-two", batch_size=2)  # fewer images a batch than some ranks
-presets.PRESETS |= {preset.name: preset for preset in (MICRO, DOUBLE, TWO)}
+# Two epochs of two batches, each of three fixed blocks of eight images.
+BLOCKS = replace(
+    MICRO,
+    name="micro-blocks",
+    training=replace(MICRO.training, epochs=2),
+    batch_size=24,
+    train=48,
+    ways=(presets.Way("calibrated"),),
+)
+presets.PRESETS |= {preset.name: preset for preset in (MICRO, DOUBLE, TWO, BLOCKS)}
 
 if __name__ == "__main__":
     from refmg_validation.cli import main

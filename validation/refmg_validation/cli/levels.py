@@ -9,6 +9,7 @@ import typer
 
 from refmg_validation.cli.options import (
     Data,
+    Deterministic,
     FirstSeed,
     LevelsPreset,
     Output,
@@ -111,16 +112,19 @@ def imagenet10(
     time_limit: Annotated[
         float | None, typer.Option(min=0, help="Minutes; the same command goes on where it stopped.")
     ] = None,
+    deterministic: Deterministic = False,
 ) -> None:
     """Train a ResNet on the fine grid alone and coarse to fine, by every transfer (Figure 3, Table 1)."""
     from refmg_validation.imagenet10.command import Request
     from refmg_validation.imagenet10.presets import named
     from refmg_validation.imagenet10.source import Source
     from refmg_validation.presets import whole_numbers
+    from refmg_validation.ranks import preset_sums
 
     chosen = named(preset, seed, whole_numbers(sizes, "--sizes", "56,112,224")).with_choices(
         way or (), precision
     )
     source = Source(data, cache or output / "decoded", strict)
     seconds = float("inf") if time_limit is None else 60 * time_limit
-    Request(chosen, source, range(seed, seed + splits), output, seconds).run(console())
+    with preset_sums(preset, deterministic):
+        Request(chosen, source, range(seed, seed + splits), output, seconds).run(console())

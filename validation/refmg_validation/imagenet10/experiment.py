@@ -19,7 +19,7 @@ from refmg_validation.imagenet10.saved_stage import SavedStage
 from refmg_validation.imagenet10.source import Source
 from refmg_validation.imagenet10.stages import stages_of
 from refmg_validation.imagenet10.watching import Watching
-from refmg_validation.ranks import divided, first_before_others, once, ranks
+from refmg_validation.ranks import decisive, divided, first_before_others, once, ranks
 from refmg_validation.runs import check_claim, claim_folder
 
 Told = Callable[[Results], None]
@@ -161,7 +161,7 @@ class Experiment:
             "preset": replace(self.preset, seed=0).as_dict(),
             "data": photographs.sha256,
             "backend": get_backend().name,
-        }
+        } | decisive()
 
     def _stages(self, seed: int, photographs: Photographs) -> list[SavedStage]:
         preset = replace(self.preset, seed=seed)

@@ -14,7 +14,7 @@ from refmg.data import Photographs, prefetched, split_numbers
 from refmg.data.augmentation import drawn_variation, varied
 from refmg.data.photographs import MEAN, STD
 from refmg.distributed import SharedExamples
-from refmg.resnet.batch_sums import division_of_batch
+from refmg.resnet.batch_part import division_of_batch
 from refmg_backends import Backend, RefmgError
 from refmg_validation.imagenet10.presets import ImageNetPreset
 from refmg_validation.ranks import share

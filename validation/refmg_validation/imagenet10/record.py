@@ -9,6 +9,7 @@ from refmg_validation.imagenet10.presets import ImageNetPreset
 from refmg_validation.imagenet10.stages import paths_of
 from refmg_validation.imagenet10.summary import Rows, timed
 from refmg_validation.multilevel.origin import UNKNOWN
+from refmg_validation.ranks import decisive
 from refmg_validation.run_record import run_record, series_of, switch_of, table_of
 
 COLUMNS = ("loss", "accuracy", "monitored", "validation_loss", "validation", "elapsed", "work")
@@ -22,10 +23,11 @@ def record_of(
     figures: Sequence[tuple[str, str]] = (),
 ) -> dict[str, Any]:
     """Return the record: settings, curves, switches, Table 1, sessions and what is missing."""
+    about = {"seed": None, "data": [found["data"] for found in results]}
     return run_record(
         title_of(results, preset),
         seeds=[found["seed"] for found in results],
-        settings=preset.as_dict() | {"seed": None, "data": [found["data"] for found in results]},
+        settings=preset.as_dict() | about | decisive(),
         series=[line for found in results for line in _series(found, preset)],
         switches=[switch for found in results for switch in _switches(found, preset)],
         tables=[table_of("Table 1", [_means(row) for row in rows])],
