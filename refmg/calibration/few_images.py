@@ -9,7 +9,7 @@ from math import ceil
 
 
 class FewImagesWarning(UserWarning):
-    """So few images that most of what is fitted stays where the prior has it."""
+    """Images too few to decide a fit: it is the prior, or the ridge, that chooses among many."""
 
 
 @dataclass(frozen=True)

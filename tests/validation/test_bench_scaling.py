@@ -11,7 +11,7 @@ from simulated_ranks import SimulatedRanks
 from refmg import RefmgError, get_backend
 from refmg.distributed import Share
 from refmg_validation.bench.scaling import measure, report, run
-from refmg_validation.bench.scaling.command import bench_scaling
+from refmg_validation.bench.scaling.command import bench_scaling, read_computing
 from refmg_validation.bench.scaling.cost_model import (
     Phase,
     communication_share,
@@ -324,6 +324,19 @@ def test_nominal_wires_between_processors_are_said_to_be_that(tmp_path):
     assert json.loads(path.read_text()) == json.loads(json.dumps(result))
 
 
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, '{"compute": 3}', '{"compute": {"a": []}}', "{}", "[]", "x"], ids=range(6)
+)
+def test_what_is_no_record_is_one_error(tmp_path, content):
+    path = tmp_path / "other.json"
+    path.write_text(content)
+    for read in (read_computing, redraw):
+        with pytest.raises(RefmgError, match=r"other.json .*; expected a record of refmg bench --scaling$"):
+            read(path)
+    with pytest.raises(RefmgError, match="cannot read"):
+        redraw(tmp_path / "missing.json")
+
+
 def test_one_rank_says_how_to_measure_two(tmp_path, capsys):
     bench_scaling(True, tmp_path / "one.json", None, console())
     printed = capsys.readouterr().out
@@ -336,7 +349,7 @@ def test_one_rank_says_how_to_measure_two(tmp_path, capsys):
     bench_scaling(True, tmp_path / "two.json", tmp_path / "one.json", console())
     assert json.loads((tmp_path / "two.json").read_text())["compute"] == found["compute"]
     (tmp_path / "other.json").write_text("{}")
-    with pytest.raises(RefmgError, match="expected 'compute' in it"):
+    with pytest.raises(RefmgError, match="does not say what a rank computes"):
         bench_scaling(True, None, tmp_path / "other.json", console())
 
 

@@ -5,17 +5,19 @@ from io import StringIO
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import tiny_imagenet
 from rich.console import Console
 
 from refmg import RefmgError, get_backend
+from refmg.checksum import content_sha256
 from refmg.resnet import ResNetArchitecture, random_resnet
 from refmg.resnet.steps import TrainingRun
 from refmg_validation.imagenet10 import costs
 from refmg_validation.imagenet10.images import normalized
 from refmg_validation.imagenet10.presets import PRESETS, Way, named
 from refmg_validation.imagenet10.stages import FINE, paths_of, stages_of
-from refmg_validation.imagenet10.state_file import read_state, write_state
+from refmg_validation.imagenet10.state_file import FORMAT, read_state, write_state
 from refmg_validation.imagenet10.summary import PAPER_RATIO, seed_rows, taken, verdicts
 from refmg_validation.imagenet10.tables import table_1
 
@@ -122,6 +124,16 @@ def test_states_are_read_as_they_were_written_and_damage_is_refused(tmp_path):
         path.write_bytes(damaged)
         with pytest.raises(RefmgError, match=r"is damaged|cannot read"):
             read_state(path, {"seed": 1})
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"fingerprint": 3, "notes": {}}', "[" * 100_000, "{"])
+def test_states_whose_sum_is_right_and_whose_content_is_not_are_refused(tmp_path, content):
+    path = tmp_path / "a.state"
+    about = {"format": FORMAT, "content": content}
+    about["sha256"] = content_sha256(about, {})
+    path.write_bytes(safetensors.numpy.save({}, metadata=about))
+    with pytest.raises(RefmgError, match=r"is no state of a run \(.*\); delete it to go on$"):
+        read_state(path, {"seed": 1})
 
 
 def test_the_presets_are_those_of_the_issue():

@@ -13,6 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from refmg_backends import RefmgError  # not from refmg: the help needs no mathematics
+from refmg_backends.launcher import launched
 
 INTERRUPTED = "interrupted"
 GOES_ON = f"{INTERRUPTED}; the same command goes on after the last finished iteration"
@@ -37,6 +38,8 @@ def run(app: typer.Typer, arguments: list[str] | None = None) -> int:
     int
         Exit status.
     """
+    if not launched():
+        return _told(_command(app, arguments))  # of one process: help and versions need no mathematics
     from refmg.distributed import MPICommunicator, world_communicator
 
     try:

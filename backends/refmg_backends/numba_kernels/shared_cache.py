@@ -36,6 +36,7 @@ def count_apart() -> None:
 
 
 def share_safely() -> None:
-    """Do so in this process and in its children: a fork inherits the counter."""
+    """Do so in this process and in its children: a fork, which not every system has, inherits the counter."""
     count_apart()
-    os.register_at_fork(after_in_child=count_apart)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=count_apart)

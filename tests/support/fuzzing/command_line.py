@@ -27,11 +27,15 @@ LINES = (
     "reproduce resolution --preset small --transfer linear --seed 0",
     "reproduce resolution --preset paper --regularization strong --seeds 2 --resume",
     "reproduce depth --preset small",
+    "reproduce depth --preset paper --depths 2,4 --path random --plain-sums",
     "reproduce pyramid --preset small --transfer linear --seed 1 --seeds 3",
+    "reproduce imagenet10 --data nowhere --sizes 8,16 --way linear --precision mixed --deterministic",
     "conformance check . --dtype float32",
     "conformance run math --level core --xfails model.safetensors",
     "conformance run math:gcd",
+    "conformance functions",
     "--help",
+    "--version",
     "fetch",
 )
 COMMANDS = ["\0".join(line.split()).encode() for line in LINES]
@@ -66,6 +70,7 @@ LONG = (
     "refmg_validation.resolution_command.one_seed",
     "refmg_validation.resolution_command.several_seeds",
     "refmg_validation.multilevel.command.Request.run",
+    "refmg_validation.imagenet10.command.Request.run",
     "refmg_validation.verify.run_checks",
     "refmg_validation.bench.run.run_bench",
     "refmg.data.fetch_mnist",

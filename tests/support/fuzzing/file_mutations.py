@@ -92,14 +92,14 @@ def safetensors_bytes(rng, seeds):
     )
 
 
-def signed_bytes(rng, seeds):
-    """Return a network's file whose JSON inside the header was changed, its checksum made again."""
+def signed_bytes(rng, seeds, names=("architecture", "notes")):
+    """Return a file of arrays; JSON by these names in its header was changed, its checksum made again."""
     if rng.random() < 0.25:
         return safetensors_bytes(rng, seeds)
     content = rng.choice(seeds)
     header, data = split_header(content)
     about = header["__metadata__"]
-    for name in rng.sample(("architecture", "notes"), rng.choice((1, 1, 2))):
+    for name in rng.sample(names, min(len(names), rng.choice((1, 1, 2)))):
         value = json.loads(about[name])
         for _ in range(rng.randrange(1, 4)):
             value = value if isinstance(value, Raw) else changed(rng, value)

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fuzzing import command_line, seeds
@@ -21,6 +22,7 @@ from fuzzing.json_mutations import json_bytes
 from refmg import load_saved_network
 from refmg.data import load_images, load_photographs, read_idx
 from refmg.model_transfer import ResolutionChange, TensorSelection
+from refmg_validation.bench.scaling.command import read_computing
 from refmg_validation.conformance.catalogue import cases
 from refmg_validation.conformance.check import check
 from refmg_validation.conformance.export import _earlier
@@ -29,6 +31,7 @@ from refmg_validation.conformance.reading import read_cases
 from refmg_validation.conformance.vectors import read_npy
 from refmg_validation.conformance.xfails import read_xfails
 from refmg_validation.html_report import compare_page, report_page
+from refmg_validation.imagenet10.state_file import read_state
 from refmg_validation.move_model import MoveRequest, move_model
 from refmg_validation.pictures import load_pictures
 from refmg_validation.run_reading import read_run
@@ -170,6 +173,12 @@ READERS = {
             lambda f: put(f, "coarse.safetensors", seeds.networks()[0]),
         ),
         Reader("checkpoint", seeds.checkpoints, signed_bytes, read_checkpoint, share=2),
+        Reader(
+            "state",
+            seeds.states,
+            partial(signed_bytes, names=("content",)),
+            lambda f, c: read_state(put(f, "state", c), seeds.FINGERPRINT),
+        ),
         Reader("model", seeds.models, safetensors_bytes, move, share=2),
         Reader("npy", seeds.npy_files, npy_bytes, lambda f, c: read_npy(c)),
         Reader(
@@ -211,6 +220,12 @@ READERS = {
         ),
         pages(lambda f, c: report_page(put(f, "run.json", c).parent), "report"),
         pages(compare, "compare"),
+        Reader(
+            "scaling-record",
+            lambda: seeds.recorded("scaling.json"),
+            json_bytes,
+            lambda f, c: read_computing(put(f, "scaling.json", c)),
+        ),
         Reader(
             "claim",
             lambda: [b'{"format": "refmg-experiment-1", "fingerprint": {"experiment": "depth"}}'],

@@ -17,6 +17,7 @@ from refmg import Architecture, random_network, save_network
 from refmg.checkpoint import TENSORS
 from refmg_validation.conformance.catalogue import cases
 from refmg_validation.conformance.manifest import as_bytes, content_of
+from refmg_validation.imagenet10.state_file import write_state
 from refmg_validation.runs.checkpoint import Checkpoint, checkpoint_path, write_checkpoint
 
 RESULTS = Path(refmg_validation.__file__).parents[1] / "results"
@@ -151,3 +152,14 @@ def _short(value, rows):
     if isinstance(value, dict):
         return {name: _short(part, rows) for name, part in value.items()}
     return [_short(part, rows) for part in value[:rows]] if isinstance(value, list) else value
+
+
+@cache
+def states():
+    """A state of an ImageNet-10 stage."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "state")
+        write_state(
+            path, {"net.fc.bias": np.ones(3)}, {"epochs": [{"loss": 1.5}], "seconds": 3.0}, FINGERPRINT
+        )
+        return [path.read_bytes()]

@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from refmg.atomic import write_atomically
 from refmg.checksum import content_sha256
 from refmg_backends import RefmgError
+from refmg_validation.damage import told_as_damage
 from refmg_validation.runs import check_fingerprint
 
 FORMAT = "refmg-state-1"
@@ -59,8 +60,9 @@ def read_state(path: Path, fingerprint: dict[str, Any]) -> tuple[dict[str, np.nd
         written, kind = metadata.pop("sha256", None), metadata.get("format")
         if kind != FORMAT or written != content_sha256(metadata, arrays):
             raise RefmgError(f"{path} is damaged: delete it to go on")
-        found = json.loads(metadata["content"])
-    except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError) as error:
         raise RefmgError(f"cannot read {path} as a state of a run: {error}; delete it to go on") from error
-    check_fingerprint(path, found["fingerprint"], fingerprint)
-    return arrays, found["notes"]
+    with told_as_damage(f"{path} is no state of a run", "delete it to go on"):
+        found = json.loads(metadata["content"])
+        check_fingerprint(path, dict(found["fingerprint"]), fingerprint)
+        return arrays, dict(found["notes"])

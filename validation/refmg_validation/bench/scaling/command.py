@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,9 @@ from rich.console import Console
 from refmg.distributed import SerialCommunicator, Share
 from refmg_backends import RefmgError, get_backend
 from refmg_validation.bench.scaling import report
-from refmg_validation.bench.scaling.run import run_scaling
+from refmg_validation.bench.scaling.message_cost import NOMINAL
+from refmg_validation.bench.scaling.run import curves_of, run_scaling
+from refmg_validation.damage import read_json, told_as_damage
 from refmg_validation.ranks import once, share
 from refmg_validation.records import provenance, write_figure, write_json
 
@@ -28,7 +29,7 @@ def bench_scaling(
     """
     if repeats < 1:
         raise RefmgError(f"found --repeat {repeats}; expected 1 or more")
-    other = None if compute is None else once(lambda: _computing(compute))
+    other = None if compute is None else once(lambda: read_computing(compute))
     how = share() or Share(SerialCommunicator())
 
     def tell(line: str) -> None:
@@ -49,11 +50,18 @@ def bench_scaling(
         write_figure(record.with_suffix(".png"), report.draw_scaling(result))
 
 
-def _computing(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(path.read_text())["compute"]
+def read_computing(path: Path) -> dict[str, Any]:
+    """Return what a rank computes by another record; that it tells what curves need is tried on one.
+
+    Raises
+    ------
+    RefmgError
+        If it is no record of ``refmg bench --scaling``.
+    """
+    advice = "expected a record of refmg bench --scaling"
+    record = read_json(path, advice)
+    with told_as_damage(f"{path} does not say what a rank computes", advice):
+        found = dict(record["compute"])
+        tried = {"costs": [NOMINAL.as_dict()], "compute": found}
+        report.curve_lines(tried | {"curves": curves_of(tried)})
         return found
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise RefmgError(
-            f"cannot read {path} as a record of refmg bench --scaling ({error!r}); expected 'compute' in it"
-        ) from error

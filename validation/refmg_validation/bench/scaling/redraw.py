@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 from refmg_validation.bench.scaling.report import draw_scaling
 from refmg_validation.bench.scaling.run import curves_of
+from refmg_validation.damage import read_json, told_as_damage
 from refmg_validation.records import write_figure
 
 
 def redraw(path: Path) -> Path:
     """Draw the plot beside a record; its curves come from its constants by the model of today."""
-    result = json.loads(path.read_text())
-    drawn = path.with_suffix(".png")
-    write_figure(drawn, draw_scaling(result | {"curves": curves_of(result)}))
+    advice = "expected a record of refmg bench --scaling"
+    result, drawn = read_json(path, advice), path.with_suffix(".png")
+    with told_as_damage(f"{path} holds no measurements", advice):
+        figure = draw_scaling(result | {"curves": curves_of(result)})
+    write_figure(drawn, figure)
     return drawn
 
 
