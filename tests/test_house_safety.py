@@ -15,8 +15,11 @@ RUNS_CODE = {
     "marshal",
     "shelve",
     "jsonpickle",
+    "runpy",
 }
-CALLS = {"eval", "exec", "__import__"}
+CALLS = {"eval", "exec", "__import__", "builtins.eval", "builtins.exec"}
+# Names that hide a reader of pickles where they are imported alone.
+FROM = {"numpy": {"load"}, "torch": {"load", "save"}, "builtins": {"eval", "exec"}}
 WRITES = {
     "write_text",
     "write_bytes",
@@ -28,6 +31,7 @@ WRITES = {
     "dump",
     "savez_compressed",
 }
+COPIES = {"np.save", "numpy.save", "shutil.copy", "shutil.copyfile", "shutil.copy2"}
 ATOMIC = {"refmg/atomic.py"}
 
 
@@ -39,6 +43,8 @@ def found_in(source):
             found += [alias.name for alias in node.names if alias.name.split(".")[0] in RUNS_CODE]
         elif isinstance(node, ast.ImportFrom):
             found += [node.module] if (node.module or "").split(".")[0] in RUNS_CODE else []
+            hidden = FROM.get(node.module or "", set())
+            found += [alias.name for alias in node.names if alias.name in hidden]
         elif isinstance(node, ast.Call):
             found += _calls(node)
     return found
@@ -47,7 +53,7 @@ def found_in(source):
 def _calls(node):
     named = {keyword.arg: keyword.value for keyword in node.keywords}
     name = ast.unparse(node.func)
-    if name in CALLS or name in ("torch.load", "torch.save"):
+    if name in CALLS or name in ("torch.load", "torch.save") or name.endswith(".read_pickle"):
         return [name]
     if name in ("np.load", "numpy.load", "np.lib.format.read_array", "np.lib.format.write_array"):
         allowed = named.get("allow_pickle")
@@ -63,9 +69,10 @@ def written_in_place(source):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             first = node.args[0] if node.args else None
             to_memory = isinstance(first, ast.Name) and first.id in ("buffer", "stream")
-            found += [name] if name in WRITES and not to_memory else []
+            whole = ast.unparse(node.func)
+            found += [name] if (name in WRITES or whole in COPIES) and not to_memory else []
             nowhere = first is not None and ast.unparse(first) == "os.devnull"
-            if name == "open" and "w" in _mode(node) and not nowhere:
+            if name == "open" and set("wax+") & set(_mode(node)) and not nowhere:
                 found.append("open to write")
     return found
 
@@ -88,6 +95,7 @@ def test_pickles_and_code_from_text_are_seen():
         "import pickle", "from cloudpickle import loads", "eval('1')",
         "exec(text)", "torch.load(p)", "np.load(p)",
         "np.load(p, allow_pickle=True)", "import joblib.numpy_pickle",
+        "from numpy import load", "from torch import load", "builtins.eval(a)", "pd.read_pickle(p)",
     ):  # fmt: skip
         assert found_in(source), source
     assert found_in("model.eval()\nnp.load(p, allow_pickle=False)\nre.compile('a')") == []
@@ -103,7 +111,8 @@ def test_writing_in_place_is_seen():
     for source in (
         "path.write_text('a')", "open(path, 'wb')", "path.open(mode='w')",
         "np.savez(path, a)", "json.dump(a, f)",
-        "figure.savefig(path)", "save_file(tensors, path)",
+        "figure.savefig(path)", "save_file(tensors, path)", "open(path, 'ab')", "open(path, 'r+b')",
+        "np.save(path, a)", "shutil.copy(a, b)",
     ):  # fmt: skip
         assert written_in_place(source), source
     assert (

@@ -13,9 +13,10 @@ import pytest
 pytest.importorskip("numba", reason="the cache is that of Numba: pip install 'refmg[numba]'")
 
 from numba.core import caching
+from numba.core.bytecode import FunctionIdentity
 
 import refmg_backends.numba_kernels as kernels
-from refmg_backends.numba_kernels.shared_cache import KeyedCacheFile
+from refmg_backends.numba_kernels.shared_cache import KeyedCacheFile, share_safely
 
 # Two functions by one name. A process that compiles both, or finds none in the cache, takes no harm.
 _TOY = """
@@ -178,3 +179,10 @@ def test_no_kernel_is_made_by_a_function():
 
 def test_one_would_be_noticed():
     assert made_by_functions(_TOY) == ["add"]
+
+
+def test_systems_without_a_fork_are_served_too(monkeypatch):
+    monkeypatch.delattr("os.register_at_fork", raising=False)
+    before = next(FunctionIdentity._unique_ids)
+    share_safely()
+    assert next(FunctionIdentity._unique_ids) != before + 1

@@ -1,4 +1,7 @@
-"""Every command that writes, small, and what must be there before it."""
+"""Every command that writes, small, and what must be there before it.
+
+But for `reproduce imagenet10`, whose kills are tests of its own, and `fetch`, which needs a network.
+"""
 
 import json
 import os
