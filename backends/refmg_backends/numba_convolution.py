@@ -67,29 +67,26 @@ class NumbaConvolution:
 
     @cached_property
     def frequencies(self) -> Real:
-        """The stencil as minimal filtering wants it."""
+        """The stencil as minimal filtering wants it, for the transpose as well."""
         return winograd.stencil_frequencies(self.stencil)
-
-    @cached_property
-    def frequencies_transpose(self) -> Real:
-        """The stencil of the transpose as minimal filtering wants it."""
-        return winograd.stencil_frequencies(winograd.turned(self.stencil))
 
     def _loop(self, X: Real) -> Loop:
         """Return the compiled loop of ``K X``."""
         if winograd.suits(self.geometry, *self.taps.shape[:2]):
-            return partial(winograd.convolve, X, self.frequencies, self.geometry, numba.get_num_threads())
+            return self._filtered(X, False)
         rows = kernels.gather_rows(self.geometry)
         return partial(kernels.convolve, X, self.packed, *rows, self._together(X))
 
     def _loop_transpose(self, X: Real) -> Loop:
         """Return the compiled loop of ``K^T X``."""
         if winograd.suits_transpose(self.geometry, *self.taps.shape[:2]):
-            return partial(
-                winograd.convolve, X, self.frequencies_transpose, self.geometry, numba.get_num_threads()
-            )
+            return self._filtered(X, True)
         rows = kernels.scatter_rows(self.geometry)
         return partial(kernels.convolve, X, self.packed_transpose, *rows, self._together(X))
+
+    def _filtered(self, X: Real, turned: bool) -> Loop:
+        threads = numba.get_num_threads()
+        return partial(winograd.convolve, X, self.frequencies, turned, self.geometry, threads)
 
     def apply(self, Y: Real, add_to: Real | None = None) -> Real:
         """Return ``add_to + K Y``."""

@@ -12,12 +12,14 @@ from typing import Any
 from threadpoolctl import ThreadpoolController
 
 _SHARERS = [1]  # processes that divide the processors of this machine
+# Asked for once: an OpenMP runtime that binds threads (``OMP_PROC_BIND``) leaves the one that loads it, say by
+# importing PyTorch, a single processor, and whoever asks from there is told of no other.
+_OWN = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
 
 
 def processors() -> int:
     """Return how many processors this process may use."""
-    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, found // _SHARERS[0])
+    return max(1, (len(_OWN) or os.cpu_count() or 1) // _SHARERS[0])
 
 
 def own_processors() -> frozenset[int]:
@@ -28,7 +30,7 @@ def own_processors() -> frozenset[int]:
     >>> len(own_processors()) <= (os.cpu_count() or 1)
     True
     """
-    return frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
+    return _OWN
 
 
 def share_processors(processes: int) -> int:

@@ -54,10 +54,13 @@ def filtered_problems(draw):
 
 
 @contextmanager
-def filtering_from(channels):
-    """Minimal filtering from so many channels on."""
+def filtering_from(channels, wide=False):
+    """Minimal filtering from so many channels on; `wide`: by frequency, in chunks of few columns."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(winograd, "CHANNELS", channels)
+        if wide:
+            for name, value in (("WIDE", 0), ("WIDE_GRADIENT", 0), ("CHUNK", (1, 64))):
+                patch.setattr(winograd, name, value)
         yield
 
 
@@ -82,9 +85,9 @@ def test_small_integers_in_floats_are_exact(problem):
 
 
 @settings(deadline=None, max_examples=100)
-@given(filtered_problems())
-def test_small_integers_are_exact_by_minimal_filtering(problem):
-    with filtering_from(1):
+@given(filtered_problems(), st.booleans())
+def test_small_integers_are_exact_by_minimal_filtering(problem, wide):
+    with filtering_from(1, wide):
         check_integers(problem)
 
 
@@ -105,9 +108,9 @@ def test_fused_steps_are_the_reference_to_rounding(problem, name, with_base, wit
 
 
 @settings(deadline=None, max_examples=40)
-@given(filtered_problems(), st.sampled_from(sorted(ACTIVATIONS)), st.booleans(), st.booleans())
-def test_fused_steps_are_the_reference_by_minimal_filtering(problem, name, with_base, with_slope):
-    with filtering_from(1):
+@given(filtered_problems(), st.sampled_from(sorted(ACTIVATIONS)), *[st.booleans()] * 3)
+def test_fused_steps_are_the_reference_by_minimal_filtering(problem, name, with_base, with_slope, wide):
+    with filtering_from(1, wide):
         check_fused_steps(problem, name, with_base, with_slope, winograd.GROWTH)
 
 
@@ -313,9 +316,16 @@ def test_no_result_depends_on_the_number_of_threads(channels):
     assert len({digest for digest, _ in found}) == 1
 
 
-def test_no_result_depends_on_the_number_of_threads_where_sums_are_cut_into_blocks_of_rows():
-    few = "from refmg_backends.numba_kernels import gradient\ngradient.SUMS, gradient.ROWS = 1, 8\n"
-    program = few + _HASH.replace("CHANNELS", str(winograd.CHANNELS))
+@pytest.mark.parametrize(
+    "how",
+    [
+        "from refmg_backends.numba_kernels import gradient\ngradient.SUMS, gradient.ROWS = 1, 8\n",
+        "from refmg_backends.numba_kernels import winograd\nwinograd.WIDE = winograd.WIDE_GRADIENT = 0\n",
+    ],
+    ids=["blocks of rows", "wide"],
+)
+def test_no_result_depends_on_the_number_of_threads_however_sums_are_cut(how):
+    program = how + _HASH.replace("CHANNELS", str(winograd.CHANNELS))
     found = [in_fresh_process(program, NUMBA_NUM_THREADS=str(n)) for n in (1, 2)]
     assert len({digest for digest, _ in found}) == 1
 

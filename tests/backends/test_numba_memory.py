@@ -30,10 +30,10 @@ def test_the_scratch_of_a_wide_gradient_is_some_copies_of_the_sum(stride):
     NUMBA.stencil_gradient(Y, Z, geometry)
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    # Of the direct loop: one part and the result; of minimal filtering: sixteen numbers for nine, and a
-    # piece of both factors for every thread. Eight parts of sixteen numbers would be 14 copies.
-    pieces = numba.get_num_threads() * (winograd.GRADIENT[0] * 5 // 4) if stride == 1 else 0
-    assert most <= 4.5 * c * c * 9 * 4 + pieces
+    # Of the direct loop: one part and the result; of minimal filtering: sixteen numbers for nine twice, the
+    # result, and a chunk of both factors. Eight parts of sixteen numbers would be 14 copies.
+    chunk = winograd.CHUNK[0] if stride == 1 else 0
+    assert most <= 5 * c * c * 9 * 4 + chunk
 
 
 def test_importing_refmg_loads_neither_numba_nor_cupy():

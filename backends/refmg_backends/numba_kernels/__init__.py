@@ -8,6 +8,7 @@ share_safely()
 with keyed_by_sources():
     from refmg_backends.numba_kernels import (  # noqa: F401
         activate,
+        by_frequency,
         classifier,
         codes,
         convolve,
@@ -18,6 +19,7 @@ with keyed_by_sources():
         memory,
         network,
         normalize,
+        pieces,
         pointwise,
         pool,
         readout,

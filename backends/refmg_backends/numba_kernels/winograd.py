@@ -2,7 +2,8 @@ r"""Winograd's minimal filtering F(2 x 2, 3 x 3): many channels with 2.25 times 
 
 For two outputs of a stencil of three taps, :math:`y = A^T (G s \odot B^T d)` needs four products for six
 (Lavin and Gray 2016, after Winograd 1980). On tiles of 2 x 2 outputs each of 16 "frequencies" becomes a
-product of matrices over channels, on pieces that stay in the second-level cache:
+product of matrices over channels, on pieces that stay in the second-level cache, or, for wide layers, by
+:mod:`refmg_backends.numba_kernels.by_frequency`:
 
 - convolution: :math:`y = A^T (U \cdot B^T d B) A` with :math:`U = G s G^T`,
 - stencil gradient, its adjoint in s: :math:`G^T (A z A^T \cdot (B^T d B)^T) G`.
@@ -20,11 +21,12 @@ from numpy.typing import NDArray
 
 from refmg_backends.byte_cache import kept_by_bytes
 from refmg_backends.geometry import OUTSIDE, TABLES, Geometry, fold
-from refmg_backends.numba_kernels.convolve import activate
+from refmg_backends.numba_kernels import by_frequency
+from refmg_backends.numba_kernels.by_frequency import product
 from refmg_backends.numba_kernels.frequencies import from_frequencies, to_frequencies
 from refmg_backends.numba_kernels.gradient import add_products, block_of, division, rows_of
 from refmg_backends.numba_kernels.memory import aligned_empty
-from refmg_backends.numba_kernels.tiles import INPUT, OUTPUT, OUTPUT_ADJOINT, transform_tile
+from refmg_backends.numba_kernels.pieces import finish, piece_of, transform
 from refmg_backends.numba_kernels.vectors import PAIRS
 from refmg_backends.processors import one_blas_thread
 
@@ -34,6 +36,9 @@ FROM_FREQUENCIES = np.ascontiguousarray(TO_FREQUENCIES.T)
 # columns, tiles times examples, of a product. Inner products of a gradient want longer rows.
 CONVOLUTION, GRADIENT = (1 << 20, 128), (4 << 20, 512)
 LEAST = 32  # columns
+# Of wide layers, by frequency. Wide is a convolution whose stencil's frequencies have so many bytes, and a
+# gradient of so many channels on both sides.
+CHUNK, WIDE, WIDE_GRADIENT = (16 << 20, 2048), 2 << 20, 48
 CHANNELS = 32  # from which on fewer products outweigh the transforms; of both sides
 TASKS = 8  # of a gradient, if its shapes allow so many
 # By how much the transforms can enlarge rounding errors: the absolute values of the entries of A^T, G and
@@ -75,73 +80,23 @@ def stencil_from_frequencies(M: NDArray[Any], dtype: Any) -> NDArray[Any]:
     return stencil
 
 
-@njit(cache=True)
-def _transform(X, cells, tiles, start, examples, lanes, zeros, V, adjoint):
-    """Write the frequencies of some tiles and examples of all channels into V, ``(16, C, columns)``."""
-    channels, n, m = X.shape
-    source, target, size, columns = X.reshape(-1), V.reshape(-1), cells.shape[1], V.shape[2]
-    reads, writes = np.empty(size, np.int64), np.empty(16, np.int64)
-    for c in range(channels):
-        for t in range(tiles[0], tiles[1]):
-            for j in range(size):
-                reads[j] = (c * n + cells[t, j]) * m + start if cells[t, j] != OUTSIDE else -1
-            for j in range(16):
-                writes[j] = (j * channels + c) * columns + (t - tiles[0]) * examples
-            if adjoint:
-                transform_tile(source, reads, zeros, target, writes, zeros, examples // lanes, OUTPUT_ADJOINT)
-            else:
-                transform_tile(source, reads, zeros, target, writes, zeros, examples // lanes, INPUT)
-
-
-@njit(cache=True)
-def _finish(M, cells, tiles, start, examples, lanes, zeros, spare, out, use_start, add_to, post, slope, base,
-            bias, k, scale, use_base, use_slope, code):  # fmt: skip
-    """Write the sums of some tiles and examples, with `post` activated as ``convolve`` does."""
-    channels, n, m = out.shape
-    source, target, flat_add = M.reshape(-1), out.reshape(-1), add_to.reshape(-1)
-    slopes, bases, columns, vectors = slope.reshape(-1), base.reshape(-1), M.shape[2], examples // lanes
-    reads, writes = np.empty(16, np.int64), np.empty(4, np.int64)
-    for o in range(channels):
-        for t in range(tiles[0], tiles[1]):
-            for j in range(16):
-                reads[j] = (j * channels + o) * columns + (t - tiles[0]) * examples
-            for j in range(4):
-                writes[j] = (o * n + cells[t, j]) * m + start if cells[t, j] != OUTSIDE else -1
-            transform_tile(source, reads, zeros, target, writes, spare, vectors, OUTPUT)
-            for at in writes:
-                if at >= 0 and use_start:
-                    for l in range(at, at + examples):
-                        target[l] += flat_add[l]
-                if at >= 0 and post:
-                    activate(target, slopes, bases, at, vectors, bias[o], k, scale, use_base, use_slope, code)
-
-
-@njit(cache=True)
-def _piece(u, tiles, columns, m):
-    """Return the tiles of piece u, where its examples begin and how many they are; none beyond the last."""
-    together = max(1, columns // min(m, columns))
-    runs = (m + columns - 1) // columns
-    first, start = u // runs * together, u % runs * columns
-    return (first, min(tiles, first + together)), start, min(columns, m - start)
-
-
 @njit(parallel=True, cache=True, nogil=True)
-def _convolve(X, U, cells, columns, pieces, lanes, work, out, use_start, add_to, post, slope, base, bias, k,
-              scale, use_base, use_slope, code):  # fmt: skip
+def _convolve(X, U, turned, cells, columns, pieces, lanes, work, out, use_start, add_to, post, slope, base,
+              bias, k, scale, use_base, use_slope, code):  # fmt: skip
     reads, writes = cells
-    c_out, c_in, workers = U.shape[1], U.shape[2], work.shape[0]
+    c_out, c_in, workers = out.shape[0], X.shape[0], work.shape[0]
     for w in prange(workers):
         zeros, spare = np.zeros(columns, X.dtype), np.empty(columns, X.dtype)
         for u in range(w * pieces // workers, (w + 1) * pieces // workers):
-            tiles, start, examples = _piece(u, len(reads), columns, X.shape[2])
+            tiles, start, examples = piece_of(u, len(reads), columns, X.shape[2])
             size = 16 * (tiles[1] - tiles[0]) * examples
             V = work[w, : c_in * size].reshape(16, c_in, size // 16)
             M = work[w, c_in * size : (c_in + c_out) * size].reshape(16, c_out, size // 16)
-            _transform(X, reads, tiles, start, examples, lanes, zeros, V, False)
+            transform(X, (0, c_in), reads, tiles, start, examples, lanes, zeros, V, False)
             for f in range(16):
-                np.dot(U[f], V[f], M[f])
-            _finish(M, writes, tiles, start, examples, lanes, zeros, spare, out, use_start, add_to, post,
-                    slope, base, bias, k, scale, use_base, use_slope, code)  # fmt: skip
+                product(U, f, turned, V[f], M[f])
+            finish(M, (0, c_out), writes, tiles, start, examples, lanes, zeros, spare, out, use_start, add_to,
+                   post, slope, base, bias, k, scale, use_base, use_slope, code)  # fmt: skip
 
 
 @njit(parallel=True, cache=True, nogil=True)
@@ -154,13 +109,13 @@ def _stencil_gradient(Y, Z, cells, columns, pieces, lanes, blocks, work, parts):
             part, (first, last) = task // blocks, block_of(c_out, task % blocks, blocks)
             Z_block, rows = rows_of(Z, first, last), last - first
             for u in range(part * pieces // count, (part + 1) * pieces // count):
-                tiles, start, examples = _piece(u, len(reads), columns, Y.shape[2])
+                tiles, start, examples = piece_of(u, len(reads), columns, Y.shape[2])
                 used = (tiles[1] - tiles[0]) * examples
                 size = 16 * (used + lanes)
                 V = work[w, : c_in * size].reshape(16, c_in, used + lanes)
                 A = work[w, c_in * size : (c_in + rows) * size].reshape(16, rows, used + lanes)
-                _transform(Y, reads, tiles, start, examples, lanes, zeros, V, False)
-                _transform(Z_block, writes, tiles, start, examples, lanes, zeros, A, True)
+                transform(Y, (0, c_in), reads, tiles, start, examples, lanes, zeros, V, False)
+                transform(Z_block, (0, rows), writes, tiles, start, examples, lanes, zeros, A, True)
                 for f in range(16):
                     G = parts[part, f].reshape(-1)[first * c_in : last * c_in]
                     add_products(G, A[f], V[f], used, lanes)
@@ -176,31 +131,31 @@ def suits_transpose(geometry: Geometry, c_out: int, c_in: int) -> bool:
     return suits(geometry, c_out, c_in) and geometry.boundary != "reflect"
 
 
-def turned(stencil: NDArray[Any]) -> NDArray[Any]:
-    """Return the stencil ``(C_in, C_out, 3, 3)`` of the transpose."""
-    return stencil[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
-
-
 def _plan(
     geometry: Geometry, channels: int, X: NDArray[Any], lanes: int, most: tuple[int, int]
 ) -> tuple[Any, int, int]:
     """Return the tiles' cells, the columns of a piece and the number of pieces."""
     cells, m = tile_cells(geometry), X.shape[2]
     columns = max(LEAST, min(most[1], most[0] // (16 * channels * X.itemsize))) // lanes * lanes
+    columns = min(columns, len(cells[0]) * m)
     together = max(1, columns // min(m, columns))
     return cells, columns, -(-len(cells[0]) // together) * -(-m // columns)
 
 
-def convolve(X, U, geometry, workers, lanes, start, use_start, out, *post):  # type: ignore[no-untyped-def]
-    """Do what ``convolve.convolve`` does, for the frequencies `U` of a 3 x 3 stencil.
+def convolve(X, U, turned, geometry, workers, lanes, start, use_start, out, *post):  # type: ignore[no-untyped-def]
+    """Do what ``convolve.convolve`` does, for the frequencies `U` of a 3 x 3 stencil, perhaps turned around.
 
     Each of `workers` has memory of its own; no result depends on their number.
     """
-    channels = U.shape[1] + U.shape[2]
-    cells, columns, pieces = _plan(geometry, channels, X, lanes, CONVOLUTION)
-    work = aligned_empty((workers, 16 * channels * columns), X.dtype)
+    channels, wide = U.shape[1] + U.shape[2], U.nbytes >= WIDE
+    cells, columns, pieces = _plan(geometry, channels, X, lanes, CHUNK if wide else CONVOLUTION)
+    work = aligned_empty((1 if wide else workers, 16 * channels * columns), X.dtype)
+    given = X, U, turned, cells, columns, pieces, lanes
     with one_blas_thread():
-        _convolve(X, U, cells, columns, pieces, lanes, work, out, use_start, start, *post)
+        if wide:
+            by_frequency.convolve(*given, work[0], out, use_start, start, *post)
+        else:
+            _convolve(*given, work, out, use_start, start, *post)
 
 
 def stencil_gradient(
@@ -210,6 +165,8 @@ def stencil_gradient(
 
     Each of `workers` has memory of its own; no result depends on their number.
     """
+    if min(len(Y), len(Z)) >= WIDE_GRADIENT:
+        return stencil_from_frequencies(_wide_gradient(Y, Z, geometry, lanes), Y.dtype)
     size = 16 * len(Z) * len(Y) * Y.itemsize
     count, blocks = division(len(Z), size, TASKS)
     channels = len(Y) + -(-len(Z) // (blocks * PAIRS)) * PAIRS
@@ -220,3 +177,14 @@ def stencil_gradient(
     parts = np.zeros((count, 16, len(Z), len(Y)), Y.dtype)
     _stencil_gradient(Y, Z, cells, columns, pieces, lanes, blocks, work, parts)
     return stencil_from_frequencies(parts[0] if count == 1 else parts.sum(axis=0), Y.dtype)
+
+
+def _wide_gradient(Y: NDArray[Any], Z: NDArray[Any], geometry: Geometry, lanes: int) -> NDArray[Any]:
+    channels = len(Y) + len(Z)
+    cells, columns, pieces = _plan(geometry, channels, Y, lanes, CHUNK)
+    work = aligned_empty((16 * channels * columns,), Y.dtype)
+    G = aligned_empty((16, len(Z), len(Y)), Y.dtype)
+    more = aligned_empty(G.shape, Y.dtype) if pieces > 1 else G
+    with one_blas_thread():
+        by_frequency.stencil_gradient(Y, Z, cells, columns, pieces, lanes, work, more, G)
+    return G
