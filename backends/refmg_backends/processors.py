@@ -12,8 +12,8 @@ from typing import Any
 from threadpoolctl import ThreadpoolController
 
 _SHARERS = [1]  # processes that divide the processors of this machine
-# Asked for once: an OpenMP runtime that binds threads (``OMP_PROC_BIND``) leaves the one that loads it, say by
-# importing PyTorch, a single processor, and whoever asks from there is told of no other.
+# Asked for once: an OpenMP runtime that binds threads (``OMP_PROC_BIND``) leaves the thread that loads it, by
+# importing PyTorch for one, a single processor, and whoever asks from there is told of no other.
 _OWN = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
 
 
