@@ -30,8 +30,6 @@ from refmg_backends.numba_kernels.pieces import finish, piece_of, transform
 from refmg_backends.numba_kernels.vectors import PAIRS
 from refmg_backends.processors import one_blas_thread
 
-TO_FREQUENCIES = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])  # G
-FROM_FREQUENCIES = np.ascontiguousarray(TO_FREQUENCIES.T)
 # Bytes of both factors and the product at a time, what the second-level cache may be hoped to keep; and most
 # columns, tiles times examples, of a product. Inner products of a gradient want longer rows.
 CONVOLUTION, GRADIENT = (1 << 20, 128), (4 << 20, 512)
@@ -69,14 +67,14 @@ def _flat(axes: list[NDArray[Any]], columns: int) -> NDArray[Any]:
 def stencil_frequencies(stencil: NDArray[Any]) -> NDArray[Any]:
     """Return ``U = G s G^T`` of stencils ``(C_out, C_in, 3, 3)``, shape ``(16, C_out, C_in)``."""
     U = aligned_empty((16, *stencil.shape[:2]), stencil.dtype)
-    to_frequencies(TO_FREQUENCIES, stencil, U)
+    to_frequencies(stencil, U)
     return U
 
 
 def stencil_from_frequencies(M: NDArray[Any], dtype: Any) -> NDArray[Any]:
     """Return ``G^T M G`` for `M` of shape ``(16, C_out, C_in)``: stencils ``(C_out, C_in, 3, 3)``."""
     stencil = aligned_empty((*M.shape[1:], 3, 3), dtype)
-    from_frequencies(FROM_FREQUENCIES, M, stencil)
+    from_frequencies(M, stencil)
     return stencil
 
 
