@@ -12,25 +12,34 @@ from typing import Any
 from threadpoolctl import ThreadpoolController
 
 _SHARERS = [1]  # processes that divide the processors of this machine
-# Asked for once: an OpenMP runtime that binds threads (``OMP_PROC_BIND``) leaves the thread that loads it, by
-# importing PyTorch for one, a single processor, and whoever asks from there is told of no other.
-_OWN = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
+BINDING = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")
+
+
+def _processors_now() -> frozenset[int]:
+    return frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
+
+
+# An OpenMP runtime that is told to bind threads leaves the thread that loads it, say by importing
+# PyTorch, a single processor, and whoever asks from there is told of no other.
+_AT_IMPORT = _processors_now()
 
 
 def processors() -> int:
     """Return how many processors this process may use."""
-    return max(1, (len(_OWN) or os.cpu_count() or 1) // _SHARERS[0])
+    return max(1, (len(own_processors()) or os.cpu_count() or 1) // _SHARERS[0])
 
 
 def own_processors() -> frozenset[int]:
     """Return the numbers of the processors that this process is bound to; none where nothing says.
+
+    Where OpenMP is told to bind threads (:data:`BINDING`), those of the time when refmg was imported.
 
     Examples
     --------
     >>> len(own_processors()) <= (os.cpu_count() or 1)
     True
     """
-    return _OWN
+    return _AT_IMPORT if any(os.environ.get(name) for name in BINDING) else _processors_now()
 
 
 def share_processors(processes: int) -> int:

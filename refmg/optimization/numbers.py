@@ -50,3 +50,22 @@ def check_whole(settings: Any, names: Iterable[str], least: int) -> None:
         found = getattr(settings, name)
         if not is_whole(found) or found < least:
             raise RefmgError(f"found {name} = {found}; expected a whole number, {least} or more")
+
+
+def whole_tuple(name: str, given: Any) -> tuple[int, ...]:
+    """Return a sequence of whole numbers as a tuple.
+
+    Raises
+    ------
+    RefmgError
+        With what was found, where it is none.
+
+    Examples
+    --------
+    >>> whole_tuple("blocks", [3, 4])
+    (3, 4)
+    """
+    numbers = tuple(given) if isinstance(given, Iterable) else (None,)
+    if not all(map(is_whole, numbers)):
+        raise RefmgError(f"found {name} = {given!r}; expected a sequence of whole numbers")
+    return tuple(int(n) for n in numbers)

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from refmg.grid import Grid
+from refmg.optimization.numbers import check_whole, whole_tuple
 from refmg.transfer import Shape
 from refmg_backends import BOUNDARIES, Geometry, RefmgError, one_of
 
@@ -112,20 +113,18 @@ class ResNetArchitecture:
     def __post_init__(self) -> None:
         """Refuse what is not a network."""
         for name in ("shape", "blocks", "widths"):
-            object.__setattr__(self, name, tuple(int(n) for n in getattr(self, name)))
+            object.__setattr__(self, name, whole_tuple(name, getattr(self, name)))
         if len(self.shape) != 2:
             raise RefmgError(f"found a grid of {self.shape} cells; expected two axes, (n_1, n_2)")
         if len(self.blocks) != len(self.widths) or not self.blocks:
             raise RefmgError(
                 f"found blocks {self.blocks} and widths {self.widths}; expected one each a stage"
             )
-        counts = {"blocks": min(self.blocks), "widths": min(self.widths)}
-        counts |= {name: getattr(self, name) for name in ("in_channels", "opening_stride")}
-        for name, count in counts.items():
-            if count < 1:
+        for name in ("blocks", "widths"):
+            if min(getattr(self, name)) < 1:
                 raise RefmgError(f"found {name} = {getattr(self, name)}; expected 1 or more")
-        if self.classes < 2:
-            raise RefmgError(f"found classes = {self.classes}; expected 2 or more to tell apart")
+        check_whole(self, ("in_channels", "opening_stride"), 1)
+        check_whole(self, ("classes",), 2)
         for what, name, known in (
             ("boundary", self.boundary, BOUNDARIES),
             ("opening_pool", self.opening_pool, POOLS),
@@ -137,12 +136,19 @@ class ResNetArchitecture:
     def scaled(self, width: float = 1.0, depth: float = 1.0) -> ResNetArchitecture:
         """Return the network with channels and blocks multiplied, each rounded to 1 at least.
 
+        Raises
+        ------
+        RefmgError
+            For a factor that is not positive.
+
         Examples
         --------
         >>> small = ResNetArchitecture((64, 64)).scaled(width=1 / 8, depth=1 / 3)
         >>> small.widths, small.blocks
         ((8, 16, 32, 64), (1, 1, 2, 1))
         """
+        if not min(width, depth) > 0:
+            raise RefmgError(f"found the factors {width} and {depth}; expected positive ones")
         widths = tuple(max(1, round(width * c)) for c in self.widths)
         return replace(self, widths=widths, blocks=tuple(max(1, round(depth * b)) for b in self.blocks))
 

@@ -187,10 +187,12 @@ class ResNet:
         Raises
         ------
         RefmgError
-            If images or labels do not fit, or the backend has no float16.
+            If images or labels do not fit, the backend has no float16, or the momentum is not from 0 to 1.
         """
         if storage not in STORAGES:
             raise RefmgError(one_of("storage", storage, STORAGES))
+        if not 0 <= momentum <= 1:
+            raise RefmgError(f"found momentum = {momentum} of the statistics; expected 0 to 1")
         part = part_of_batch(self.backend, Y, self.dtype)
         flat, training = self.flat(part.images), Training(self, momentum, storage == "half", part.sums)
         targets = part.of(self.targets(labels, part.sums.examples))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from math import cos, inf, pi
+from numbers import Real
 from typing import Any
 
-from refmg.optimization.numbers import check_whole
+from refmg.optimization.numbers import check_whole, whole_tuple
 from refmg_backends import RefmgError, one_of
 
 SCHEDULES = ("constant", "cosine", "steps")
 PRECISIONS = ("full", "mixed")
+NUMBERS = ("learning_rate", "momentum", "weight_decay", "factor", "statistics_momentum")
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class ResNetTraining:
 
     def __post_init__(self) -> None:
         """Refuse what is no method."""
-        object.__setattr__(self, "milestones", tuple(int(n) for n in self.milestones))
+        object.__setattr__(self, "milestones", whole_tuple("milestones", self.milestones))
         for what, name, known in (
             ("schedule", self.schedule, SCHEDULES),
             ("precision", self.precision, PRECISIONS),
@@ -68,6 +70,9 @@ class ResNetTraining:
             if name not in known:
                 raise RefmgError(one_of(what, name, known))
         check_whole(self, ("epochs", "patience"), 1)
+        for name in NUMBERS:
+            if not isinstance(getattr(self, name), Real):
+                raise RefmgError(f"found {name} = {getattr(self, name)!r}; expected a number")
         bounds = {
             "learning_rate": 0 < self.learning_rate < inf,
             "momentum": 0 <= self.momentum < 1,

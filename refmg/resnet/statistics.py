@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from math import isnan
+from typing import Any
 
 from refmg.distributed import share_of
 from refmg.resnet.architecture import BlockSpec, ConvolutionSpec
@@ -37,7 +39,7 @@ def reestimate_statistics(net: ResNet, batches: Iterable[Array]) -> ResNet:
     ------
     RefmgError
         If there is no image, they do not fit, some are shared and others not, a batch has fewer images than
-        ranks whose sums are plain, or a layer has a single number a channel.
+        ranks whose sums are plain, a layer has a single number a channel, or what comes out is not finite.
 
     Notes
     -----
@@ -73,7 +75,18 @@ def reestimate_statistics(net: ResNet, batches: Iterable[Array]) -> ResNet:
     sums = replace(parts[0].sums, examples=sum(part.sums.examples for part in parts))
     run = Reestimation(net, sums)
     run([net.flat(part.images) for part in parts])
+    _refuse_not_finite(place.xp, run.statistics)
     return net.with_arrays(statistics=run.statistics)
+
+
+def _refuse_not_finite(xp: Any, statistics: Arrays) -> None:
+    """Refuse statistics that are infinite or no numbers; one number is read from the device."""
+    if isnan(float(sum(xp.sum(0 * found) for found in statistics.values()))):
+        name = next(k for k, found in statistics.items() if isnan(float(xp.sum(0 * found))))
+        raise RefmgError(
+            f"found {name} that is not finite; expected images and parameters of finite numbers, so "
+            "scaled that their squares can be summed up"
+        )
 
 
 class Reestimation:

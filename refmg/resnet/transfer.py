@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from refmg.grid_change import GridChange, images_on
 from refmg.model_transfer import ResolutionChange
+from refmg.optimization.numbers import whole_tuple
 from refmg.resnet.calibration import calibrated
 from refmg.resnet.network import ResNet
 from refmg.resnet.response_fit import LayerFit
@@ -90,7 +91,7 @@ def transfer_resnet(
      ('momentum', 'restarted'), ('batch-norm statistics', 'kept')]
     """
     begin, options = perf_counter(), options or ResNetTransferOptions()
-    change = GridChange.between(net.architecture.shape, tuple(int(n) for n in shape))
+    change = GridChange.between(net.architecture.shape, whole_tuple("shape", shape))
     name = transfer if isinstance(transfer, str) else type(transfer).__name__
     seen = _images(net, change, transfer, images, options)
     moved = _stencilwise(net, change, options.prior if transfer == CALIBRATED else transfer, seen, options)

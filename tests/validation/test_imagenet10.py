@@ -161,6 +161,7 @@ def test_corrupt_pictures_are_counted_or_fail(stripes, tmp_path, capsys):
     ("more", "said"),
     [
         (["--sizes", "8,12"], "each a divisor of the next"),
+        (["--sizes", "0,16"], "to rise from 1 or more"),
         (["--sizes", "16"], "two or more"),
         (["--sizes", "a"], "expected whole numbers"),
         (["--data", "nowhere"], "found no <class>-<part>.tar"),

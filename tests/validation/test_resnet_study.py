@@ -52,6 +52,23 @@ def test_another_network_is_refused(monkeypatch):
         resnet_study.measure(problem, TorchPeer("cpu", 1), compile_too=False)
 
 
-def test_sizes_that_make_no_network_are_one_line(capsys):
-    assert resnet_study.main(["--quick", "--size", "0"]) == 2
+def test_what_the_peer_cannot_do_costs_no_other_row(monkeypatch, tmp_path, capsys):
+    def compiled(model):
+        raise RuntimeError("found no compiler\nand much more")
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    path, arguments = tmp_path / "step.json", [part for part in SMALL if part != "--no-compile"]
+    assert resnet_study.main([*arguments, "--against", "torch", "--json", str(path)]) == 0
+    *others, last = json.loads(path.read_text())["rows"]
+    assert last == {
+        "implementation": "torch, channels last, compiled", "failed": "RuntimeError: found no compiler",
+    }  # fmt: skip
+    assert len(others) == 3
+    assert all(row["ms"] > 0 for row in others)
+    assert "found no compiler" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--size", "0"], ["--batch", "0"], ["--batch", "-3"]])
+def test_sizes_that_make_no_network_are_one_line(capsys, arguments):
+    assert resnet_study.main(["--quick", *arguments]) == 2
     assert capsys.readouterr().err.count("\n") == 1

@@ -60,6 +60,10 @@ WRONG = {
     "boundary": {"boundary": "zeros"},
     "opening_pool": {"opening_pool": "mean"},
     "grid": {"shape": (0, 8)},
+    "shape = 8;": {"shape": 8},
+    r"widths = \(2, 4.5\);": {"widths": (2, 4.5)},
+    "opening_stride = 1.5;": {"opening_stride": 1.5},
+    "classes = 3.5;": {"classes": 3.5},
 }
 
 
@@ -67,6 +71,12 @@ WRONG = {
 def test_what_is_no_network_is_refused(message):
     with pytest.raises(RefmgError, match=message):
         ResNetArchitecture(**({"shape": (8, 8), "blocks": (1, 1), "widths": (2, 4)} | WRONG[message]))
+
+
+@pytest.mark.parametrize("factors", [(-1, 1), (1, 0), (float("nan"), 1)])
+def test_a_network_is_scaled_by_positive_factors(factors):
+    with pytest.raises(RefmgError, match="expected positive ones"):
+        SMALL.scaled(*factors)
 
 
 def test_numbers_that_do_not_fit_are_refused():
@@ -94,6 +104,8 @@ def test_images_and_labels_that_do_not_fit_are_refused():
         net.loss_and_gradient(images, [0, 1, 2])
     with pytest.raises(RefmgError, match="0 to 9"):
         net.loss_and_gradient(images, [0, 10])
+    with pytest.raises(RefmgError, match="momentum = 2"):
+        net.loss_and_gradient(images, [0, 1], momentum=2)
 
 
 def test_random_networks_are_the_same_on_every_backend(backend):

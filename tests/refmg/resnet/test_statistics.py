@@ -62,6 +62,17 @@ def test_what_cannot_be_estimated_is_refused():
         reestimate_statistics(tiny, [np.ones((3, 2, 2, 1))])
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_statistics_that_are_no_numbers_are_refused(backend, number):
+    net, x = problem(backend)
+    x[0, 1, 2, 3] = number
+    with (
+        pytest.raises(RefmgError, match=r"found bn1\.running_\w+ that is not finite"),
+        np.errstate(all="ignore"),
+    ):
+        reestimate_statistics(net, [x])
+
+
 def test_evaluation_is_the_mean_over_all_images_whatever_the_batches(backend):
     net, x = problem(backend)
     labels = np.arange(10) % 3

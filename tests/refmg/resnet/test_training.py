@@ -101,6 +101,9 @@ def test_settings_go_there_and_back():
 
 WRONG = [
     {"learning_rate": 0.0},
+    {"learning_rate": "0.1"},
+    {"milestones": (1.5,)},
+    {"milestones": 3},
     {"momentum": 1.0},
     {"weight_decay": -1e-4},
     {"factor": 0.0},

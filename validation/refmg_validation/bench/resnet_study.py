@@ -121,9 +121,23 @@ def measure(problem: Problem, peer: TorchPeer | None, compile_too: bool) -> list
     chosen = {} if peer is None else PEERS | (COMPILED if compile_too else {})
     for name, how in chosen.items():
         assert peer is not None
-        row = {"implementation": name} | _of_peer(problem, peer, how, name, loss)
-        rows.append(row | {"refmg / torch": round(rows[0]["ms"] / row["ms"], 3)})
+        rows.append({"implementation": name} | _ratio(rows[0], _tried(problem, peer, how, name, loss)))
     return rows
+
+
+def _ratio(ours: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+    return row | ({"refmg / torch": round(ours["ms"] / row["ms"], 3)} if "ms" in row else {})
+
+
+def _tried(problem: Problem, peer: TorchPeer, how: dict[str, bool], name: str, loss: float) -> dict[str, Any]:
+    """Return the row, or why there is none: a compiler that the peer lacks must not cost the others."""
+    try:
+        return _of_peer(problem, peer, how, name, loss)
+    except RefmgError:
+        raise
+    except Exception as error:
+        line = next(iter(str(error).splitlines()), "")
+        return {"failed": f"{type(error).__name__}: {line}"}
 
 
 def _of_peer(
@@ -149,6 +163,8 @@ def _timed(problem: Problem, step: Callable[[], Any], wait: Callable[[], Any]) -
 def study(given: argparse.Namespace) -> dict[str, Any]:
     """Return limits, the count of every layer, the prediction and the measurements."""
     backend = get_backend()
+    if given.batch < 1:
+        raise RefmgError(f"found --batch {given.batch}; expected 1 or more images")
     architecture = ResNetArchitecture((given.size, given.size))
     if given.quick:
         architecture = architecture.scaled(width=1 / 8, depth=1 / 3)
@@ -194,6 +210,8 @@ def table_of(result: dict[str, Any]) -> Table:
         table.add_column(name, justify="left" if name == "implementation" else "right")
     for row in result["rows"]:
         table.add_row(*(str(row.get(name, "")) for name in columns))
+        if "failed" in row:
+            table.add_row(row["failed"], style="red")
     predicted = {"ms": result["predicted ms"], "epoch seconds": result["predicted epoch seconds"]}
     cells = {"implementation": "predicted from the machine's limits"} | predicted
     table.add_row(*(str(cells.get(name, "")) for name in columns), style="dim")

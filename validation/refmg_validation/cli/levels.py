@@ -114,7 +114,7 @@ def imagenet10(
     ] = None,
     deterministic: Deterministic = False,
 ) -> None:
-    """Train a ResNet on the fine grid alone and coarse to fine, by every transfer (Figure 3, Table 1)."""
+    """Train a ResNet on the fine grid alone and coarse to fine, by several transfers (Figure 3, Table 1)."""
     from refmg_validation.imagenet10.command import Request
     from refmg_validation.imagenet10.presets import named
     from refmg_validation.imagenet10.source import Source

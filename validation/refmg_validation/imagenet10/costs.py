@@ -54,7 +54,8 @@ def layer_costs(architecture: ResNetArchitecture) -> list[LayerCost]:
 def _cost(spec: ConvolutionSpec, passes: int) -> LayerCost:
     g, weights = spec.geometry, prod(spec.stencil_shape)
     inside, outside = spec.c_in * prod(g.shape), spec.c_out * prod(g.out_shape)
-    # The convolution writes its output, the norm reads it twice and writes its own.
+    # The convolution writes its output, the norm reads it twice (moments made while it is written would save
+    # a pass) and writes its own.
     return LayerCost(spec.name, 2.0 * weights * prod(g.out_shape), inside + 4.0 * outside, weights, passes)
 
 
@@ -78,9 +79,9 @@ def step_flops(architecture: ResNetArchitecture) -> float:
 def predicted_seconds(
     architecture: ResNetArchitecture, batch: int, limits: dict[str, float], itemsize: int = 4
 ) -> float:
-    """Return the least time of a training step on a batch by the direct algorithm: each layer at the limit.
+    """Return the least time of a training step by the direct algorithm, with norms in passes of their own.
 
-    Other algorithms need fewer multiplications, and can be faster.
+    Each layer is at the limit. Other algorithms need fewer multiplications, and can be faster.
 
     Parameters
     ----------

@@ -39,8 +39,11 @@ WAYS = (
     Way("unchanged", batch_norm=False),
     *map(Way, ("unchanged", "linear", "average", "power-law", "calibrated")),
 )
-# Asked for by name: does the ordering rest on how strided stencils are moved?
-MORE_WAYS = tuple(Way(transfer, strided="plain") for transfer in ("linear", "average", "power-law"))
+# Asked for by name: does the ordering rest on how strided stencils are moved? And the transfers left.
+MORE_WAYS = (
+    *(Way(transfer, strided="plain") for transfer in ("linear", "average", "power-law")),
+    *map(Way, ("full-weighting", "spectrum")),
+)
 
 
 def named_way(name: str) -> Way:
@@ -116,10 +119,10 @@ class ImageNetPreset:
     def __post_init__(self) -> None:
         """Refuse what is no experiment."""
         for coarse, fine in zip(self.sizes, self.sizes[1:], strict=False):
-            if coarse >= fine or fine % coarse:
+            if coarse < 1 or coarse >= fine or fine % coarse:
                 raise RefmgError(
-                    f"found levels of {self.sizes} cells a side; expected them to rise, each a divisor of "
-                    "the next"
+                    f"found levels of {self.sizes} cells a side; expected them to rise from 1 or more, each "
+                    "a divisor of the next"
                 )
         if len(self.sizes) < 2 or min(self.sizes) < 1 or self.architecture.shape != (self.sizes[-1],) * 2:
             raise RefmgError(
