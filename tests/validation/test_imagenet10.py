@@ -20,12 +20,12 @@ from signals import heed_interrupts
 
 from refmg import RefmgError, get_backend
 from refmg.data import load_photographs
-from refmg.resnet import random_resnet
+from refmg.resnet import random_resnet, resnet_transfer_names
 from refmg_validation.cli import main
 from refmg_validation.imagenet10 import experiment, saved_stage
 from refmg_validation.imagenet10.deadline import Deadline, TimeIsUpError
 from refmg_validation.imagenet10.images import LevelImages, parts_of
-from refmg_validation.imagenet10.presets import Way, named
+from refmg_validation.imagenet10.presets import MORE_WAYS, WAYS, Way, named
 from refmg_validation.imagenet10.stages import FINE, paths_of, stages_of
 from refmg_validation.imagenet10.summary import seed_rows
 
@@ -237,6 +237,14 @@ def test_ways_and_precision_are_chosen_by_name(stripes, tmp_path, capsys):
     assert "unknown way 'linear + NB' (did you mean 'linear + BN'?)" in capsys.readouterr().err
     assert run(stripes, tmp_path, "--precision", "half") == 2
     assert "'half'" in capsys.readouterr().err
+
+
+def test_every_transfer_of_a_resnet_can_be_trained(stripes, tmp_path):
+    assert {way.transfer for way in (*WAYS, *MORE_WAYS)} == set(resnet_transfer_names())
+    asked = [f"{transfer} + BN" for transfer in ("spectrum", "full-weighting", "power-law-joint")]
+    assert run(stripes, tmp_path, *[part for name in asked for part in ("--way", name)]) == 0
+    rows = json.loads((tmp_path / "run.json").read_text())["summary"]
+    assert [row["path"] for row in rows] == [FINE, *asked]
 
 
 def test_no_image_is_in_two_parts_and_coarse_images_are_restrictions(photographs):

@@ -42,7 +42,7 @@ WAYS = (
 # Asked for by name: does the ordering rest on how strided stencils are moved? And the transfers left.
 MORE_WAYS = (
     *(Way(transfer, strided="plain") for transfer in ("linear", "average", "power-law")),
-    *map(Way, ("full-weighting", "spectrum")),
+    *map(Way, ("full-weighting", "power-law-joint", "spectrum")),
 )
 
 
