@@ -8,9 +8,9 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from refmg_backends.backend import Backend
-from refmg_backends.capabilities import missing_members
 from refmg_backends.environment import check_environment, tf32_asked
 from refmg_backends.errors import BackendUnavailableError, RefmgError, UnknownBackendError, one_of
+from refmg_backends.members import missing_members
 
 GROUP = "refmg.backends"
 

@@ -18,7 +18,7 @@ from refmg_backends import (
     registry,
 )
 from refmg_backends.backend import KERNELS
-from refmg_backends.capabilities import ATTRIBUTES, METHODS, missing_members
+from refmg_backends.members import ATTRIBUTES, METHODS, missing_members
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from typer.exceptions import TyperException
 
-from refmg_backends import RefmgError  # not from refmg: the help needs no mathematics
+from refmg_backends import RefmgError, check_environment, default_dtype  # not from refmg: no mathematics
 from refmg_backends.launcher import launched
 
 INTERRUPTED = "interrupted"
@@ -63,11 +63,11 @@ def _told(outcome: tuple[int, str]) -> int:
 def _command(app: typer.Typer, arguments: list[str] | None) -> tuple[int, str]:
     """Run the command; return its exit status and what to say on standard error."""
     try:
-        from refmg_backends import check_environment, default_dtype, get_backend
-
         check_environment()
         default_dtype()
         if LIGHT.isdisjoint(sys.argv[1:] if arguments is None else arguments):
+            from refmg_backends import get_backend
+
             get_backend()  # which imports SciPy
         with _warnings_in_words():
             result = typer.main.get_command(app)(arguments, prog_name="refmg", standalone_mode=False)
