@@ -67,8 +67,13 @@ class NumbaConvolution:
 
     @cached_property
     def frequencies(self) -> Real:
-        """The stencil as minimal filtering wants it, for the transpose as well."""
+        """The stencil as minimal filtering wants it."""
         return winograd.stencil_frequencies(self.stencil)
+
+    @cached_property
+    def frequencies_transpose(self) -> Real:
+        """The stencil of the transpose: the BLAS multiplies by a transposed matrix more slowly."""
+        return winograd.stencil_frequencies(np.ascontiguousarray(winograd.turned_around(self.stencil)))
 
     def _loop(self, X: Real) -> Loop:
         """Return the compiled loop of ``K X``."""
@@ -85,8 +90,10 @@ class NumbaConvolution:
         return partial(kernels.convolve, X, self.packed_transpose, *rows, self._together(X))
 
     def _filtered(self, X: Real, turned: bool) -> Loop:
-        threads = numba.get_num_threads()
-        return partial(winograd.convolve, X, self.frequencies, turned, self.geometry, threads)
+        """Return minimal filtering by the stencil, or turned around: of wide ones by the same numbers."""
+        wide, threads = winograd.is_wide(self.stencil), numba.get_num_threads()
+        U = self.frequencies if wide or not turned else self.frequencies_transpose
+        return partial(winograd.convolve, X, U, turned and wide, self.geometry, threads)
 
     def apply(self, Y: Real, add_to: Real | None = None) -> Real:
         """Return ``add_to + K Y``."""

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from refmg_backends.byte_cache import kept_by_bytes
 from refmg_backends.geometry import OUTSIDE, TABLES, Geometry, fold
 from refmg_backends.numba_kernels import by_frequency
-from refmg_backends.numba_kernels.by_frequency import product
 from refmg_backends.numba_kernels.frequencies import from_frequencies, to_frequencies
 from refmg_backends.numba_kernels.gradient import add_products, block_of, division, rows_of
 from refmg_backends.numba_kernels.memory import aligned_empty
@@ -79,8 +78,8 @@ def stencil_from_frequencies(M: NDArray[Any], dtype: Any) -> NDArray[Any]:
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def _convolve(X, U, turned, cells, columns, pieces, lanes, work, out, use_start, add_to, post, slope, base,
-              bias, k, scale, use_base, use_slope, code):  # fmt: skip
+def _convolve(X, U, cells, columns, pieces, lanes, work, out, use_start, add_to, post, slope, base, bias, k,
+              scale, use_base, use_slope, code):  # fmt: skip
     reads, writes = cells
     c_out, c_in, workers = out.shape[0], X.shape[0], work.shape[0]
     for w in prange(workers):
@@ -92,7 +91,7 @@ def _convolve(X, U, turned, cells, columns, pieces, lanes, work, out, use_start,
             M = work[w, c_in * size : (c_in + c_out) * size].reshape(16, c_out, size // 16)
             transform(X, (0, c_in), reads, tiles, start, examples, lanes, zeros, V, False)
             for f in range(16):
-                product(U, f, turned, V[f], M[f])
+                np.dot(U[f], V[f], M[f])
             finish(M, (0, c_out), writes, tiles, start, examples, lanes, zeros, spare, out, use_start, add_to,
                    post, slope, base, bias, k, scale, use_base, use_slope, code)  # fmt: skip
 
@@ -129,6 +128,16 @@ def suits_transpose(geometry: Geometry, c_out: int, c_in: int) -> bool:
     return suits(geometry, c_out, c_in) and geometry.boundary != "reflect"
 
 
+def is_wide(stencil: NDArray[Any]) -> bool:
+    """Return whether a convolution by this stencil goes by frequency."""
+    return 16 * stencil[:, :, 0, 0].size * stencil.itemsize >= WIDE
+
+
+def turned_around(stencil: NDArray[Any]) -> NDArray[Any]:
+    """Return the stencil ``(C_in, C_out, 3, 3)`` of the transpose."""
+    return stencil[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
+
+
 def _plan(
     geometry: Geometry, channels: int, X: NDArray[Any], lanes: int, most: tuple[int, int]
 ) -> tuple[Any, int, int]:
@@ -141,19 +150,20 @@ def _plan(
 
 
 def convolve(X, U, turned, geometry, workers, lanes, start, use_start, out, *post):  # type: ignore[no-untyped-def]
-    """Do what ``convolve.convolve`` does, for the frequencies `U` of a 3 x 3 stencil, perhaps turned around.
+    """Do what ``convolve.convolve`` does, for the frequencies `U` of a 3 x 3 stencil.
 
-    Each of `workers` has memory of its own; no result depends on their number.
+    With `turned`, in wide layers alone, for those of the stencil turned around. Each of `workers` has memory
+    of its own; no result depends on their number.
     """
     channels, wide = U.shape[1] + U.shape[2], U.nbytes >= WIDE
     cells, columns, pieces = _plan(geometry, channels, X, lanes, CHUNK if wide else CONVOLUTION)
     work = aligned_empty((1 if wide else workers, 16 * channels * columns), X.dtype)
-    given = X, U, turned, cells, columns, pieces, lanes
+    how = cells, columns, pieces, lanes
     with one_blas_thread():
         if wide:
-            by_frequency.convolve(*given, work[0], out, use_start, start, *post)
+            by_frequency.convolve(X, U, turned, *how, work[0], out, use_start, start, *post)
         else:
-            _convolve(*given, work, out, use_start, start, *post)
+            _convolve(X, U, *how, work, out, use_start, start, *post)
 
 
 def stencil_gradient(
