@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit, prange
 
 from refmg_backends.geometry import OUTSIDE
-from refmg_backends.numba_kernels.vectors import NONE, PAIRS, RUN, pair_sum
+from refmg_backends.numba_kernels.vectors import INPUTS, NONE, PAIRS, RUN, pair_sum
 
 # Bytes that all parts of a sum may take before there are fewer of them; rows that a block has at least.
 SUMS, ROWS = 4 << 20, 32
@@ -25,13 +25,13 @@ def block_pairs(G, o, c, c_in, Z, Y, l, z_stride, y_stride, z_cells, y_cells, co
             continue
         if size_o > 1 and size_c > 1:
             pair_sum(G, at, taps * c_in, Z, z_at, z_stride, z_cells[tap], Y, y_at, y_stride,
-                     y_cells[tap], n, PAIRS, PAIRS, vectors)  # fmt: skip
+                     y_cells[tap], n, PAIRS, INPUTS, vectors)  # fmt: skip
         elif size_o > 1:
             pair_sum(G, at, taps * c_in, Z, z_at, z_stride, z_cells[tap], Y, y_at, y_stride,
                      y_cells[tap], n, PAIRS, 1, vectors)  # fmt: skip
         elif size_c > 1:
             pair_sum(G, at, taps * c_in, Z, z_at, z_stride, z_cells[tap], Y, y_at, y_stride,
-                     y_cells[tap], n, 1, PAIRS, vectors)  # fmt: skip
+                     y_cells[tap], n, 1, INPUTS, vectors)  # fmt: skip
         else:
             pair_sum(G, at, taps * c_in, Z, z_at, z_stride, z_cells[tap], Y, y_at, y_stride,
                      y_cells[tap], n, 1, 1, vectors)  # fmt: skip
@@ -45,7 +45,7 @@ def pairs(G, c_out, c_in, Z, Y, l, z_stride, y_stride, z_cells, y_cells, counts,
     """
     c = NONE
     while c < c_in:
-        size_c, o = (PAIRS if c + PAIRS <= c_in else 1), NONE
+        size_c, o = (INPUTS if c + INPUTS <= c_in else 1), NONE
         while o < c_out:
             size_o = PAIRS if o + PAIRS <= c_out else 1
             block_pairs(G, o, c, c_in, Z, Y, l, z_stride, y_stride, z_cells, y_cells, counts, size_o, size_c,

@@ -20,7 +20,9 @@ WIDE = bool(_FEATURES.get("avx512f"))
 REGISTER_BYTES = 64 if WIDE else 32 if _FEATURES.get("avx2") else 16
 # Sums in registers: of 32 (AVX-512) or 16, some must stay free for loads and a coefficient.
 OUTPUTS, VECTORS = (8, 2) if WIDE else (4, 2)
-PAIRS, RUN = (4, 4) if WIDE else (2, 4)
+# Output and input channels whose inner products are: eight or more, as a product with its sum takes some four
+# cycles, and two begin in each.
+PAIRS, INPUTS, RUN = (4, 4, 4) if WIDE else (4, 2, 4)
 # Features times classes whose inner products are summed up together; five divides ten classes.
 FEATURES, CLASSES = (4, 5) if WIDE else (2, 5)
 # For a function of ours: Numba compiles it once more for each number that is written out in a call.
