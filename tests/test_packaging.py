@@ -222,6 +222,7 @@ def test_what_is_imported_when_asked_for_is_no_module():
     """A submodule of the same name would take its place, once somebody imports that."""
     modules = {found.name for found in iter_modules(backends.__path__)}
     assert modules.isdisjoint(backends.__all__)
+    assert set(backends.__all__) <= set(dir(backends))
     assert {"geometry", "registry"} <= modules
     assert not [name for name in backends.__all__ if isinstance(getattr(backends, name), ModuleType)]
     with pytest.raises(AttributeError, match="has no attribute 'Geometries'"):

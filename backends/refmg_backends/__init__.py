@@ -55,6 +55,11 @@ def __getattr__(name: str) -> Any:
     return found
 
 
+def __dir__() -> list[str]:
+    """List what can be asked for, imported or not."""
+    return sorted({*globals(), *_LATER})
+
+
 __all__ = [
     "BOUNDARIES",
     "VARIABLES",

@@ -91,7 +91,8 @@ class NumbaConvolution:
 
     def _filtered(self, X: Real, turned: bool) -> Loop:
         """Return minimal filtering by the stencil, or turned around: of wide ones by the same numbers."""
-        wide, threads = winograd.is_wide(self.stencil), numba.get_num_threads()
+        (c_out, c_in), threads = self.taps.shape[:2], numba.get_num_threads()
+        wide = winograd.is_wide(c_out, c_in, X.itemsize)
         U = self.frequencies if wide or not turned else self.frequencies_transpose
         return partial(winograd.convolve, X, U, turned and wide, self.geometry, threads)
 

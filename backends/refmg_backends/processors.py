@@ -39,7 +39,8 @@ def own_processors() -> frozenset[int]:
     >>> len(own_processors()) <= (os.cpu_count() or 1)
     True
     """
-    return _AT_IMPORT if any(os.environ.get(name) for name in BINDING) else _processors_now()
+    bound = any(os.environ.get(name, "").lower() not in ("", "false") for name in BINDING)
+    return _AT_IMPORT if bound else _processors_now()
 
 
 def share_processors(processes: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from math import isnan
+from functools import reduce
 from typing import Any
 
 from refmg.distributed import share_of
@@ -81,8 +81,9 @@ def reestimate_statistics(net: ResNet, batches: Iterable[Array]) -> ResNet:
 
 def _refuse_not_finite(xp: Any, statistics: Arrays) -> None:
     """Refuse statistics that are infinite or no numbers; one number is read from the device."""
-    if isnan(float(sum(xp.sum(0 * found) for found in statistics.values()))):
-        name = next(k for k, found in statistics.items() if isnan(float(xp.sum(0 * found))))
+    finite = {name: xp.all(xp.isfinite(found)) for name, found in statistics.items()}
+    if not bool(reduce(xp.logical_and, finite.values())):
+        name = next(name for name, found in finite.items() if not bool(found))
         raise RefmgError(
             f"found {name} that is not finite; expected images and parameters of finite numbers, so "
             "scaled that their squares can be summed up"

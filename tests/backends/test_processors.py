@@ -27,5 +27,5 @@ def test_processors_are_those_before_openmp_binds_the_thread_that_loads_it():
 
 
 def test_a_process_that_is_bound_to_one_processor_is_told_of_one():
-    unbound = dict.fromkeys(BINDING, "")
+    unbound = dict.fromkeys(BINDING, "") | {"OMP_PROC_BIND": "FALSE"}
     assert list(map(int, in_fresh_process(_BOUND, **unbound))) == [HERE, 1]

@@ -37,6 +37,14 @@ def _range(k, channels):
     return k * channels // RANGES, (k + 1) * channels // RANGES
 
 
+@njit(cache=True)
+def _factors(work, first, second, columns):
+    """Return two arrays in `work`, ``(16, first, columns)`` and ``(16, second, columns)``."""
+    size = FREQUENCIES * columns
+    one, two = work[: first * size], work[first * size : (first + second) * size]
+    return one.reshape(FREQUENCIES, first, columns), two.reshape(FREQUENCIES, second, columns)
+
+
 @njit(parallel=True, cache=True, nogil=True)
 def convolve(X, U, turned, cells, columns, pieces, lanes, work, out, use_start, add_to, post, slope, base,
              bias, k, scale, use_base, use_slope, code):  # fmt: skip
@@ -45,9 +53,7 @@ def convolve(X, U, turned, cells, columns, pieces, lanes, work, out, use_start, 
     c_out, c_in = out.shape[0], X.shape[0]
     for u in range(pieces):
         tiles, start, examples = piece_of(u, len(reads), columns, X.shape[2])
-        size = FREQUENCIES * (tiles[1] - tiles[0]) * examples
-        V = work[: c_in * size].reshape(FREQUENCIES, c_in, size // FREQUENCIES)
-        M = work[c_in * size : (c_in + c_out) * size].reshape(FREQUENCIES, c_out, size // FREQUENCIES)
+        V, M = _factors(work, c_in, c_out, (tiles[1] - tiles[0]) * examples)
         for r in prange(RANGES):
             zeros = np.zeros(columns, X.dtype)
             transform(X, _range(r, c_in), reads, tiles, start, examples, lanes, zeros, V, False)
@@ -61,17 +67,15 @@ def convolve(X, U, turned, cells, columns, pieces, lanes, work, out, use_start, 
 
 @njit(parallel=True, cache=True, nogil=True)
 def stencil_gradient(Y, Z, cells, columns, pieces, lanes, work, more, G):
-    """Write the frequencies of the stencil gradient into G, ``(16, C_out, C_in)``, as `more` is.
+    """Write the frequencies of the stencil gradient into G, ``(16, C_out, C_in)``.
 
-    With `work` as above; `more` has the products of all chunks after the first.
+    With `work` as above; `more`, of G's shape, takes the products of the chunks after the first.
     """
     reads, writes = cells
     c_out, c_in = Z.shape[0], Y.shape[0]
     for u in range(pieces):
         tiles, start, examples = piece_of(u, len(reads), columns, Y.shape[2])
-        size = FREQUENCIES * (tiles[1] - tiles[0]) * examples
-        V = work[: c_in * size].reshape(FREQUENCIES, c_in, size // FREQUENCIES)
-        A = work[c_in * size : (c_in + c_out) * size].reshape(FREQUENCIES, c_out, size // FREQUENCIES)
+        V, A = _factors(work, c_in, c_out, (tiles[1] - tiles[0]) * examples)
         for r in prange(RANGES):
             zeros = np.zeros(columns, Y.dtype)
             transform(Y, _range(r, c_in), reads, tiles, start, examples, lanes, zeros, V, False)

@@ -128,9 +128,9 @@ def suits_transpose(geometry: Geometry, c_out: int, c_in: int) -> bool:
     return suits(geometry, c_out, c_in) and geometry.boundary != "reflect"
 
 
-def is_wide(stencil: NDArray[Any]) -> bool:
-    """Return whether a convolution by this stencil goes by frequency."""
-    return 16 * stencil[:, :, 0, 0].size * stencil.itemsize >= WIDE
+def is_wide(c_out: int, c_in: int, itemsize: int) -> bool:
+    """Return whether a convolution by a stencil of these channels goes by frequency."""
+    return 16 * c_out * c_in * itemsize >= WIDE
 
 
 def turned_around(stencil: NDArray[Any]) -> NDArray[Any]:
@@ -155,7 +155,7 @@ def convolve(X, U, turned, geometry, workers, lanes, start, use_start, out, *pos
     With `turned`, in wide layers alone, for those of the stencil turned around. Each of `workers` has memory
     of its own; no result depends on their number.
     """
-    channels, wide = U.shape[1] + U.shape[2], U.nbytes >= WIDE
+    channels, wide = U.shape[1] + U.shape[2], is_wide(*U.shape[1:], U.itemsize)
     cells, columns, pieces = _plan(geometry, channels, X, lanes, CHUNK if wide else CONVOLUTION)
     work = aligned_empty((1 if wide else workers, 16 * channels * columns), X.dtype)
     how = cells, columns, pieces, lanes
